@@ -1,0 +1,205 @@
+"""How fast frames are prepared, against decoding the same PNG files and nothing else.
+
+    python -m benchmarks.prepare [--frames 24] [--rounds 3] [--record]
+
+Draws made-up frames of 2048x1024 pixels, files about as large as the release's, into a temporary
+folder. Each round times, on the same files, one after the other:
+
+- Pillow alone decoding them on one core, from which `cores x` that rate is the goal's measure;
+- Pillow alone on all cores, which is what the machine can do right now;
+- `prepare_split`, from folders and from zip files.
+
+Also prints the peak memory of a process that prepares the frames once and one that prepares four
+times as many. Target: 0.9 of cores x decoding alone, and memory that does not grow.
+"""
+
+import argparse
+import contextlib
+import datetime
+import io
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from pipeline.data.prepare import prepare_split
+
+WIDTH, HEIGHT = 2048, 1024
+DRAWN = 4
+PARTS = {
+    "leftImg8bit": "leftImg8bit.png",
+    "gtFine": "gtFine_labelIds.png",
+    "disparity": "disparity.png",
+}
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from pipeline.data.prepare import prepare_split
+prepare_split(Path(sys.argv[1]), "val", Path(sys.argv[2]), width=512, height=256, disparity=True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def draw(seed: int) -> dict[str, bytes]:
+    """Return the PNG files of one frame: soft shapes under sensor noise, as of a street."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (64, 128, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32)
+    image = (smooth / 2 + 40 + rng.normal(0, 1.2, smooth.shape)).clip(0, 255).astype(np.uint8)
+    blocks = Image.fromarray(rng.integers(0, 34, (16, 32), dtype=np.uint8))
+    label = np.asarray(blocks.resize((WIDTH, HEIGHT), Image.Resampling.NEAREST).rotate(7))
+    steps = rng.integers(0, 8, (HEIGHT, WIDTH)) * 16
+    disparity = (np.linspace(1, 120 * 256, HEIGHT)[:, None] + steps).astype(np.uint16)
+    disparity[np.kron(rng.random((HEIGHT // 8, WIDTH // 8)) < 0.15, np.ones((8, 8), bool))] = 0
+    files = {}
+    for part, array in zip(PARTS, (image, label, disparity), strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(array).save(buffer, "PNG")
+        files[part] = buffer.getvalue()
+    return files
+
+
+def write_release(root: Path, frames: int, drawn: list[dict[str, bytes]]) -> list[list[Path]]:
+    """Write the files of `frames` frames, each drawn frame many times; return them by frame."""
+    release = []
+    for index in range(frames):
+        paths = []
+        for part, suffix in PARTS.items():
+            path = root / part / "val" / "ulm" / f"ulm_000000_{index:06}_{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(drawn[index % len(drawn)][part])
+            paths.append(path)
+        release.append(paths)
+    return release
+
+
+def zip_release(root: Path, target: Path) -> None:
+    """Pack a release into the three zip files of the official one."""
+    target.mkdir()
+    for part in PARTS:
+        path = target / f"{part}_trainvaltest.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted((root / part).rglob("*.png")):
+                archive.write(file, file.relative_to(root))
+
+
+def decode(paths: list[Path]) -> None:
+    """Decode the files of one frame with Pillow and do nothing with them."""
+    for path in paths:
+        with Image.open(path) as image:
+            image.load()
+
+
+class Timing(NamedTuple):
+    """One timed call."""
+
+    rate: float
+    """Frames per second of the clock."""
+    cpu_ms: float
+    """Processor time per frame over all threads; other people's load hardly moves it."""
+
+
+def timed(work: Callable[[], object], frames: int) -> Timing:
+    """Time one call of `work`."""
+    started, cpu_started = time.perf_counter(), time.process_time()
+    with contextlib.redirect_stderr(io.StringIO()):
+        work()
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    return Timing(frames / seconds, 1000 * cpu_seconds / frames)
+
+
+def peak_mib(root: Path, target: Path) -> float:
+    """Peak memory of a fresh process that prepares a release."""
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK, str(root), str(target)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(run.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--record", action="store_true", help=f"append a line to {RESULTS.name}")
+    options = parser.parse_args()
+    frames, cores = options.frames, len(os.sched_getaffinity(0))
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        drawn = [draw(seed) for seed in range(DRAWN)]
+        release = write_release(folder / "release", frames, drawn)
+        zip_release(folder / "release", folder / "zips")
+
+        def all_cores() -> None:
+            with ThreadPoolExecutor(cores) as pool:
+                list(pool.map(decode, release))
+
+        def prepare(source: str) -> Callable[[], object]:
+            return lambda: prepare_split(
+                folder / source, "val", folder / "out", width=512, height=256, disparity=True
+            )
+
+        half = release[: (frames + 1) // 2]
+        sides: dict[str, list[Timing]] = {x: [] for x in ("decode", "cores", "folders", "zips")}
+        for _ in range(options.rounds):
+            sides["decode"].append(timed(lambda: [decode(paths) for paths in half], len(half)))
+            sides["cores"].append(timed(all_cores, frames))
+            sides["folders"].append(timed(prepare("release"), frames))
+            sides["zips"].append(timed(prepare("zips"), frames))
+        once = peak_mib(folder / "release", folder / "out")
+        write_release(folder / "release", 4 * frames, drawn)
+        fourfold = peak_mib(folder / "release", folder / "out")
+
+    def ratio(side: str, against: str, times: int = 1) -> float:
+        pairs = zip(sides[side], sides[against], strict=True)
+        return statistics.median(a.rate / (times * b.rate) for a, b in pairs)
+
+    rows = {
+        "decoding alone, one core": "decode",
+        f"decoding alone, {cores} cores": "cores",
+        "prepare, from folders": "folders",
+        "prepare, from zip files": "zips",
+    }
+    kib = " + ".join(f"{len(data) / 1024:.0f}" for data in drawn[0].values())
+    print(f"{frames} frames of {WIDTH}x{HEIGHT} ({kib} KiB), median of {options.rounds} rounds")
+    print(f"{'':26} frames/s  of {cores} x one core  of all cores  CPU ms/frame")
+    for title, side in rows.items():
+        rate = statistics.median(x.rate for x in sides[side])
+        cpu_ms = statistics.median(x.cpu_ms for x in sides[side])
+        print(
+            f"{title:26} {rate:8.1f} {ratio(side, 'decode', cores):15.2f}"
+            f" {ratio(side, 'cores'):13.2f} {cpu_ms:13.1f}"
+        )
+    print(f"peak memory: {once:.0f} MiB, with 4 times the frames {fourfold:.0f} MiB")
+    if options.record:
+        line = (
+            f"- {datetime.date.today()} prepare: {ratio('folders', 'decode', cores):.2f} of"
+            f" {cores} cores x decoding alone ({ratio('folders', 'cores'):.2f} of decoding on"
+            f" {cores} cores), from zip files {ratio('zips', 'decode', cores):.2f}; peak memory"
+            f" {once:.0f} MiB at {frames} frames, {fourfold:.0f} MiB at {4 * frames}."
+            f" {platform.machine()}, Python {platform.python_version()}, Pillow"
+            f" {PIL.__version__}; `python -m benchmarks.prepare --frames {frames}`\n"
+        )
+        with RESULTS.open("a", encoding="utf-8") as stream:
+            stream.write(line)
+
+
+if __name__ == "__main__":
+    main()

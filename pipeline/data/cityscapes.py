@@ -1,0 +1,222 @@
+"""The official Cityscapes release: find the frames of a split, check and decode single files.
+
+A part of the release (images, labels, disparity) is read from its extracted folder under the root,
+or, where there is no such folder, straight from the official zip file lying in the root:
+
+    leftImg8bit/<split>/<city>/<name>_leftImg8bit.png        leftImg8bit_trainvaltest.zip
+    gtFine/<split>/<city>/<name>_gtFine_labelIds.png         gtFine_trainvaltest.zip
+    disparity/<split>/<city>/<name>_disparity.png            disparity_trainvaltest.zip
+
+Every file that is not what the release holds raises a `CityscapesError` naming it; a member of a
+zip file is named `<zip>:<member>`.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from pipeline.data import png
+from pipeline.data.labels import LABELS
+
+NAMED_AT_MOST = 10
+MAX_ID = max(label.id for label in LABELS)
+
+
+class CityscapesError(ValueError):
+    """Something in the release is missing or not as published; the message names the file."""
+
+
+@dataclass(frozen=True)
+class ReleaseFile:
+    """One file of the release: on disk, or a member of a zip file that is open while in use."""
+
+    path: Path
+    """The file itself, or the zip file that holds it."""
+    archive: zipfile.ZipFile | None = None
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.member}" if self.archive else str(self.path)
+
+    def read(self) -> bytes:
+        """Return the whole content. May be called from several threads at once."""
+        try:
+            return self.archive.read(self.member) if self.archive else self.path.read_bytes()
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise CityscapesError(f"{self}: cannot be read ({error})") from error
+
+
+class FrameFiles(NamedTuple):
+    """The files of one frame."""
+
+    name: str
+    """`<city>_<seq>_<frame>`, such as `munster_000000_000019`."""
+    image: ReleaseFile
+    label: ReleaseFile
+    disparity: ReleaseFile | None
+    """None where disparity was not asked for."""
+
+
+class _Part(NamedTuple):
+    folder: str
+    suffix: str
+    archive: str
+
+
+_IMAGE = _Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip")
+_LABEL = _Part("gtFine", "_gtFine_labelIds.png", "gtFine_trainvaltest.zip")
+_DISPARITY = _Part("disparity", "_disparity.png", "disparity_trainvaltest.zip")
+_TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
+
+
+class _Listing(NamedTuple):
+    """One part of one split: its files by `<city>/<name>`, and where a further one would lie."""
+
+    files: dict[str, ReleaseFile]
+    place: str
+    suffix: str
+
+    def expected(self, key: str) -> str:
+        return f"{self.place}/{key}{self.suffix}"
+
+
+def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
+    """Find and pair the frames of a split, sorted by name.
+
+    Args:
+        root: folder with the release, extracted or as zip files, mixed as you like.
+        split: "train" or "val".
+        disparity: whether each frame must have disparity too.
+
+    Raises:
+        CityscapesError: a part of the release is not there, the split is empty, or a frame has no
+            partner in another part.
+
+    """
+    root = Path(root)
+    parts = [_IMAGE, _LABEL, *([_DISPARITY] if disparity else [])]
+    listings = {part: _list(root, part, split) for part in parts}
+    keys = sorted(set().union(*(listing.files for listing in listings.values())))
+    if not keys:
+        raise CityscapesError(
+            f"split {split!r} is empty: no {listings[_IMAGE].expected('<city>/<name>')}"
+        )
+    missing = [key for key in keys if key not in listings[_LABEL].files]
+    if missing:
+        _refuse_train_ids(missing, _list(root, _LABEL._replace(suffix=_TRAIN_ID_SUFFIX), split))
+    _refuse_missing(keys, listings.values(), split)
+
+    frames = [
+        FrameFiles(
+            name=key.rpartition("/")[2],
+            image=listings[_IMAGE].files[key],
+            label=listings[_LABEL].files[key],
+            disparity=listings[_DISPARITY].files[key] if disparity else None,
+        )
+        for key in keys
+    ]
+    return sorted(frames, key=lambda frame: frame.name)
+
+
+def image_size(file: ReleaseFile) -> tuple[int, int]:
+    """Width and height of a PNG, in pixels."""
+    try:
+        header = png.check(file.read())
+    except png.PngError as error:
+        raise CityscapesError(f"{file}: {error}") from error
+    return header.width, header.height
+
+
+def read_image(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode an image: 8-bit RGB. `size` is the (width, height) it must have, None for any."""
+    return _decode(file, "8-bit RGB", size)
+
+
+def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a label map: label_HW, uint8, official ids 0 to 33.
+
+    Raises:
+        CityscapesError: also for an id that the release does not have, such as those of a file
+            that is in train ids already.
+
+    """
+    label_HW = np.asarray(_decode(file, "8-bit grey", size))
+    largest = int(label_HW.max())
+    if str(file).endswith(_TRAIN_ID_SUFFIX) or largest == 255:
+        raise CityscapesError(
+            f"{file}: in train ids already (255 is their void); what is read here are the"
+            f" release's own ids, 0 to {MAX_ID}, in *{_LABEL.suffix}"
+        )
+    if largest > MAX_ID:
+        raise CityscapesError(
+            f"{file}: label id {largest} is none of the official ids 0 to {MAX_ID}"
+        )
+    return label_HW
+
+
+def read_disparity(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a disparity map: disparity_HW, uint16, in the release's encoding p (see `frames`)."""
+    return np.asarray(_decode(file, "16-bit grey", size)).astype(np.uint16, copy=False)
+
+
+def _list(root: Path, part: _Part, split: str) -> _Listing:
+    folder, path = root / part.folder / split, root / part.archive
+    if folder.is_dir():
+        paths = (x for x in folder.glob(f"*/*{part.suffix}") if not x.name.startswith("."))
+        files = {_key(f"{x.parent.name}/{x.name}", part): ReleaseFile(x) for x in paths}
+        return _Listing(files, str(folder), part.suffix)
+    if not path.is_file():
+        raise CityscapesError(
+            f"no {part.folder} for split {split!r} in {root}: put the official {part.archive}, or"
+            f" the folder {part.folder}/{split} extracted from it, there"
+            + (" (or leave disparity out of the tasks)" if part is _DISPARITY else "")
+        )
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise CityscapesError(f"{path}: no whole zip file ({error}); download it again") from error
+    prefix = f"{part.folder}/{split}/"
+    files = {
+        _key(member.removeprefix(prefix), part): ReleaseFile(path, archive, member)
+        for member in archive.namelist()
+        if member.startswith(prefix) and member.endswith(part.suffix) and "/." not in member
+    }
+    return _Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
+
+
+def _key(path: str, part: _Part) -> str:
+    return path.removesuffix(part.suffix)
+
+
+def _refuse_train_ids(missing: list[str], train_ids: _Listing) -> None:
+    found = [train_ids.files[x] for x in missing if x in train_ids.files]
+    if found:
+        raise CityscapesError(
+            f"{len(found)} frames have labels in train ids only, {found[0]} the first; what is"
+            f" read here are the release's own ids, in *{_LABEL.suffix}"
+        )
+
+
+def _refuse_missing(keys: list[str], listings: Iterable[_Listing], split: str) -> None:
+    missing = [x.expected(key) for x in listings for key in keys if key not in x.files]
+    if not missing:
+        return
+    named = "".join(f"\n  {x}" for x in missing[:NAMED_AT_MOST])
+    more = f"\n  and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
+    raise CityscapesError(
+        f"split {split!r} has {len(keys)} frames, but {len(missing)} files are missing, expected"
+        f" at:{named}{more}"
+    )
+
+
+def _decode(file: ReleaseFile, kind: str, size: tuple[int, int] | None) -> Image.Image:
+    try:
+        return png.decode(file.read(), kind=kind, size=size)
+    except png.PngError as error:
+        raise CityscapesError(f"{file}: {error}") from error

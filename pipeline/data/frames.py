@@ -1,0 +1,88 @@
+"""Prepared frames: a split of the release, reduced and packed into memory-mappable arrays.
+
+    image.npy      image_NHW3      uint8   RGB, antialiased
+    label.npy      label_NHW       uint8   train ids 0 to 18, 255 void
+    disparity.npy  disparity_NHW   uint16  the release's encoding; absent where not asked for
+    frames.csv     index,name      one line per frame, sorted by name
+
+Disparity keeps the release's 16-bit encoding p: 0 is invalid, else d = (p - 1) / 256 in pixels of
+the 2048-wide original, whatever the size of the prepared frame.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+IMAGE, LABEL, DISPARITY, TABLE = "image.npy", "label.npy", "disparity.npy", "frames.csv"
+
+
+class FramesError(ValueError):
+    """A folder of prepared frames is not whole; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """One prepared split, memory-mapped and read-only."""
+
+    names: tuple[str, ...]
+    """`<city>_<seq>_<frame>` of each frame."""
+    image_NHW3: np.ndarray
+    """uint8, RGB."""
+    label_NHW: np.ndarray
+    """uint8, train ids 0 to 18, 255 void."""
+    disparity_NHW: np.ndarray | None
+    """uint16, the release's encoding (see `disparity_px`), or None."""
+
+
+def disparity_px(encoded: np.ndarray) -> np.ndarray:
+    """Decode disparity p (uint16, any shape) to float32 pixels of the 2048-wide original.
+
+    Invalid (p = 0) gives 0. So does p = 1, a valid disparity of exactly 0 (infinitely far): since
+    scores look at disparity > 0 only, such a pixel counts as not scored.
+    """
+    return np.maximum(encoded.astype(np.float32) - 1, 0) / 256
+
+
+def open_frames(folder: Path) -> Frames:
+    """Open a folder written by `prepare_split`; the arrays stay on disk, memory-mapped.
+
+    Raises:
+        FramesError: a file is missing, damaged, or does not agree with the others.
+
+    """
+    folder = Path(folder)
+    try:
+        with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
+            names = tuple(row["name"] for row in csv.DictReader(stream))
+    except (OSError, KeyError) as error:
+        raise FramesError(f"{folder / TABLE}: no table of prepared frames ({error})") from error
+    image_NHW3 = _open_array(folder / IMAGE, np.uint8)
+    shape = (len(names), *image_NHW3.shape[1:3])
+    _agree(folder / IMAGE, image_NHW3, (*shape, 3))
+    label_NHW = _open_array(folder / LABEL, np.uint8)
+    _agree(folder / LABEL, label_NHW, shape)
+    disparity_NHW = None
+    if (folder / DISPARITY).exists():
+        disparity_NHW = _open_array(folder / DISPARITY, np.uint16)
+        _agree(folder / DISPARITY, disparity_NHW, shape)
+    return Frames(names, image_NHW3, label_NHW, disparity_NHW)
+
+
+def _open_array(path: Path, dtype: type[np.generic]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise FramesError(f"{path}: no array of prepared frames ({error})") from error
+    if array.dtype != dtype:
+        raise FramesError(f"{path}: holds {array.dtype}, expected {np.dtype(dtype)}")
+    return array
+
+
+def _agree(path: Path, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise FramesError(
+            f"{path}: shape {array.shape}, expected {shape} by {TABLE} and {IMAGE};"
+            " prepare the split again"
+        )

@@ -1,0 +1,154 @@
+"""From the release to prepared frames: decode, reduce and pack every frame of a split, once."""
+
+import csv
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from pipeline.data import cityscapes
+from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
+from pipeline.data.labels import TRAIN_ID_OF_ID
+
+
+def reduce_image(image: Image.Image, *, width: int, height: int) -> np.ndarray:
+    """Reduce an RGB image, antialiased, to image_HW3 (uint8).
+
+    Whole-number ratios give the mean of each block. Others are weighted by a triangle as wide as
+    two pixels of the result, since boxes of unequal size would shift parts of the image.
+    """
+    if image.width % width == 0 and image.height % height == 0:
+        return np.asarray(image.reduce((image.width // width, image.height // height)))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def nearest(source_HW: np.ndarray, *, width: int, height: int) -> np.ndarray:
+    """Pick the source pixel under each target pixel's centre; any dtype, nothing is mixed."""
+    rows = (2 * np.arange(height) + 1) * source_HW.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * source_HW.shape[1] // (2 * width)
+    return source_HW[rows[:, None], columns]
+
+
+def prepare_split(
+    root: Path,
+    split: str,
+    folder: Path,
+    *,
+    width: int,
+    height: int,
+    disparity: bool,
+    workers: int | None = None,
+) -> Frames:
+    """Decode a split of the release and write it as packed arrays, all files or none.
+
+    A target of another aspect ratio than the source's is resampled to, not cropped to.
+
+    Args:
+        root: the release, see `cityscapes`.
+        split: "train" or "val".
+        folder: where the arrays go; made where missing, replaced where there.
+        width: of the prepared frames in pixels, at most the source's.
+        height: likewise.
+        disparity: whether to prepare disparity too.
+        workers: threads (Pillow decodes outside Python's lock); None for one per core.
+
+    Raises:
+        cityscapes.CityscapesError: the release is not whole; the message names the file.
+        FramesError: the frames would be larger than the source or empty.
+
+    """
+    started = time.perf_counter()
+    files = cityscapes.find(root, split, disparity=disparity)
+    size = cityscapes.image_size(files[0].image)
+    if not (1 <= width <= size[0] and 1 <= height <= size[1]):
+        raise FramesError(
+            f"cannot prepare frames of {width}x{height} pixels from {size[0]}x{size[1]}"
+            f" ({files[0].image}): each side must be at least 1 and at most the source's"
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".prepare-", dir=folder) as name:
+        draft = Path(name)
+        count = len(files)
+        image = _Packed(draft / IMAGE, (count, height, width, 3), np.uint8)
+        label = _Packed(draft / LABEL, (count, height, width), np.uint8)
+        depth = _Packed(draft / DISPARITY, (count, height, width), np.uint16) if disparity else None
+
+        def prepare(index: int) -> None:
+            frame = files[index]
+            to = {"width": width, "height": height}
+            image.write(index, reduce_image(cityscapes.read_image(frame.image, size=size), **to))
+            label_HW = nearest(cityscapes.read_label(frame.label, size=size), **to)
+            label.write(index, TRAIN_ID_OF_ID[label_HW])
+            if depth is not None and frame.disparity is not None:
+                disparity_HW = cityscapes.read_disparity(frame.disparity, size=size)
+                depth.write(index, nearest(disparity_HW, **to))
+
+        silent = _run(prepare, count, title=f"prepare {split}", workers=workers)
+        _write_table(draft / TABLE, [frame.name for frame in files])
+        _publish(draft, folder)
+    if silent:
+        seconds = time.perf_counter() - started
+        print(
+            f"prepare {split}: {count} frames of {width}x{height} in {seconds:.1f} s"
+            f" ({count / seconds:.1f} frames/s)",
+            file=sys.stderr,
+        )
+    return open_frames(folder)
+
+
+class _Packed:
+    """An .npy file filled frame by frame, in any order, by any number of threads.
+
+    Written rather than memory-mapped: mapped pages would count as this process's memory, and a
+    full disk would be a bus error instead of an exception.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+        self.path = path
+        self.start = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).offset
+        self.frame_bytes = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
+
+    def write(self, index: int, frame: np.ndarray) -> None:
+        with self.path.open("r+b") as stream:
+            stream.seek(self.start + index * self.frame_bytes)
+            stream.write(np.ascontiguousarray(frame).data)
+
+
+def _run(work: Callable[[int], None], count: int, *, title: str, workers: int | None) -> bool:
+    """Call `work` on 0 to count - 1, in any order; return whether no progress bar was shown."""
+    with (
+        ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
+        tqdm(total=count, desc=title, unit="frame", disable=None) as bar,
+    ):
+        try:
+            for future in as_completed([pool.submit(work, index) for index in range(count)]):
+                future.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        return bool(bar.disable)
+
+
+def _write_table(path: Path, names: list[str]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["index", "name"])
+        writer.writerows(enumerate(names))
+
+
+def _publish(draft: Path, folder: Path) -> None:
+    # The table goes first and comes last, so that a folder caught half-way never opens.
+    for name in (TABLE, DISPARITY):
+        (folder / name).unlink(missing_ok=True)
+    for name in (IMAGE, LABEL, DISPARITY, TABLE):
+        if (draft / name).exists():
+            (draft / name).replace(folder / name)

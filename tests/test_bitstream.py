@@ -1,0 +1,228 @@
+import io
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.coding.bitstream import (
+    BitstreamError,
+    decode_features,
+    decode_levels,
+    encode_features,
+    encode_levels,
+    header_bytes,
+)
+from pipeline.coding.codecs import CodecError
+from pipeline.coding.quantizer import Levels, dequantize, quantize
+
+
+def some_features(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def smooth_features(shape):
+    channels, h, w = shape
+    phase = np.arange(channels).reshape(-1, 1, 1) + np.arange(h).reshape(-1, 1) / 5
+    return np.sin(phase + np.arange(w) / 7).astype(np.float32)
+
+
+def header(codec=b"png", shape=(3, 4, 5), bits=8, low=0.0, high=1.0, magic=b"CFS", version=1):
+    """The header, written down a second time from the table in the module's docstring."""
+    name = struct.pack("<B", len(codec)) + codec
+    return magic + struct.pack("<BHHHBff", version, *shape, bits, low, high) + name
+
+
+def png(tile_HW):
+    buffer = io.BytesIO()
+    Image.fromarray(tile_HW).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 9)),
+    bits=st.integers(1, 16),
+    seed=st.integers(0, 99),
+)
+def test_png_gives_back_the_levels_and_the_range(shape, bits, seed):
+    levels = quantize(some_features(shape, seed), bits)
+    back = decode_levels(encode_levels(levels, "png"))
+    np.testing.assert_array_equal(back.levels_Chw, levels.levels_Chw)
+    assert back.levels_Chw.dtype == levels.levels_Chw.dtype
+    assert (back.low, back.high, back.bits) == (levels.low, levels.high, levels.bits)
+
+
+@pytest.mark.parametrize("bits", range(1, 17))
+def test_features_through_png_are_the_quantised_features(bits):
+    features_Chw = some_features((17, 5, 7))
+    back = decode_features(encode_features(features_Chw, bits, "png"))
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, dequantize(quantize(features_Chw, bits)))
+
+
+@pytest.mark.parametrize(("bits", "tolerance"), [(8, 2), (7, 1), (6, 1), (5, 0), (4, 0), (1, 0)])
+def test_levels_through_the_best_jpeg_are_close(bits, tolerance):
+    levels = quantize(some_features((17, 5, 7)), bits)
+    back = decode_levels(encode_levels(levels, "jpeg-100"))
+    assert back.bits == bits
+    assert np.abs(back.levels_Chw.astype(int) - levels.levels_Chw).max() <= tolerance
+
+
+def test_features_through_jpeg_are_close():
+    features_Chw = smooth_features((32, 8, 16))
+    back = decode_features(encode_features(features_Chw, 8, "jpeg-95"))
+    assert np.abs(back - features_Chw).mean() < 0.03
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_a_lossy_codec_sees_the_full_range_of_a_pixel(bits):
+    stream = encode_features(some_features((4, 8, 8)), bits, "jpeg-100")
+    with Image.open(io.BytesIO(stream[header_bytes(stream) :])) as image:
+        pixels = np.asarray(image)
+    assert pixels.min() <= 2
+    assert pixels.max() >= 253
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_a_lossless_codec_sees_the_levels(bits):
+    levels = quantize(some_features((4, 8, 8)), bits)
+    stream = encode_levels(levels, "png")
+    with Image.open(io.BytesIO(stream[header_bytes(stream) :])) as image:
+        assert np.asarray(image).max() == 2**bits - 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "size"), [("png", 23), ("jpeg-5", 26), ("jpeg-90", 27), ("jpeg-100", 28)]
+)
+def test_the_header_is_the_one_written_down(codec, size):
+    levels = Levels(np.arange(60, dtype=np.uint8).reshape(3, 4, 5), -1.5, 2.25, 6)
+    stream = encode_levels(levels, codec)
+    assert header_bytes(stream) == size
+    assert stream[:size] == header(codec.encode(), bits=6, low=-1.5, high=2.25)
+
+
+def test_the_payload_is_the_image_and_nothing_else():
+    levels = quantize(some_features((4, 3, 5)), 8)
+    a, b, c, d = levels.levels_Chw
+    stream = encode_levels(levels, "png")
+    assert stream[header_bytes(stream) :] == png(np.block([[a, b], [c, d]]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((512, 8, 16), (512, 128)), ((256, 16, 32), (512, 256))]
+)
+def test_the_tiles_of_the_paper_travel(shape, size):
+    stream = encode_features(smooth_features(shape), 8, "jpeg-90")
+    with Image.open(io.BytesIO(stream[header_bytes(stream) :])) as image:
+        assert image.size == size
+    assert decode_features(stream).shape == shape
+
+
+def test_constant_features_come_back_exactly_through_every_codec():
+    features_Chw = np.full((3, 4, 5), -0.7, np.float32)
+    for codec in ("png", "jpeg-1", "jpeg-100"):
+        back = decode_features(encode_features(features_Chw, 8, codec))
+        np.testing.assert_array_equal(back, features_Chw)
+
+
+@pytest.mark.parametrize("codec", ["png", "jpeg-90"])
+def test_a_stream_cut_anywhere_is_refused(codec):
+    stream = encode_features(some_features((5, 3, 4)), 8, codec)
+    for length in range(len(stream)):
+        with pytest.raises(BitstreamError, match="cut short"):
+            decode_levels(stream[:length])
+
+
+@pytest.mark.parametrize("codec", ["png", "jpeg-90"])
+def test_bytes_after_the_end_are_refused(codec):
+    stream = encode_features(some_features((5, 3, 4)), 8, codec)
+    with pytest.raises(BitstreamError, match="3 bytes follow the end"):
+        decode_levels(stream + b"abc")
+    with pytest.raises(BitstreamError, match=f"{len(stream)} bytes follow the end"):
+        decode_levels(stream + stream)
+
+
+PAYLOAD = png(np.zeros((4, 15), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("stream", "message"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + PAYLOAD, "not a bitstream"),
+        (header(version=2) + PAYLOAD, "version 2; this reads version 1"),
+        (header(codec=b"webp") + PAYLOAD, "no codec 'webp'; allowed are png, jpeg-1"),
+        (header(codec=b"\xff\xfe") + PAYLOAD, "no codec"),
+        (header(shape=(3, 4, 6)) + PAYLOAD, "4 x 18 pixels, not 4 x 15"),
+        (header(shape=(0, 4, 5)) + PAYLOAD, "at least one channel"),
+        (header(bits=12) + PAYLOAD, "its pixels are uint8"),
+        (header(bits=0) + PAYLOAD, "1 to 16 bits, not 0"),
+        (header(bits=4) + png(np.full((4, 15), 16, np.uint8)), "level 16 does not fit 4 bits"),
+        (header(low=float("nan")) + PAYLOAD, "finite float32"),
+        (header(low=2.0, high=1.0) + PAYLOAD, "must not be above"),
+    ],
+)
+def test_a_stream_that_contradicts_itself_is_refused(stream, message):
+    with pytest.raises(BitstreamError, match=message):
+        decode_levels(stream)
+
+
+def test_the_streams_of_those_cases_would_be_read_if_they_were_right():
+    assert decode_levels(header() + PAYLOAD).levels_Chw.shape == (3, 4, 5)
+
+
+STREAMS = [
+    encode_features(some_features((5, 3, 4)), bits, codec)
+    for bits, codec in [(8, "png"), (12, "png"), (3, "png"), (8, "jpeg-90"), (5, "jpeg-20")]
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    stream=st.sampled_from(STREAMS),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4),
+    in_header=st.booleans(),
+)
+def test_damage_gives_an_error_or_levels_and_nothing_else(stream, changes, in_header):
+    damaged = bytearray(stream)
+    end = header_bytes(stream) if in_header else len(stream)
+    for place, value in changes:
+        damaged[int(place * (end - 1))] = value
+    try:
+        levels = decode_levels(bytes(damaged))
+    except BitstreamError:
+        return
+    assert isinstance(levels, Levels)
+
+
+@settings(max_examples=100)
+@given(st.binary(max_size=80), st.booleans())
+def test_foreign_bytes_are_refused(stream, with_magic):
+    with pytest.raises(BitstreamError):
+        decode_levels(b"CFS\x01" + stream if with_magic else stream)
+
+
+def test_what_a_codec_cannot_hold_is_refused():
+    with pytest.raises(CodecError, match="jpeg-90 codes at most 8 bits a level, these have 9"):
+        encode_features(some_features((2, 3, 4)), 9, "jpeg-90")
+    with pytest.raises(CodecError, match="no codec 'webp'; allowed are png"):
+        encode_features(some_features((2, 3, 4)), 8, "webp")
+    with pytest.raises(BitstreamError, match="65535 a side"):
+        encode_features(np.zeros((1, 1, 65536)), 8, "png")
+
+
+def test_encoding_needs_neither_torch_nor_mlflow_nor_pandas():
+    code = (
+        "import sys, pipeline.coding.bitstream;"
+        "print({'torch', 'mlflow', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    root = Path(__file__).parents[1]
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.strip() == "set()"

@@ -1,0 +1,109 @@
+"""How far a BD-rate depends on the images, and the seeds, it happened to be measured on.
+
+Paired bootstrap: images are drawn with replacement, the same draw for both arms, every codec point
+and every seed; with several seeds these are drawn with replacement as well (two levels). Intervals
+are percentiles. With two or three seeds, seed variation is underestimated, as for any bootstrap.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.scoring.bdrate import BDRate, Interval, bd_rate
+from pipeline.scoring.metrics import Score
+
+FAILED_AT_MOST = 0.05
+"""Share of resamples that may lack a BD-rate: what is left is no longer a sample of them all."""
+
+
+@dataclass(frozen=True)
+class CurveSums:
+    """One trained model over P codec points, image by image."""
+
+    rate_PN: np.ndarray
+    """(P, N) rate of each of N images, bits per feature element or any other unit of size."""
+    sums: Sequence[Mapping[str, np.ndarray]]
+    """For each point, the sums the score is computed from, of the same N images in order."""
+
+
+def image_counts(images: int, *, resamples: int, seed: int) -> np.ndarray:
+    """(R, N) float64: how often each image is in each resample of N draws with replacement."""
+    generator = np.random.default_rng(seed)
+    drawn_RN = generator.integers(images, size=(resamples, images))
+    drawn_RN += np.arange(resamples)[:, None] * images
+    counts = np.bincount(drawn_RN.ravel(), minlength=resamples * images)
+    return counts.reshape(resamples, images).astype(np.float64)
+
+
+def bootstrap_bd_rate(
+    anchors: Sequence[CurveSums],
+    tests: Sequence[CurveSums],
+    score: Score,
+    *,
+    resamples: int,
+    level: float,
+    seed: int,
+    figure: Callable[..., BDRate] = bd_rate,
+) -> Interval:
+    """Percentile interval of a BD-rate; over several training seeds, of their mean BD-rate.
+
+    `anchors` and `tests` hold one model per training seed, in the same order of seeds: a pair
+    shares its seed. `seed` is the draw's own; the same draw is made for every task, so
+    that intervals of several tasks belong together. `figure` is `bd_rate` or another of its form.
+    A resample fails if any seed in it has no BD-rate; beyond `FAILED_AT_MOST` there is no interval.
+    Raises ValueError if the arms do not have the same number of models or of images.
+    """
+    images = _common_images(anchors, tests)
+    counts_RN = image_counts(images, resamples=resamples, seed=seed)
+    every_1N = np.ones((1, images))
+    pairs = list(zip(anchors, tests, strict=True))
+    whole_S = [_figures(*pair, score, every_1N, figure)[0] for pair in pairs]
+    if reasons := [whole.reason for whole in whole_S if whole.percent is None]:
+        reason = f"there is no BD-rate on all images: {reasons[0]}"
+        return Interval(None, None, None, level, resamples, 0, reason)
+    percent_SR = np.array(
+        [[each.percent for each in _figures(*pair, score, counts_RN, figure)] for pair in pairs],
+        dtype=float,
+    )
+    # A stream of its own, so that the images drawn do not depend on the number of seeds.
+    generator = np.random.default_rng([seed, 1])
+    drawn_SR = generator.integers(len(pairs), size=percent_SR.shape)
+    mean_R = np.take_along_axis(percent_SR, drawn_SR, axis=0).mean(0)
+    percent = float(np.array([whole.percent for whole in whole_S], dtype=float).mean())
+    known = mean_R[~np.isnan(mean_R)]
+    failed = resamples - len(known)
+    if failed > FAILED_AT_MOST * resamples:
+        reason = f"{failed} of {resamples} resamples have no BD-rate"
+        return Interval(percent, None, None, level, resamples, failed, reason)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(percent, float(low), float(high), level, resamples, failed, None)
+
+
+def _common_images(anchors: Sequence[CurveSums], tests: Sequence[CurveSums]) -> int:
+    if not anchors or len(anchors) != len(tests):
+        raise ValueError(
+            f"{len(anchors)} anchor and {len(tests)} test models: one pair for each seed is needed"
+        )
+    sizes = {curve.rate_PN.shape[1] for curve in (*anchors, *tests)}
+    if len(sizes) > 1:
+        raise ValueError(f"curves over {sorted(sizes)} images: a paired bootstrap needs the same")
+    return sizes.pop()
+
+
+def _figures(
+    anchor: CurveSums,
+    test: CurveSums,
+    score: Score,
+    counts_RN: np.ndarray,
+    figure: Callable[..., BDRate],
+) -> list[BDRate]:
+    """One figure for each of R resamples."""
+    columns = (*_points(anchor, score, counts_RN), *_points(test, score, counts_RN))
+    return [figure(*points) for points in zip(*columns, strict=True)]
+
+
+def _points(curve: CurveSums, score: Score, counts_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rates_RP, scores_RP) of the resamples."""
+    rate_RP = counts_RN @ curve.rate_PN.T / counts_RN.sum(1, keepdims=True)
+    return rate_RP, np.stack([score.resampled(sums, counts_RN) for sums in curve.sums], axis=1)

@@ -1,0 +1,116 @@
+"""One look for all figures: sizes of a two-column paper, and arms that differ without colour."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pipeline.files import whole_file
+
+COLUMN = 3.5
+"""Width of one column in inches."""
+PAGE = 7.16
+"""Width of two columns in inches."""
+
+RC: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    # The first comes with matplotlib; the others stand in for it where an SVG is read.
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica", "sans-serif"],
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 4,
+    "axes.labelsize": 7,
+    "axes.labelpad": 2.5,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "0.35",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.color": "0.35",
+    "ytick.color": "0.35",
+    "xtick.labelcolor": "black",
+    "ytick.labelcolor": "black",
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "compressible-features",
+}
+
+
+class Line(NamedTuple):
+    """How a curve is drawn; told apart by line and marker as well as by colour."""
+
+    color: str
+    linestyle: Any
+    marker: str
+    markerfacecolor: str
+    zorder: float
+    """Broken lines lie over the solid one, so that equal curves show as two."""
+
+
+# Okabe and Ito's colour-blind-safe colours.
+LINES = (
+    Line("#0072B2", "--", "o", "white", 2.5),
+    Line("#D55E00", "-", "s", "#D55E00", 2.2),
+    Line("#009E73", "-.", "^", "white", 2.4),
+    Line("#CC79A7", ":", "D", "#CC79A7", 2.3),
+)
+
+ARM_LINES = {"benchmark": LINES[0], "proposed": LINES[1]}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Within the block (or the decorated function) figures take this look; nothing else does."""
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """An empty figure of this size in inches that needs no window and no global state.
+
+    Without a layout, the caller places the axes.
+    """
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def settle(figure: Figure) -> None:
+    """Lays the figure out once and for all, so that every file and every save shows the same."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Writes `<stem>.png` (200 dpi) and `<stem>.svg` (text as text) and returns both paths.
+
+    The same figure gives the same bytes.
+    """
+    png, svg = (stem.with_name(stem.name + suffix) for suffix in (".png", ".svg"))
+    with styled():
+        with whole_file(png) as temporary:
+            figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+        with whole_file(svg) as temporary:
+            figure.savefig(temporary, format="svg", dpi=200, metadata={"Date": None})
+    return png, svg

@@ -1,0 +1,150 @@
+"""The report's tables: BD-rates, and the plain comparison at each codec point.
+
+A table of points has one row per (encoder, arm, seed, codec) with the columns `encoder`, `arm`
+(benchmark or proposed), `seed`, `codec`, `bpfe` (bits per feature element, all bytes),
+`bpfe_payload` (without the header), `kilobytes` (mean per image), and one column per score present
+(`miou`, `irmse`, `psnr`: more is better in each).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pipeline.scoring.bdrate import bd_rate
+from pipeline.scoring.metrics import Score
+
+ARMS = ("benchmark", "proposed")
+"""The anchor of every comparison, and what is held against it."""
+
+POINT = ["encoder", "arm", "seed", "codec"]
+RATES = ["bpfe", "bpfe_payload", "kilobytes"]
+
+
+def check_points(points: pd.DataFrame, scores: Mapping[str, Score]) -> dict[str, Score]:
+    """The scores that a table of points holds, by task.
+
+    Raises ValueError for a table without rows, lacking a column, holding none of the scores, naming
+    an arm other than `ARMS`, or giving a point twice.
+    """
+    missing = [name for name in POINT + RATES if name not in points.columns]
+    if missing:
+        raise ValueError(f"the table of points lacks {missing}; it has {list(points.columns)}")
+    if points.empty:
+        raise ValueError("the table of points has no rows: there is nothing to report")
+    strange = sorted(set(points["arm"]) - set(ARMS))
+    if strange:
+        raise ValueError(f"the table of points names the arms {strange}; allowed are {list(ARMS)}")
+    twice = points.loc[points.duplicated(POINT), POINT]
+    if len(twice):
+        raise ValueError(f"the table of points gives {twice.iloc[0].to_dict()} more than once")
+    present = {task: score for task, score in scores.items() if score.name in points.columns}
+    if not present:
+        allowed = [score.name for score in scores.values()]
+        raise ValueError(f"the table of points holds no score; expected one or more of {allowed}")
+    return present
+
+
+def bd_table(
+    points: pd.DataFrame, scores: Mapping[str, Score], method: str = "cubic"
+) -> pd.DataFrame:
+    """BD-rate of the proposed arm against the benchmark, per encoder, seed and score.
+
+    method: of interpolation, one of `pipeline.scoring.bdrate.METHODS`.
+
+    Returns columns `encoder`, `seed`, `task`, `score`, `percent` (bits at equal score; negative
+    saves; NaN where it cannot be computed), `overlap` (0 to 1, the part of the score range that
+    both curves cover), `reason` (why percent is NaN, else empty).
+    Raises ValueError for a table of points that is none (see `check_points`).
+    """
+    present = check_points(points, scores)
+    rows = []
+    for (encoder, seed), group in points.groupby(["encoder", "seed"], sort=False):
+        anchor, test = (group[group["arm"] == arm] for arm in ARMS)
+        for task, score in present.items():
+            percent, overlap, reason = _compare(anchor, test, score.name, method)
+            rows.append((encoder, seed, task, score.name, percent, overlap, reason))
+    columns = ["encoder", "seed", "task", "score", "percent", "overlap", "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _compare(
+    anchor: pd.DataFrame, test: pd.DataFrame, score: str, method: str
+) -> tuple[float, float, str]:
+    for arm, rows in zip(ARMS, (anchor, test), strict=True):
+        if rows.empty:
+            return np.nan, 0.0, f"there are no points of the {arm} arm"
+    result = bd_rate(
+        anchor["bpfe"].to_numpy(float),
+        anchor[score].to_numpy(float),
+        test["bpfe"].to_numpy(float),
+        test[score].to_numpy(float),
+        method,
+    )
+    if result.percent is None:
+        return np.nan, result.overlap, result.reason or "not computable"
+    return result.percent, result.overlap, ""
+
+
+def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
+    """Mean BD-rate over seeds, per encoder and score.
+
+    Returns columns `encoder`, `task`, `score`, `seeds` (how many), `percent`, `deviation` (sample
+    standard deviation, NaN for one seed), `overlap` (the smallest), `reason`. A mean over the seeds
+    that happen to have a number would mislead, so it is NaN as soon as one seed has none.
+    """
+    rows = []
+    for (encoder, task, score), group in bd.groupby(["encoder", "task", "score"], sort=False):
+        lacking = group.loc[group["percent"].isna(), "seed"].tolist()
+        seeds = ", ".join(str(seed) for seed in lacking)
+        rows.append(
+            {
+                "encoder": encoder,
+                "task": task,
+                "score": score,
+                "seeds": len(group),
+                "percent": group["percent"].mean(skipna=False),
+                "deviation": group["percent"].std(skipna=False),
+                "overlap": group["overlap"].min(),
+                "reason": f"no BD-rate for seed {seeds}" if lacking else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def point_table(points: pd.DataFrame, scores: Mapping[str, Score]) -> pd.DataFrame:
+    """Proposed beside benchmark at each codec point that both have.
+
+    Returns columns `encoder`, `seed`, `codec`, `bpfe_benchmark`, `bpfe_proposed`, `bits_percent`
+    (100 * (proposed / benchmark - 1)), and for each score `<name>_benchmark`, `<name>_proposed`,
+    `<name>_change` (proposed - benchmark, in the score's own unit).
+    Raises ValueError for a table of points that is none (see `check_points`).
+    """
+    names = [score.name for score in check_points(points, scores).values()]
+    keys = ["encoder", "seed", "codec"]
+    anchor, test = (points.loc[points["arm"] == arm, [*keys, "bpfe", *names]] for arm in ARMS)
+    both = anchor.merge(test, on=keys, suffixes=("_benchmark", "_proposed"))
+    table = both[[*keys, "bpfe_benchmark", "bpfe_proposed"]].copy()
+    table["bits_percent"] = 100 * (both["bpfe_proposed"] / both["bpfe_benchmark"] - 1)
+    for name in names:
+        table[f"{name}_benchmark"] = both[f"{name}_benchmark"]
+        table[f"{name}_proposed"] = both[f"{name}_proposed"]
+        table[f"{name}_change"] = both[f"{name}_proposed"] - both[f"{name}_benchmark"]
+    return table
+
+
+def to_metrics(bd: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+    """BD-rates in per cent as nested plain values: `{"bd_rate": {"encoder2-0": {"miou": -20.68}}}`.
+
+    None where there is no BD-rate. With several seeds there is also `encoder2-mean`.
+    """
+    means = seed_means(bd).query("seeds > 1").assign(seed="mean")
+    rates: dict[str, dict[str, float | None]] = {}
+    for row in [*bd.to_dict("records"), *means.to_dict("records")]:
+        model = rates.setdefault(f"{row['encoder']}-{row['seed']}", {})
+        model[row["score"]] = _plain(row["percent"])
+    return {"bd_rate": rates}
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

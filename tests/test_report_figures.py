@@ -1,0 +1,275 @@
+"""The report's figures: what is drawn is what was given, and files come whole and repeatably."""
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from pipeline.data.labels import PALETTE
+from pipeline.report.figures import rate_accuracy
+from pipeline.report.history import training
+from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
+from pipeline.report.sheet import INVALID, to_rgb
+from pipeline.report.style import save
+from pipeline.scoring.metrics import SCORES
+
+CODECS = ["png", "jpeg-90", "jpeg-50", "jpeg-10"]
+
+
+def some_points(encoders: list[str], scores: list[str], seeds: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = []
+    for encoder in encoders:
+        for arm in ("benchmark", "proposed"):
+            for seed in range(seeds):
+                for i, codec in enumerate(CODECS):
+                    bpfe = 4.0 * 0.6**i + 0.1 * rng.random()
+                    values = {score: 10 + bpfe + rng.random() for score in scores}
+                    rows.append(
+                        {"encoder": encoder, "arm": arm, "seed": seed, "codec": codec}
+                        | {"bpfe": bpfe, "bpfe_payload": bpfe, "kilobytes": bpfe}
+                        | values
+                    )
+    return pd.DataFrame(rows)
+
+
+def a_view(seed: int, *, floating: bool = False) -> View:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (18, 35, 3), np.uint8)
+    return View(
+        image / 255 * 1.1 if floating else image,
+        rng.choice([0, 10, 18, 255], (18, 35)).astype(np.uint8),
+        rng.uniform(0, 90, (18, 35)).astype(np.float32),
+    )
+
+
+def a_history(rate: bool) -> pd.DataFrame:
+    epoch = np.arange(1, 7)
+    parts = ["segmentation", "disparity", "reconstruction", *(["rate"] if rate else [])]
+    columns = {f"loss/{part}": 5.0 / epoch for part in parts} | {"loss/total": 3.0 - epoch}
+    columns |= {f"weight/{part}": 0.1 * epoch for part in parts} | {"lr": 1e-3 / epoch}
+    columns["val/miou"] = np.where(epoch % 3 == 0, 0.1 * epoch, np.nan)
+    return pd.DataFrame({"epoch": epoch, **columns})
+
+
+def shown(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.axison]
+
+
+@pytest.mark.parametrize("encoders", [["encoder1"], ["encoder1", "encoder2"]])
+@pytest.mark.parametrize("scores", [["psnr"], ["miou", "psnr"], ["miou", "irmse", "psnr"]])
+def test_panels_follow_the_encoders_and_scores(encoders: list[str], scores: list[str]) -> None:
+    figure = rate_accuracy(some_points(encoders, scores), SCORES)
+    axes = shown(figure)
+    assert len(axes) == len(encoders) * len(scores)
+    assert all(len(x.get_lines()) == 2 for x in axes)
+    assert [x.get_xlabel() for x in axes][-1] == "Rate (bits per feature element)"
+    labels = {"miou": "mIoU", "irmse": "IRMSE (1/px)", "psnr": "PSNR (dB)"}
+    assert [x.get_ylabel() for x in axes] == [labels[s] for s in scores for _ in encoders]
+
+
+def test_curves_hold_the_given_points() -> None:
+    points = some_points(["encoder1", "encoder2"], ["miou", "psnr"])
+    axes = shown(rate_accuracy(points, SCORES))
+    for i, score in enumerate(["miou", "psnr"]):
+        for j, encoder in enumerate(["encoder1", "encoder2"]):
+            for line in axes[2 * i + j].get_lines():
+                of_arm = points["arm"] == line.get_label()
+                given = points[(points["encoder"] == encoder) & of_arm]
+                expected = given.sort_values("bpfe")[["bpfe", score]].to_numpy()
+                np.testing.assert_array_equal(line.get_xydata(), expected)
+
+
+def test_several_seeds_are_thin_lines_and_a_mean() -> None:
+    points = some_points(["encoder1"], ["psnr"], seeds=3)
+    (axes,) = shown(rate_accuracy(points, SCORES))
+    assert len(axes.get_lines()) == 8
+    means = [line for line in axes.get_lines() if line.get_marker() not in ("", "None")]
+    assert [line.get_label() for line in means] == ["benchmark", "proposed"]
+    expected = points[points["arm"] == "proposed"].groupby("codec")[["bpfe", "psnr"]].mean()
+    np.testing.assert_allclose(means[1].get_xydata(), expected.sort_values("bpfe").to_numpy())
+
+
+def test_arms_differ_without_colour() -> None:
+    (axes,) = shown(rate_accuracy(some_points(["encoder1"], ["psnr"]), SCORES))
+    benchmark, proposed = axes.get_lines()
+    assert benchmark.get_marker() != proposed.get_marker()
+    assert benchmark.get_linestyle() != proposed.get_linestyle()
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_codec_names_do_not_overlap(same: bool) -> None:
+    points = some_points(["encoder1"], ["psnr"])
+    if same:
+        half = points[points["arm"] == "benchmark"]
+        points = pd.concat([half, half.assign(arm="proposed")])
+    figure = rate_accuracy(points, SCORES)
+    (axes,) = shown(figure)
+    assert {"png", "90", "50", "10"} <= {text.get_text() for text in axes.texts}
+    renderer = figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    for i, box in enumerate(boxes):
+        assert box.count_overlaps(boxes[:i]) == 0
+        assert axes.bbox.padded(5).count_overlaps([box]) == 1
+
+
+def test_one_arm_or_a_missing_score_still_draws(tmp_path: Path) -> None:
+    points = some_points(["encoder1"], ["psnr"])
+    points.loc[1, "psnr"] = np.nan
+    save(rate_accuracy(points, SCORES), tmp_path / "gap")
+    (axes,) = shown(rate_accuracy(points[points["arm"] == "proposed"], SCORES))
+    assert len(axes.get_lines()) == 1
+
+
+def test_training_has_a_panel_for_what_the_histories_hold() -> None:
+    figure = training({"one": a_history(False), "two": a_history(True)}, SCORES)
+    axes = {x.get_title(): x for x in shown(figure)}
+    assert set(axes) == {
+        *(f"{part}: {kind}" for part in PARTS for kind in ("loss", "weight")),
+        *("Total loss", "Learning rate", "Validation"),
+    }
+    assert len(axes["Segmentation: loss"].get_lines()) == 2
+    assert len(axes["Rate: weight"].get_lines()) == 1
+    assert axes["Disparity: weight"].get_yscale() == "log"
+    assert axes["Total loss"].get_yscale() == "linear"
+    # Epochs without validation are no points.
+    (line, _) = axes["Validation"].get_lines()
+    np.testing.assert_allclose(line.get_xydata(), [[3, 0.3], [6, 0.6]])
+
+
+PARTS = ("Segmentation", "Disparity", "Reconstruction", "Rate")
+
+
+def test_training_of_a_subset() -> None:
+    history = a_history(False)[["epoch", "loss/segmentation", "lr"]]
+    assert [x.get_title() for x in shown(training({"one": history}, SCORES))] == [
+        *("Segmentation: loss", "Learning rate"),
+    ]
+    with pytest.raises(ValueError, match="nothing to draw"):
+        training({"one": history[["epoch"]]}, SCORES)
+    with pytest.raises(ValueError, match="5 histories"):
+        training({str(i): history for i in range(5)}, SCORES)
+
+
+def test_predictions_have_a_column_for_what_there_is() -> None:
+    full = predictions([(a_view(i), a_view(9, floating=True)) for i in range(3)])
+    titles = [x.get_title() for x in shown(full) if x.get_title()]
+    assert titles == [
+        *("Input", "True segmentation", "True disparity"),
+        *("Reconstruction", "Predicted segmentation", "Predicted disparity"),
+    ]
+    assert sum(len(x.get_images()) for x in full.axes) >= 18
+    legend = [text.get_text() for text in full.legends[0].get_texts()]
+    assert legend == ["road", "sky", "bicycle", "void"]
+    truth, predicted = a_view(0), a_view(1)
+    part = predictions(
+        [(View(truth.image_HW3, truth.label_HW), View(None, predicted.label_HW, None))]
+    )
+    assert [x.get_title() for x in shown(part)] == [
+        *("Input", "True segmentation", "Predicted segmentation"),
+    ]
+    with pytest.raises(ValueError, match="no picture"):
+        predictions([(View(), View())])
+
+
+def test_truth_and_prediction_share_the_disparity_scale() -> None:
+    map_HW = np.tile(np.linspace(1, 80, 35), (18, 1))
+    figure = predictions([(View(disparity_HW=map_HW), View(disparity_HW=map_HW))])
+    first, second = (x.get_images()[0].get_array() for x in shown(figure)[:2])
+    np.testing.assert_array_equal(first, second)
+    bar = shown(figure)[-1]
+    assert bar.get_ylabel() == "Disparity (px)"
+    assert bar.get_ylim()[1] == pytest.approx(np.percentile(map_HW, 99.5))
+
+
+def test_colours_are_the_palette_and_invalid_is_grey() -> None:
+    label_HW = np.array([[0, 255], [13, 18]])
+    np.testing.assert_array_equal(
+        to_rgb("label_HW", label_HW, None, true=True), PALETTE[label_HW.astype(int)]
+    )
+    norm = matplotlib.colors.Normalize(0, 10, clip=True)
+    disparity_HW = np.array([[0.0, 5.0]])
+    rgb = to_rgb("disparity_HW", disparity_HW, norm, true=True)
+    assert rgb[0, 0].tolist() == [INVALID] * 3
+    assert len(set(rgb[0, 1].tolist())) > 1
+    assert to_rgb("disparity_HW", disparity_HW, norm, true=False)[0, 0].tolist() != [INVALID] * 3
+    image = to_rgb("image_HW3", np.array([[[-0.2, 0.5, 1.3]]]), None, true=False)
+    assert image.tolist() == [[[0, 128, 255]]]
+
+
+def test_predictions_by_codec_has_a_row_per_task_and_arm() -> None:
+    arms = {arm: {c: a_view(i) for i, c in enumerate(CODECS)} for arm in ("benchmark", "proposed")}
+    figure = predictions_by_codec(a_view(7), arms)
+    assert sum(len(x.get_images()) == 1 for x in shown(figure)[: 6 * 5]) == 30
+    assert [x.get_title() for x in shown(figure)[:5]] == [
+        *("Truth", "PNG", "JPEG-90", "JPEG-50", "JPEG-10"),
+    ]
+    rows = [x.get_ylabel() for x in shown(figure)[0:30:5]]
+    assert rows[:2] == ["Segmentation\nbenchmark", "Segmentation\nproposed"]
+    with pytest.raises(ValueError, match="arm proposed has the codecs"):
+        predictions_by_codec(a_view(7), arms | {"proposed": {"png": a_view(0)}})
+
+
+def test_tile_shows_the_levels_given() -> None:
+    first = np.arange(15 * 31, dtype=np.uint16).reshape(15, 31)
+    flat = np.full((15, 31), 7, np.uint8)
+    figure = tile([("benchmark: 34.3 kB", first), ("proposed: 33.1 kB", flat)])
+    left, right = shown(figure)
+    assert [left.get_title(), right.get_title()] == ["benchmark: 34.3 kB", "proposed: 33.1 kB"]
+    np.testing.assert_array_equal(left.get_images()[0].get_array(), first)
+    assert left.get_images()[0].get_clim() == pytest.approx(np.percentile(first, [1, 99]))
+    assert "percentile" in figure.texts[0].get_text()
+    with pytest.raises(ValueError, match="no tile"):
+        tile([])
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "rate": lambda: rate_accuracy(some_points(["encoder1"], ["miou", "psnr"]), SCORES),
+    "training": lambda: training({"one": a_history(True).filter(regex="epoch|rate|val")}, SCORES),
+    "predictions": lambda: predictions([(a_view(0), a_view(1))]),
+    "tile": lambda: tile([("one", np.arange(40, dtype=np.uint8).reshape(5, 8))]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_save_writes_both_files_and_the_same_bytes_twice(tmp_path: Path, name: str) -> None:
+    before = dict(matplotlib.rcParams)
+    # A dot in the stem is no suffix.
+    first = save(FIGURES[name](), tmp_path / "a" / "fig.v1")
+    figure = FIGURES[name]()
+    second = save(figure, tmp_path / "b" / "fig.v1")
+    again = save(figure, tmp_path / "c" / "fig.v1")
+    assert [path.name for path in first] == ["fig.v1.png", "fig.v1.svg"]
+    for one, two, three in zip(first, second, again, strict=True):
+        assert one.read_bytes() == two.read_bytes() == three.read_bytes()
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["fig.v1.png", "fig.v1.svg"]
+    with Image.open(first[0]) as picture:
+        assert picture.size[0] == pytest.approx(200 * figure.get_figwidth(), abs=1)
+    assert any(x.tag.endswith("text") for x in ElementTree.parse(first[1]).iter())
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_is_clipped(name: str) -> None:
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 >= -0.01
+    assert box.y0 >= -0.01
+    assert box.x1 <= figure.get_figwidth() + 0.01
+    assert box.y1 <= figure.get_figheight() + 0.01
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_no_file(tmp_path: Path) -> None:
+    figure = FIGURES["tile"]()
+    figure.text(0.5, 0.5, r"$\frac{$")
+    with pytest.raises(ValueError):
+        save(figure, tmp_path / "broken")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,255 @@
+"""The report's tables: the published Table 1, cases by hand, and what n/a looks like."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.files import write_json
+from pipeline.report.markdown import to_markdown
+from pipeline.report.table import bd_table, point_table, seed_means, to_metrics
+from pipeline.scoring.metrics import SCORES
+
+TABLE_1 = {
+    ("encoder1", "miou"): -7.81,
+    ("encoder1", "irmse"): -2.12,
+    ("encoder1", "psnr"): -4.37,
+    ("encoder2", "miou"): -20.68,
+    ("encoder2", "irmse"): -5.15,
+    ("encoder2", "psnr"): -6.09,
+}
+
+
+@pytest.fixture(scope="module")
+def published() -> pd.DataFrame:
+    """The paper's operating points as a table of points."""
+    raw = pd.read_csv(Path(__file__).parent / "data" / "alvar2019_points.csv")
+    elements = raw["encoder"].map({"encoder1": 65536, "encoder2": 131072})
+    bpfe = 8 * raw["total_bytes"] / (raw["images"] * elements)
+    return pd.DataFrame(
+        {
+            "encoder": raw["encoder"],
+            "arm": raw["arm"],
+            "seed": 0,
+            "codec": raw["codec"],
+            "bpfe": bpfe,
+            "bpfe_payload": bpfe,
+            "kilobytes": raw["total_bytes"] / raw["images"] / 1000,
+            "miou": raw["mean_iou"],
+            "irmse": 1 / raw["rmse"],
+            "psnr": raw["psnr_db"],
+        }
+    )
+
+
+def curves(
+    benchmark: list[float], proposed: list[float], scores: list[float], **more: object
+) -> pd.DataFrame:
+    """Both arms of one encoder with the same PSNR at each of their codec points."""
+    rows = [
+        {"arm": arm, "codec": f"jpeg-{90 - i}", "bpfe": bpfe, "psnr": score}
+        for arm, rates in (("benchmark", benchmark), ("proposed", proposed))
+        for i, (bpfe, score) in enumerate(zip(rates, scores, strict=True))
+    ]
+    common = {"encoder": "encoder1", "seed": 0, "bpfe_payload": 1.0, "kilobytes": 1.0, **more}
+    return pd.DataFrame(rows).assign(**common)
+
+
+FALLING = [4.0, 3.0, 2.0, 1.0]
+SAVING = [3.5, 2.6, 1.7, 0.8]
+PSNR = [28.0, 27.0, 25.0, 20.0]
+
+
+def test_bd_table_of_the_published_points_is_the_published_table(published: pd.DataFrame) -> None:
+    table = bd_table(published, SCORES)
+    assert len(table) == 6
+    for row in table.itertuples():
+        assert row.percent == pytest.approx(TABLE_1[row.encoder, row.score], abs=0.005)
+        assert row.seed == 0
+        assert row.reason == ""
+    overlap = table.set_index(["encoder", "score"])["overlap"]
+    assert overlap["encoder2", "miou"] == pytest.approx(0.70, abs=0.005)
+    assert overlap["encoder2", "irmse"] == pytest.approx(0.61, abs=0.005)
+
+
+def test_order_of_the_rows_does_not_matter(published: pd.DataFrame) -> None:
+    keys = ["encoder", "score"]
+    expected = bd_table(published, SCORES).set_index(keys)["percent"]
+    shuffled = bd_table(published.sample(frac=1, random_state=3), SCORES).set_index(keys)["percent"]
+    pd.testing.assert_series_equal(shuffled.sort_index(), expected.sort_index())
+
+
+def test_only_scores_that_are_present_are_reported(published: pd.DataFrame) -> None:
+    points = published.drop(columns=["irmse", "psnr"])
+    assert set(bd_table(points, SCORES)["score"]) == {"miou"}
+    assert "irmse_change" not in point_table(points, SCORES)
+    text = to_markdown(bd_table(points, SCORES), point_table(points, SCORES), SCORES)
+    assert "mIoU" in text
+    assert "IRMSE" not in text
+
+
+@given(
+    rates=st.lists(st.floats(0.1, 8), min_size=4, max_size=9, unique_by=lambda x: round(x, 2)),
+    slope=st.floats(0.1, 5),
+)
+@settings(max_examples=20, deadline=None)
+def test_identical_arms_make_no_difference(rates: list[float], slope: float) -> None:
+    rates = sorted(rates, reverse=True)
+    points = curves(rates, rates, [20 + slope * np.log(rate) for rate in rates])
+    table = bd_table(points, SCORES)
+    assert table["percent"].tolist() == [0.0]
+    compared = point_table(points, SCORES)
+    assert (compared["bits_percent"] == 0).all()
+    assert (compared["psnr_change"] == 0).all()
+    text = to_markdown(table, compared, SCORES)
+    assert re.search(r"\| Encoder1 +\| +0\.00 % \|", text)
+    assert "-0.00" not in text
+
+
+def test_constant_saving_is_found() -> None:
+    points = curves(FALLING, [0.8 * rate for rate in FALLING], PSNR)
+    assert bd_table(points, SCORES)["percent"].tolist() == pytest.approx([-20.0])
+
+
+def test_point_table_by_hand() -> None:
+    points = pd.DataFrame(
+        [
+            ("encoder1", "benchmark", 3, "png", 4.0, 3.9, 5.0, 0.50, 20.0),
+            ("encoder1", "benchmark", 3, "jpeg-90", 2.0, 1.9, 2.5, 0.40, 18.0),
+            ("encoder1", "proposed", 3, "jpeg-90", 1.5, 1.4, 2.0, 0.43, 17.5),
+            ("encoder1", "proposed", 3, "png", 5.0, 4.9, 6.0, 0.48, 20.0),
+            ("encoder1", "proposed", 3, "jpeg-10", 0.5, 0.4, 0.6, 0.10, 10.0),
+        ],
+        columns=[
+            *["encoder", "arm", "seed", "codec", "bpfe", "bpfe_payload", "kilobytes"],
+            *["miou", "psnr"],
+        ],
+    )
+    table = point_table(points, SCORES)
+    assert table["codec"].tolist() == ["png", "jpeg-90"]
+    assert table["bits_percent"].tolist() == pytest.approx([25.0, -25.0])
+    assert table["bpfe_benchmark"].tolist() == [4.0, 2.0]
+    assert table["bpfe_proposed"].tolist() == [5.0, 1.5]
+    assert table["miou_change"].tolist() == pytest.approx([-0.02, 0.03])
+    assert table["psnr_change"].tolist() == pytest.approx([0.0, -0.5])
+    text = to_markdown(bd_table(points, SCORES), table, SCORES)
+    assert "| PNG     |          4.000 |         5.000 | +25.00 % | 48.00 (-2.00) |" in text
+    assert "| JPEG-90 |          2.000 |         1.500 | -25.00 % | 43.00 (+3.00) |" in text
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(curves(FALLING[:3], SAVING[:3], PSNR[:3]), id="three points"),
+        pytest.param(curves(FALLING, SAVING, [20.0, 22.0, 21.0, 19.0]), id="not monotone"),
+        pytest.param(curves(FALLING, SAVING, [np.nan, 22.0, 21.0, 19.0]), id="score missing"),
+        pytest.param(
+            curves(FALLING, FALLING, PSNR).query("arm == 'benchmark'"), id="one arm alone"
+        ),
+        pytest.param(
+            curves(FALLING, FALLING, PSNR).assign(
+                psnr=lambda x: x["psnr"] + 100 * (x["arm"] == "proposed")
+            ),
+            id="no overlap",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_has_a_reason_and_no_number(points: pd.DataFrame) -> None:
+    table = bd_table(points, SCORES)
+    assert table["percent"].isna().all()
+    reason = table["reason"].item()
+    assert reason
+    assert to_metrics(table) == {"bd_rate": {"encoder1-0": {"psnr": None}}}
+    lines = to_markdown(table, point_table(points, SCORES), SCORES).splitlines()
+    assert next(x for x in lines if x.startswith("| Encoder1")).endswith("n/a ¹ |")
+    assert f"¹ {reason}" in [line.strip() for line in lines]
+
+
+def test_small_overlap_is_footnoted() -> None:
+    points = curves(FALLING, FALLING, PSNR)
+    points.loc[points["arm"] == "proposed", "psnr"] += 7
+    table = bd_table(points, SCORES)
+    assert np.isfinite(table["percent"].item())
+    text = to_markdown(table, point_table(points, SCORES), SCORES)
+    assert "¹ the two curves share only 7 % of their score range" in text
+
+
+def test_same_note_keeps_its_number() -> None:
+    points = curves(FALLING[:3], SAVING[:3], PSNR[:3]).assign(miou=lambda x: x["psnr"] / 100)
+    text = to_markdown(bd_table(points, SCORES), point_table(points, SCORES), SCORES)
+    assert text.count("n/a ¹") == 2
+    assert "²" not in text
+
+
+def several_seeds(broken: bool = False) -> pd.DataFrame:
+    parts = []
+    for seed, factor in enumerate([0.9, 0.8, 0.7]):
+        part = curves(FALLING, [factor * rate for rate in FALLING], PSNR, seed=seed)
+        if broken and seed == 1:
+            part = part[part["codec"] != "jpeg-90"]
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_mean_over_seeds() -> None:
+    points = several_seeds()
+    table = bd_table(points, SCORES)
+    mean = seed_means(table)
+    assert mean["percent"].tolist() == pytest.approx([-20.0])
+    assert mean["deviation"].tolist() == pytest.approx([10.0])
+    assert to_metrics(table)["bd_rate"]["encoder1-mean"]["psnr"] == pytest.approx(-20.0)
+    text = to_markdown(table, point_table(points, SCORES), SCORES)
+    assert [line.split("|")[1].strip() for line in text.splitlines() if "| Encoder1" in line] == [
+        "Encoder1, seed 0",
+        "Encoder1, seed 1",
+        "Encoder1, seed 2",
+    ]
+    assert re.search(r"\| \*\*Encoder1, mean of 3\*\* +\| +-20\.00 ± 10\.00 % \|", text)
+
+
+def test_mean_over_seeds_needs_every_seed() -> None:
+    table = bd_table(several_seeds(broken=True), SCORES)
+    assert table["percent"].isna().tolist() == [False, True, False]
+    mean = seed_means(table)
+    assert mean["percent"].isna().all()
+    assert mean["reason"].tolist() == ["no BD-rate for seed 1"]
+    assert to_metrics(table)["bd_rate"]["encoder1-mean"] == {"psnr": None}
+
+
+def test_markdown_tables_are_well_formed(published: pd.DataFrame) -> None:
+    text = to_markdown(bd_table(published, SCORES), point_table(published, SCORES), SCORES)
+    assert "-20.68 %" in text
+    assert "57.01 (+0.92)" in text
+    blocks = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 3
+    for block in blocks:
+        lines = block.strip().splitlines()
+        assert len({len(line) for line in lines}) == 1
+        assert len({line.count("|") for line in lines}) == 1
+        assert set(lines[1]) <= set("|-: ")
+
+
+def test_json_is_strict(tmp_path: Path) -> None:
+    points = curves(FALLING[:3], SAVING[:3], PSNR[:3])
+    path = tmp_path / "metrics.json"
+    write_json(path, to_metrics(bd_table(points, SCORES)))
+    assert "NaN" not in path.read_text()
+    assert json.loads(path.read_text())["bd_rate"]["encoder1-0"]["psnr"] is None
+
+
+def test_bad_points_are_named(published: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"lacks.*'bpfe'"):
+        bd_table(published.drop(columns="bpfe"), SCORES)
+    with pytest.raises(ValueError, match="no rows"):
+        bd_table(published.head(0), SCORES)
+    with pytest.raises(ValueError, match=r"arms \['other'\]; allowed"):
+        bd_table(published.assign(arm="other"), SCORES)
+    with pytest.raises(ValueError, match=r"'codec': 'png'.*more than once"):
+        bd_table(pd.concat([published, published.head(1)]), SCORES)
+    with pytest.raises(ValueError, match=r"no score; expected one or more of.*'psnr'"):
+        point_table(published.drop(columns=["miou", "irmse", "psnr"]), SCORES)

@@ -1,0 +1,44 @@
+"""The cloud side: one decoder per task (paper, figure 1).
+
+Upsampling steps of a transposed convolution (kernel 2, stride 2) and a 3x3 convolution, then a 1x1
+convolution. There is no activation and no normalisation anywhere in them: that is the authors'
+network, and 370,723 parameters for Encoder2's segmentation decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def decoder(channels: Sequence[int], outputs: int) -> nn.Module:
+    """A decoder whose step i maps channels[i] to channels[i + 1] at twice the height and width."""
+    from torch import nn
+
+    steps: list[nn.Module] = []
+    for before, after in pairwise(channels):
+        steps += [nn.ConvTranspose2d(before, after, 2, stride=2)]
+        steps += [nn.Conv2d(after, after, 3, padding=1)]
+    return nn.Sequential(*steps, nn.Conv2d(channels[-1], outputs, 1))
+
+
+def _halving(channels: int, stride: int) -> list[int]:
+    # 512-256-...-16 for 5 doublings (stride 32), 256-128-...-16 for 4.
+    return [channels >> i for i in range(stride.bit_length())]
+
+
+def _wide(channels: int, stride: int) -> list[int]:
+    # The disparity decoder keeps its width for the first step: 512-512-256-...-32.
+    return [channels, *_halving(channels, stride)[:-1]]
+
+
+DECODERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "segmentation": lambda channels, stride: decoder(_halving(channels, stride), outputs=19),
+    "disparity": lambda channels, stride: decoder(_wide(channels, stride), outputs=1),
+    "reconstruction": lambda channels, stride: decoder(_halving(channels, stride), outputs=3),
+}
+"""Task -> the decoder for features of so many channels at so large a stride (a power of two)."""

@@ -1,0 +1,99 @@
+"""The edge side: ResNet-34 up to a cut (paper, section 3).
+
+An encoder is an entry of `ENCODERS`; what a stage must know before any net exists (channels,
+stride) stands beside its builder. torch and torchvision are imported where a net is built, so that
+checking settings and encoding streams do not wait seconds for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class WeightsError(ValueError):
+    """Initial weights that cannot be read or do not fit a ResNet-34."""
+
+
+class Encoder(NamedTuple):
+    """What an encoder makes of an image of 3 x H x W: `channels` x H / `stride` x W / `stride`."""
+
+    build: Callable[[str], nn.Module]
+    """From `none`, `imagenet` or the path of a ResNet-34 state dict to a module."""
+    channels: int
+    stride: int
+
+
+def _resnet34(weights: str, blocks: int) -> nn.Module:
+    from torch import nn
+    from torchvision.models import ResNet34_Weights, resnet34
+
+    net = resnet34(weights=ResNet34_Weights.IMAGENET1K_V1 if weights == "imagenet" else None)
+    if weights not in ("none", "imagenet"):
+        _load_backbone(net, Path(weights))
+    layers = [net.conv1, net.bn1, net.relu, net.maxpool]
+    return nn.Sequential(*layers, *(getattr(net, f"layer{i + 1}") for i in range(blocks)))
+
+
+ENCODERS = {
+    "encoder1": Encoder(lambda weights: _resnet34(weights, 4), channels=512, stride=32),
+    "encoder2": Encoder(lambda weights: _resnet34(weights, 3), channels=256, stride=16),
+}
+
+
+def _load_backbone(net: nn.Module, path: Path) -> None:
+    state = _read_state(path)
+    state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    expected = {key for key in net.state_dict() if not key.startswith("fc.")}
+    # Files without batch counters are common (safetensors converters drop integer scalars);
+    # nothing reads those counters while batch norm has a fixed momentum.
+    needed = {key for key in expected if not key.endswith("num_batches_tracked")}
+    for keys, words in (
+        (needed - state.keys(), "lacks"),
+        (state.keys() - expected, "has unknown"),
+    ):
+        if keys:
+            first = ", ".join(sorted(keys)[:3])
+            raise WeightsError(
+                f"model.weights: {path} {words} {len(keys)} entries ({first}, ...); it must be a "
+                "state dict of torchvision's ResNet-34 (conv1, bn1, layer1 to layer4; fc optional)"
+            )
+    own = net.state_dict()
+    for key, value in state.items():
+        if value.shape != own[key].shape:
+            raise WeightsError(
+                f"model.weights: {key} in {path} has shape {tuple(value.shape)}, "
+                f"a ResNet-34 has {tuple(own[key].shape)}"
+            )
+    net.load_state_dict(state, strict=False)
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise WeightsError(
+            f"model.weights is {str(path)!r}, which is neither none nor imagenet nor a file"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise WeightsError(f"model.weights: {path} cannot be read: {error}") from error
+    except Exception as error:  # weights_only refuses foreign pickles with UnpicklingError
+        raise WeightsError(
+            f"model.weights: {path} is not a plain state dict of tensors: {error}"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(x, torch.Tensor) for x in state.values()):
+        raise WeightsError(f"model.weights: {path} is not a plain state dict of tensors")
+    return state

@@ -1,0 +1,71 @@
+"""The network cut in two: the front runs on the edge, the back in the cloud."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.nets.decoder import DECODERS
+from pipeline.nets.encoder import ENCODERS, IMAGENET_MEAN, IMAGENET_STD
+
+
+class SplitOutput(NamedTuple):
+    """What one pass through both halves gives."""
+
+    features_BChw: Tensor
+    """What the edge would code and send, before the surrogate."""
+    predictions: dict[str, Tensor]
+    """Per task, float: segmentation B19HW logits, disparity B1HW pixels of the original width,
+    reconstruction B3HW in about [0, 1]."""
+
+
+class SplitNet(nn.Module):
+    """An encoder and one decoder per task, all fed by the same features (paper, figure 1).
+
+    encoder: a name in `ENCODERS`; tasks: names in `DECODERS`; weights: what the encoder starts
+    from, `none`, `imagenet` or the path of a ResNet-34 state dict.
+    """
+
+    mean_311: Tensor
+    std_311: Tensor
+
+    def __init__(self, encoder: str, tasks: Sequence[str], weights: str = "none") -> None:
+        super().__init__()
+        spec = ENCODERS[encoder]
+        self.encoder = spec.build(weights)
+        self.decoders = nn.ModuleDict(
+            {task: DECODERS[task](spec.channels, spec.stride) for task in tasks}
+        )
+        self.register_buffer("mean_311", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), False)
+        self.register_buffer("std_311", torch.tensor(IMAGENET_STD).view(3, 1, 1), False)
+
+    def front(self, image_B3HW: Tensor) -> Tensor:
+        """Features B x C x h x w of images in [0, 1]."""
+        return self.encoder((image_B3HW - self.mean_311) / self.std_311)
+
+    def back(self, features_BChw: Tensor) -> dict[str, Tensor]:
+        """The prediction of each task, at the resolution of the image."""
+        return {task: net(features_BChw) for task, net in self.decoders.items()}
+
+    def forward(
+        self, image_B3HW: Tensor, surrogate: Callable[[Tensor], Tensor] = lambda x: x
+    ) -> SplitOutput:
+        """Both halves; in training, `surrogate` stands between them for quantiser and codec."""
+        features_BChw = self.front(image_B3HW)
+        return SplitOutput(features_BChw, self.back(surrogate(features_BChw)))
+
+
+class StackedPredictions(nn.Module):
+    """A net as a function of one tensor to one tensor, the form that model stores take.
+
+    Images B3HW in [0, 1] to B x (19 + 1 + 3) x H x W: the predictions of the tasks, in their
+    order, stacked by channel.
+    """
+
+    def __init__(self, net: SplitNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image_B3HW: Tensor) -> Tensor:
+        return torch.cat(list(self.net(image_B3HW).predictions.values()), dim=1)

@@ -1,0 +1,85 @@
+"""Where and how training runs: device, precision, compilation, processes, seeds."""
+
+import contextlib
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+
+class DeviceError(ValueError):
+    """A device or precision that this machine cannot offer."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process of a training job."""
+
+    device: torch.device
+    dtype: torch.dtype
+    """float32, or bfloat16 for everything autocast may run in it."""
+    compiled: bool
+    rank: int = 0
+    world: int = 1
+
+    def autocast(self) -> torch.autocast:
+        """The context of a forward pass."""
+        reduced = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype, enabled=reduced)
+
+
+@contextlib.contextmanager
+def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]:
+    """The runtime of this process, and its process group when torchrun started it.
+
+    device: auto | cpu | cuda; precision: auto | float32 | bfloat16; compile: auto | on | off.
+    auto takes a GPU if there is one, bfloat16 where the hardware multiplies it, and compiles on a
+    GPU only: on a CPU compiling costs more than a short run gains.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("train.device is cuda, but torch sees no GPU; use auto or cpu")
+    cuda = device != "cpu" and torch.cuda.is_available()
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    where = (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+    )
+    if cuda:
+        torch.cuda.set_device(where)
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+    if world > 1:
+        dist.init_process_group("nccl" if cuda else "gloo")
+    fast = torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bfloat16()
+    half = precision == "bfloat16" or (precision == "auto" and fast)
+    try:
+        yield Runtime(
+            device=where,
+            dtype=torch.bfloat16 if half else torch.float32,
+            compiled=compile == "on" or (compile == "auto" and cuda),
+            rank=rank,
+            world=world,
+        )
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def seed_all(*numbers: int) -> None:
+    """Seed every generator in use from a few whole numbers, well mixed."""
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    # Without the instructions oneDNN falls back to a reference path many times slower than float32.
+    try:
+        with open("/proc/cpuinfo") as file:  # noqa: PTH123  a stream, of which the first flags do
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

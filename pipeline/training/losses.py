@@ -1,0 +1,203 @@
+"""The multi-task loss of equation 6: task losses, the rate term, and the weights between them.
+
+Every loss is a sum and the count it is divided by, so that the mean of a batch spread over several
+processes is exactly the mean of the whole batch.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.coding.rate import rate_loss, to_unit_range
+from pipeline.data.labels import VOID
+from pipeline.nets.split import SplitOutput
+
+RATE = "rate"
+"""Name of the rate term among the parts of the loss."""
+
+
+class Targets(Protocol):
+    """What a batch must hold: the image in [0, 1], train ids, pixels of disparity (0 invalid)."""
+
+    @property
+    def image_B3HW(self) -> Tensor: ...
+    @property
+    def label_BHW(self) -> Tensor: ...
+    @property
+    def disparity_BHW(self) -> Tensor | None: ...
+
+
+class LossSum(NamedTuple):
+    """A loss before the division: both scalars, float32."""
+
+    total: Tensor
+    divisor: Tensor
+
+
+def segmentation_loss(logits_BKHW: Tensor, targets: Targets) -> LossSum:
+    """Cross-entropy over the pixels that are not void."""
+    label_BHW = targets.label_BHW
+    total = F.cross_entropy(logits_BKHW.float(), label_BHW, ignore_index=VOID, reduction="sum")
+    return LossSum(total, (label_BHW != VOID).sum())
+
+
+def disparity_loss(disparity_B1HW: Tensor, targets: Targets) -> LossSum:
+    """Squared error, in squared pixels of the original width, over the valid pixels."""
+    truth_BHW = targets.disparity_BHW
+    assert truth_BHW is not None
+    valid_BHW = truth_BHW > 0
+    error_BHW = (disparity_B1HW[:, 0].float() - truth_BHW) * valid_BHW
+    return LossSum(error_BHW.square().sum(), valid_BHW.sum())
+
+
+def reconstruction_loss(image_B3HW: Tensor, targets: Targets) -> LossSum:
+    """Absolute error of the image in [0, 1], over all its values."""
+    error_B3HW = image_B3HW.float() - targets.image_B3HW
+    return LossSum(error_B3HW.abs().sum(), error_B3HW.new_tensor(error_B3HW.numel()))
+
+
+LOSSES: dict[str, Callable[[Tensor, Targets], LossSum]] = {
+    "segmentation": segmentation_loss,
+    "disparity": disparity_loss,
+    "reconstruction": reconstruction_loss,
+}
+
+
+@dataclass(frozen=True)
+class RateTerm:
+    """How L_r enters the loss."""
+
+    of: str
+    """levels: of the features in units of the quantiser's range; features: of the raw features."""
+    weight: float | None
+    """w_r held at this number, or None to let it move like the tasks' weights."""
+    prediction: bool = True
+    transform: bool = True
+
+    def loss(self, features_BChw: Tensor) -> LossSum:
+        """L_r (equation 5), summed over the images of the batch."""
+        x = features_BChw.float()
+        x = to_unit_range(x) if self.of == "levels" else x
+        mean = rate_loss(x, prediction=self.prediction, transform=self.transform)
+        images = mean.new_tensor(len(x))
+        return LossSum(mean * images, images)
+
+
+class Objective(nn.Module):
+    """Equation 6 (after Kendall, Gal and Cipolla, CVPR 2018) over the parts a model is trained on.
+
+    L = sum_i w_i L_i - log(w_i) / 2, with another log(2) / 2 off for every part but segmentation.
+
+    balance: how the weights move. `adam-step` and `adam-epoch`: Adam on log w, after each step or
+    on the mean losses of each epoch; `closed-form`: each w_i is where L is least for the losses of
+    this step, 1 / (2 L_i); `fixed`: they stay at `initial_weight`.
+    """
+
+    log_weights_P: Tensor
+    held_P: Tensor
+    halves_P: Tensor
+    totals_P: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        rate: RateTerm | None,
+        *,
+        balance: str,
+        learning_rate: float,
+        initial_weight: float,
+    ) -> None:
+        super().__init__()
+        self.names = (*tasks, RATE) if rate else tuple(tasks)
+        self.rate = rate
+        self.balance = balance
+        held = [bool(name == RATE and rate and rate.weight) for name in self.names]
+        start = [rate.weight if x and rate and rate.weight else initial_weight for x in held]
+        logs = torch.tensor(start).log()
+        # A Parameter for Adam's sake; its gradient is written down, not found by backward.
+        self.log_weights_P = nn.Parameter(logs, requires_grad=False)
+        self.register_buffer("held_P", torch.tensor(held), False)
+        halves = [0.0 if name == "segmentation" else math.log(2) / 2 for name in self.names]
+        self.register_buffer("halves_P", torch.tensor(halves), False)
+        # Sums of an epoch's losses stay on the device until the epoch's end.
+        self.register_buffer("totals_P", torch.zeros(len(self.names)))
+        self.register_buffer("steps", torch.zeros(()))
+        self.learning_rate = learning_rate
+        self.adam: torch.optim.Adam | None = None
+
+    def prepare(self) -> None:
+        """Make the optimiser of the weights, once the module is on its device."""
+        if self.balance.startswith("adam"):
+            self.adam = torch.optim.Adam([self.log_weights_P], lr=self.learning_rate)
+
+    def parts(self, output: SplitOutput, targets: Targets) -> tuple[Tensor, Tensor]:
+        """The losses of all parts: to differentiate (P,), and their values over all ranks (P,)."""
+        sums = [LOSSES[task](output.predictions[task], targets) for task in output.predictions]
+        if self.rate:
+            sums.append(self.rate.loss(output.features_BChw))
+        totals_P = torch.stack([x.total for x in sums])
+        counts_P = torch.stack([x.divisor.to(totals_P) for x in sums])
+        if not dist.is_initialized():
+            losses_P = totals_P / counts_P.clamp(min=1)
+            return losses_P, losses_P.detach()
+        shared_2P = torch.stack([totals_P.detach(), counts_P])
+        dist.all_reduce(shared_2P)
+        counts_P = shared_2P[1].clamp(min=1)
+        # DistributedDataParallel averages gradients over ranks; the world size undoes that.
+        return totals_P * dist.get_world_size() / counts_P, shared_2P[0] / counts_P
+
+    def total(self, losses_P: Tensor, values_P: Tensor) -> Tensor:
+        """Equation 6 at the present weights (or, in closed form, at the best ones)."""
+        if self.balance == "closed-form":
+            best_P = -(2 * values_P.clamp(min=1e-12)).log()
+            self.log_weights_P.copy_(torch.where(self.held_P, self.log_weights_P, best_P))
+        weights_P = self.log_weights_P.exp()
+        return (weights_P * losses_P - self.log_weights_P / 2 - self.halves_P).sum()
+
+    @torch.no_grad()
+    def update(self, values_P: Tensor) -> None:
+        """After a step with losses `values_P`: add them up and move the weights."""
+        self.totals_P += values_P
+        self.steps += 1
+        if self.balance == "adam-step":
+            self._move(values_P)
+
+    @torch.no_grad()
+    def end_epoch(self) -> dict[str, float]:
+        """Mean losses and weights of the epoch by name; moves the weights if it is their turn."""
+        means_P = self.totals_P / self.steps.clamp(min=1)
+        if self.balance == "adam-epoch":
+            self._move(means_P)
+        result = {f"loss/{n}": float(x) for n, x in zip(self.names, means_P, strict=True)}
+        total = self.total_of(result)
+        result["loss/total"] = total
+        result |= {f"weight/{n}": w for n, w in self.weights().items()}
+        self.totals_P.zero_()
+        self.steps.zero_()
+        return result
+
+    def total_of(self, losses: Mapping[str, float]) -> float:
+        """Equation 6 for mean losses by name, at the present weights."""
+        logs = self.log_weights_P.tolist()
+        parts = (
+            math.exp(s) * losses[f"loss/{name}"] - s / 2 - half
+            for name, s, half in zip(self.names, logs, self.halves_P.tolist(), strict=True)
+        )
+        return sum(parts)
+
+    def weights(self) -> dict[str, float]:
+        """The present w_i by name."""
+        return dict(zip(self.names, self.log_weights_P.exp().tolist(), strict=True))
+
+    def _move(self, values_P: Tensor) -> None:
+        assert self.adam is not None
+        gradient_P = self.log_weights_P.exp() * values_P - 0.5
+        self.log_weights_P.grad = gradient_P.masked_fill(self.held_P, 0.0)
+        self.adam.step()

@@ -1,0 +1,238 @@
+"""MLflow behind one small object: where the store is, how a run starts and ends, its lineage.
+
+Nothing here may hurt the work it watches. Without MLflow, with tracking off, or with a store that
+does not answer, `start` yields a `NullRun` that takes every call and does nothing.
+"""
+
+import getpass
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import yaml
+
+from pipeline.tracking_run import REQUEST_SECONDS, NullRun, Run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+SQLITE = "sqlite:///"
+LOCK_SECONDS = 300
+SIGTERM_EXIT = 128 + signal.SIGTERM
+
+# MLflow retries a silent server for about four minutes a call, which would stop a training step.
+MLFLOW_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_SECONDS),
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+
+
+def main_root(cwd: Path | None = None) -> Path:
+    """Root of the main repository, also from inside an experiment that DVC runs in a copy of it.
+
+    DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards,
+    so what must outlive them lies in the repository they were started from.
+    """
+    cwd = (cwd or Path.cwd()).resolve()
+    for folder in reversed(cwd.parents):
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    for folder in (cwd, *cwd.parents):
+        if (folder / ".dvc").exists() or (folder / ".git").exists():
+            return folder
+    return cwd
+
+
+def store_uri(cwd: Path | None = None) -> str:
+    """$MLFLOW_TRACKING_URI, else the sqlite file `mlflow.db` in the main repository.
+
+    A relative sqlite path is taken from the main repository, not from the folder of the moment.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    if not uri.startswith(SQLITE):
+        return uri
+    return f"{SQLITE}{main_root(cwd) / uri.removeprefix(SQLITE)}"
+
+
+@contextmanager
+def start(
+    *,
+    enabled: bool,
+    experiment: str,
+    name: str,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+    parent: str | None = None,
+) -> Iterator[Run | NullRun]:
+    """Open a run, yield it, and close it as FINISHED, FAILED or KILLED.
+
+    `params` is flat; `parent` is the id of a run of the same experiment, finished or not, under
+    which this one is shown. While the run is open SIGTERM raises SystemExit(143), so that the
+    `finally` blocks of the caller are run. Raises nothing of its own: a store that cannot be
+    opened is a warning and a NullRun.
+    """
+    with _sigterm_as_exit():
+        run = _open(experiment, name, params, tags, parent) if enabled else NullRun()
+        try:
+            yield run
+        except BaseException as error:
+            run.finish(_status(error))
+            raise
+        else:
+            run.finish("FINISHED")
+
+
+def lineage(cwd: Path | None = None) -> dict[str, str]:
+    """Tags that say which code and which DVC experiment a run came from; unknown ones left out.
+
+    `git.dirty` looks at code and settings only: DVC itself rewrites metrics and its lock file.
+    """
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    tags = {
+        "mlflow.source.name": module.name if module else sys.argv[0],
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getpass.getuser(),
+        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
+        "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+        "dvc.stage": os.environ.get("DVC_STAGE", ""),
+    }
+    commit = _git("rev-parse", "HEAD", cwd=cwd)
+    if commit:
+        changed = _git("status", "--porcelain", "--", "*.py", "*.yaml", "*.toml", cwd=cwd)
+        tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
+    return {key: value for key, value in tags.items() if value}
+
+
+def data_md5(lock: Path, stage: str, out: str | None = None) -> str | None:
+    """md5 that `lock` (a dvc.lock) holds for `out` of `stage`, by default for its first out.
+
+    None when there is no such file, stage or out. A folder's md5 ends in ".dir".
+    """
+    if not lock.is_file():
+        return None
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    stages = (yaml.load(lock.read_text(), Loader=loader) or {}).get("stages", {})
+    for entry in stages.get(stage, {}).get("outs", []):
+        if out is None or entry["path"] == out:
+            return entry.get("md5")
+    return None
+
+
+def _open(
+    experiment: str,
+    name: str,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+    parent: str | None,
+) -> Run | NullRun:
+    if importlib.util.find_spec("mlflow") is None:
+        _say_once("MLflow is not installed: nothing is tracked")
+        return NullRun()
+    uri = store_uri()
+    for key, value in MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(key, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    all_tags = lineage() | dict(tags)
+    if parent:
+        all_tags["mlflow.parentRunId"] = parent
+    try:
+        client, experiment_id = _first_touch(uri, experiment)
+        info = client.create_run(experiment_id, tags=all_tags, run_name=name).info
+    except Exception as error:
+        log.warning("Not tracked: the MLflow store %s cannot be used: %s", uri, error)
+        return NullRun()
+    return Run(client, run_id=info.run_id, experiment_id=experiment_id, name=name, params=params)
+
+
+def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
+    """A client and the id of the experiment, both created when this is the first use of them.
+
+    Several processes that touch an empty sqlite store at once break it for good, and
+    `mlflow.set_experiment` drops runs into "Default" when it loses a race: hence the lock and the
+    explicit id.
+    """
+    from filelock import FileLock
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    artifacts = (database.parent if database else main_root()) / "mlartifacts"
+    location = None if uri.startswith(("http:", "https:")) else artifacts.as_uri()
+    if database:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock", timeout=LOCK_SECONDS) if database else nullcontext():
+        client = MlflowClient(uri, registry_uri=uri)
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            try:
+                return client, client.create_experiment(experiment, artifact_location=location)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = client.get_experiment_by_name(experiment)
+    if found is None or found.lifecycle_stage == "deleted":
+        raise ValueError(
+            f"the experiment {experiment!r} is deleted there; bring it back with "
+            "`mlflow experiments restore` or set another name"
+        )
+    return client, found.experiment_id
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED"
+    if isinstance(error, SystemExit) and error.code in (None, 0, SIGTERM_EXIT):
+        return "KILLED" if error.code else "FINISHED"
+    return "FAILED"
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Only in the main thread, and only in place of the default action."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    owner = os.getpid()
+
+    def stop(signum: int, frame: FrameType | None) -> NoReturn:
+        if os.getpid() != owner:  # a forked worker has no run to close
+            os._exit(SIGTERM_EXIT)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the closing
+        raise SystemExit(SIGTERM_EXIT)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _git(*words: str, cwd: Path | None) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@cache
+def _say_once(message: str) -> None:
+    log.warning(message)

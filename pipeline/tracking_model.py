@@ -1,0 +1,128 @@
+"""A torch module as an MLflow model: exported to a folder first, sent to the store later.
+
+The export needs no store, so a server that is away costs nothing; `mlflow.pytorch.log_model`
+would do both at once, and again from the start after every failure.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Metric
+    from mlflow.models import Model
+
+EXAMPLES = ("input_example.json", "serving_input_example.json")
+
+
+def export_model(module: "torch.nn.Module", example: "torch.Tensor", *, folder: Path) -> "Model":
+    """Write `module` to `folder` as a pt2 graph for any batch size, and return its description.
+
+    `example`: float32, (2, channels, H, W); a batch of one would fix the batch size in the graph.
+    The module itself is left where it is. Raises what torch.export raises.
+    """
+    import mlflow.pytorch
+    import numpy as np
+    import torch
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types.schema import Schema, TensorSpec
+
+    if example.shape[0] != 2:
+        raise ValueError(f"the example has a batch of {example.shape[0]}, it must be 2")
+    module = copy.deepcopy(module).cpu().eval()
+    with torch.no_grad():
+        output = module(example.cpu())
+    inputs, outputs = (
+        Schema([TensorSpec(np.dtype(np.float32), (-1, *tensor.shape[1:]))])
+        for tensor in (example, output)
+    )
+    release = torch.__version__.split("+")[0]
+    # it warns when the environment has no pip, which is so in every environment made by uv
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+    model = Model()
+    mlflow.pytorch.save_model(
+        module,
+        str(folder),
+        mlflow_model=model,
+        signature=ModelSignature(inputs, outputs),
+        # a tensor instead of an array would leave out the pyfunc flavour
+        input_example=np.zeros(example.shape, np.float32),
+        serialization_format="pt2",
+        # inferring them takes half a minute
+        pip_requirements=[f"mlflow=={mlflow.__version__}", f"torch=={release}", "numpy"],
+    )
+    # the example comes as megabytes of JSON
+    for name in EXAMPLES:
+        (folder / name).unlink(missing_ok=True)
+    model.saved_input_example_info = None  # type: ignore[assignment]
+    model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*"))
+    return model
+
+
+def model_sender(
+    client: "MlflowClient",
+    model: "Model",
+    *,
+    folder: Path,
+    run_id: str,
+    experiment_id: str,
+    name: str,
+    params: Mapping[str, str],
+    metrics: Sequence["Metric"],
+    registered: str | None,
+    alias: str | None,
+) -> Callable[[], None]:
+    """A call that uploads the exported `folder` as a model of the run and registers it.
+
+    Called again after a failure it goes on where it stopped: one model, one version.
+    """
+    from mlflow.entities import LoggedModelOutput, Metric
+
+    logged: LoggedModel | None = None
+    version: str | None = None
+
+    def send() -> None:
+        nonlocal logged, version
+        if logged is None:
+            logged = client.create_logged_model(
+                experiment_id, name=name, source_run_id=run_id, params=dict(params)
+            )
+        model.run_id, model.model_id, model.model_uuid = run_id, logged.model_id, logged.model_id
+        model.artifact_path = logged.artifact_location
+        model.save(str(folder / "MLmodel"))
+        client.log_model_artifacts(logged.model_id, str(folder))
+        client.finalize_logged_model(logged.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(m.key, m.value, m.timestamp, m.step, model_id=logged.model_id, run_id=run_id)
+                for m in metrics
+            ],
+        )
+        if registered is None:
+            return
+        if version is None:
+            version = _register(client, registered, logged.model_id, run_id)
+        if alias is not None:
+            client.set_registered_model_alias(registered, alias, version)
+
+    return send
+
+
+def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name, f"models:/{model_id}", run_id, model_id=model_id, await_creation_for=0
+    )
+    return str(version.version)

@@ -1,0 +1,167 @@
+"""Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import tracking
+from pipeline.artifacts import (
+    ArtifactError,
+    Evaluation,
+    Examples,
+    ModelName,
+    evaluation_folder,
+    metrics_file,
+    model_folder,
+    prepared_folder,
+    read_json,
+    read_streams,
+    streams_file,
+    write_evaluation,
+    write_examples,
+)
+from pipeline.coding.bitstream import BitstreamError, decode_features, header_bytes
+from pipeline.data.batches import Batches
+from pipeline.data.frames import open_frames
+from pipeline.data.labels import CLASSES
+from pipeline.files import write_json
+from pipeline.nets.split import SplitNet
+from pipeline.params import Params
+from pipeline.scoring.metrics import SCORES, bits_per_element, iou_per_class
+from pipeline.scoring.sums import SUMS
+from pipeline.training.checkpoint import load_model
+from pipeline.training.device import open_runtime
+from stages.settings import load, run
+
+BATCH = 16
+Sums = dict[str, dict[str, np.ndarray]]
+
+
+def main(encoder: str, arm: str, seed: int) -> None:
+    """Evaluate one model at every codec point."""
+    params = load()
+    name = ModelName(encoder, arm, seed)
+    evaluation, examples = evaluate(name, params)
+    folder = evaluation_folder(name)
+    write_evaluation(folder / "sums.safetensors", evaluation)
+    write_examples(folder / "examples.safetensors", examples)
+    figures = {codec: figures_at(evaluation, codec) for codec in params.codecs}
+    write_json(metrics_file(name), figures[params.codecs[0]])
+    train_run = read_json(model_folder(name) / "run.json")["run_id"]
+    with tracking.start(
+        enabled=params.tracking.enabled,
+        experiment=params.tracking.experiment,
+        name=f"evaluate {name}",
+        params={**name._asdict(), "quantizer.bits": params.quantizer.bits, "codecs": params.codecs},
+        tags={"stage": "evaluate", "encoder": encoder, "arm": arm, "seed": str(seed)},
+        parent=train_run,
+    ) as tracked:
+        for index, (codec, values) in enumerate(figures.items()):
+            # Under the bare names a chart of a score over bpfe draws the curve ...
+            tracked.log(values, step=index)
+            # ... and under the codec's name each point is a column of the runs table.
+            tracked.log({f"{codec}/{key}": value for key, value in values.items()})
+        confusion = evaluation.sums[params.codecs[0]].get("segmentation")
+        if confusion:
+            iou_K = iou_per_class(confusion)
+            seen = {c: x for c, x in zip(CLASSES, iou_K.tolist(), strict=True) if np.isfinite(x)}
+            tracked.log({f"iou/{c}": x for c, x in seen.items()})
+        tracked.file(folder / "sums.safetensors")
+        write_json(folder / "run.json", {"run_id": tracked.id})
+    for codec, values in figures.items():
+        print(f"{name} {codec}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+
+
+def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
+    """Per-image sums at every codec point, and the predictions of the first frames."""
+    net, _ = load_model(model_folder(name), name.encoder)
+    frames = open_frames(prepared_folder("val"))
+    sums: dict[str, Sums] = {}
+    header: dict[str, np.ndarray] = {}
+    payload: dict[str, np.ndarray] = {}
+    examples: Examples = {}
+    with open_runtime(params.train.device, "float32", "off") as runtime, torch.no_grad():
+        net.to(runtime.device)
+        batches = Batches(frames, device=runtime.device)
+        for codec in params.codecs:
+            path = streams_file(name, codec)
+            streams, names = read_streams(path)
+            if names != frames.names:
+                raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
+            sizes = np.array([(header_bytes(x), len(x)) for x in streams], np.int64)
+            header[codec], payload[codec] = sizes[:, 0], sizes[:, 1] - sizes[:, 0]
+            features = decoded(streams, path, runtime.device)
+            sums[codec], examples[codec] = score(net, batches, features, params.report.examples)
+    elements = decode_features(streams[0]).size
+    return Evaluation(sums, header, payload, elements, frames.names), examples
+
+
+def decoded(streams: Sequence[bytes], path: Path, device: torch.device) -> Iterator[Tensor]:
+    """Features B x C x h x w, batch by batch; the next batch is decoded while this one is used."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+
+        def submit(start: int) -> list:
+            return [threads.submit(decode_features, x) for x in streams[start : start + BATCH]]
+
+        coming = submit(0)
+        for start in range(0, len(streams), BATCH):
+            waiting, coming = coming, submit(start + BATCH)
+            try:
+                features_BChw = np.stack([x.result() for x in waiting])
+            except BitstreamError as error:
+                raise ArtifactError(
+                    f"{path}, frames {start} to {start + BATCH}: {error}"
+                ) from error
+            yield torch.from_numpy(features_BChw).to(device)
+
+
+def score(
+    net: SplitNet, batches: Batches, features: Iterator[Tensor], shown: int
+) -> tuple[Sums, dict[str, np.ndarray]]:
+    """Sums per task over all frames, and the predictions of the first `shown` as pictures."""
+    parts: dict[str, dict[str, list[np.ndarray]]] = {}
+    pictures: dict[str, list[np.ndarray]] = {}
+    starts = range(0, len(batches), BATCH)
+    order = [np.arange(i, min(i + BATCH, len(batches))) for i in starts]
+    for batch, features_BChw in zip(batches.over(order), features, strict=True):
+        for task, prediction in net.back(features_BChw).items():
+            for key, value in SUMS[task](prediction, batch).items():
+                parts.setdefault(task, {}).setdefault(key, []).append(value.cpu().numpy())
+            left = shown - sum(map(len, pictures.get(task, [])))
+            if left > 0:
+                pictures.setdefault(task, []).append(
+                    PICTURES[task](prediction[:left].cpu()).numpy()
+                )
+    sums = {task: {k: np.concatenate(v) for k, v in x.items()} for task, x in parts.items()}
+    return sums, {task: np.concatenate(x) for task, x in pictures.items()}
+
+
+PICTURES = {
+    "segmentation": lambda x_BKHW: x_BKHW.argmax(1).to(torch.uint8),
+    "disparity": lambda x_B1HW: x_B1HW[:, 0].clamp(min=0).half(),
+    "reconstruction": lambda x_B3HW: (x_B3HW.clamp(0, 1) * 255).round().to(torch.uint8),
+}
+"""Task -> a prediction as it is kept for figures: train ids, pixels, RGB (channels first)."""
+
+
+def figures_at(evaluation: Evaluation, codec: str) -> dict[str, float]:
+    """Rates and scores of one codec point by name."""
+    header_N, payload_N = evaluation.header_bytes[codec], evaluation.payload_bytes[codec]
+    rates = {
+        "bpfe": bits_per_element(header_N + payload_N, elements=evaluation.elements),
+        "bpfe_payload": bits_per_element(payload_N, elements=evaluation.elements),
+    }
+    scores = {
+        SCORES[task].name: SCORES[task].compute(sums)
+        for task, sums in evaluation.sums[codec].items()
+    }
+    return rates | scores
+
+
+if __name__ == "__main__":
+    run(main)

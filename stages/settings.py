@@ -1,0 +1,52 @@
+"""How every stage starts: checked settings, and errors a person can read."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+import yaml
+
+from pipeline.coding.codecs import CODECS
+from pipeline.nets.decoder import DECODERS
+from pipeline.nets.encoder import ENCODERS
+from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
+
+
+def load() -> Params:
+    """The settings of params.yaml in the working directory, checked as a whole."""
+    path = Path("params.yaml")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ParamsError(f"{path.absolute()} cannot be read: {error}") from error
+    params = parse(values)
+    check_names("encoders", params.encoders, ENCODERS, ", ".join(ENCODERS))
+    check_names("codecs", params.codecs, CODECS, "png, jpeg-1 to jpeg-100")
+    check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
+    strides = {name: ENCODERS[name].stride for name in params.encoders}
+    check_sizes(params.data.width, params.data.height, strides)
+    for codec in params.codecs:
+        if params.quantizer.bits > CODECS[codec].max_bits:
+            raise ParamsError(
+                f"quantizer.bits is {params.quantizer.bits}, but {codec} of codecs takes at most "
+                f"{CODECS[codec].max_bits}; lower the bits or leave the codec out"
+            )
+    return params
+
+
+def run(command: Callable[..., None]) -> None:
+    """Run a stage from the command line.
+
+    An exception of the project's own is a message for the person at the keyboard: it is shown
+    without a traceback, last and in red. Any other is a bug, and its traceback is wanted.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    try:
+        app()
+    except Exception as error:
+        if not type(error).__module__.startswith("pipeline."):
+            raise
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)

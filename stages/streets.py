@@ -1,0 +1,23 @@
+"""Draw the built-in data set in the official Cityscapes layout."""
+
+from pathlib import Path
+
+from pipeline.data.streets import write_streets
+from stages.settings import load, run
+
+
+def main() -> None:
+    """Draw the built-in data set in the official Cityscapes layout, at data/streets."""
+    streets = load().streets
+    write_streets(
+        Path("data/streets"),
+        seed=streets.seed,
+        train=streets.train,
+        val=streets.val,
+        width=streets.width,
+        height=streets.height,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,187 @@
+"""Train one model of one arm."""
+
+import platform
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torchvision
+
+from pipeline import tracking
+from pipeline.artifacts import (
+    ARMS,
+    ModelName,
+    model_folder,
+    prepared_folder,
+)
+from pipeline.coding.quantizer import add_noise
+from pipeline.data.batches import Batches
+from pipeline.data.frames import open_frames
+from pipeline.files import write_csv, write_json
+from pipeline.nets.split import SplitNet, StackedPredictions
+from pipeline.params import Params, ParamsError, flat
+from pipeline.training.checkpoint import Checkpoints, digest, save_model
+from pipeline.training.device import Runtime, open_runtime, seed_all
+from pipeline.training.loop import Row, Schedule, fit
+from pipeline.training.losses import Objective, RateTerm
+from stages.settings import load, run
+
+# Settings of the rate term: the benchmark knows none of them.
+RATE_KEYS = ("rate", "rate_of", "prediction", "transform", "weight")
+# Settings that change how training runs but not what comes out.
+NEUTRAL_KEYS = ("train.launcher", "train.checkpoint_minutes", "train.device", "train.compile")
+
+
+def main(encoder: str, arm: str, seed: int) -> None:
+    """Train one model; arm is benchmark or proposed."""
+    params = load()
+    if arm not in ARMS:
+        raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
+    name = ModelName(encoder, arm, seed)
+    settings = relevant_settings(params, arm)
+    with open_runtime(params.train.device, params.train.precision, params.train.compile) as runtime:
+        if params.train.batch % runtime.world:
+            raise ParamsError(
+                f"train.batch is {params.train.batch}, which {runtime.world} processes cannot "
+                "share equally"
+            )
+        with _tracked(params, name, settings, runtime) as tracked:
+            train_model(name, params, settings, runtime, tracked)
+
+
+def train_model(
+    name: ModelName,
+    params: Params,
+    settings: Mapping[str, object],
+    runtime: Runtime,
+    tracked: "tracking.Run | tracking.NullRun",
+) -> None:
+    """Fit, and write the model's folder."""
+    seed_all(name.seed)
+    net = SplitNet(name.encoder, params.tasks, params.model.weights)
+    objective = Objective(
+        params.tasks,
+        _rate_term(params) if name.arm == "proposed" else None,
+        balance=params.loss.balance,
+        learning_rate=params.loss.balance_learning_rate,
+        initial_weight=params.loss.initial_weight,
+    )
+    splits = [
+        Batches(open_frames(prepared_folder(split)), device=runtime.device)
+        for split in ("train", "val")
+    ]
+    key = digest({"model": name, **settings}, [*Path("data/prepared").glob("*/*"), *_code()])
+    folder = tracking.main_root() / ".checkpoints"
+    checkpoints = Checkpoints(
+        folder / f"{name}-{key}.pt" if runtime.rank == 0 else None, params.train.checkpoint_minutes
+    )
+
+    def on_epoch(row: Row) -> None:
+        tracked.log({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+    history = fit(
+        net,
+        objective,
+        *splits,
+        schedule=Schedule(
+            epochs=params.train.epochs,
+            batch=params.train.batch,
+            learning_rate=params.train.learning_rate,
+            decay_power=params.train.decay_power,
+            validate_every=params.train.validate_every,
+        ),
+        surrogate=partial(
+            add_noise,
+            noise=params.train.noise,
+            bits=params.train.noise_bits,
+            amplitude=params.train.noise_amplitude,
+        ),
+        runtime=runtime,
+        seed=name.seed,
+        checkpoints=checkpoints,
+        on_epoch=on_epoch,
+    )
+    if runtime.rank == 0:
+        _write(name, params, settings, net, history, tracked)
+    checkpoints.done()
+
+
+def relevant_settings(params: Params, arm: str) -> dict[str, object]:
+    """The settings, flat, that decide what this arm's model becomes."""
+    values = flat(params)
+    keys = ["tasks", *(k for k in values if k.split(".")[0] in ("data", "model", "loss", "train"))]
+    drop = [*NEUTRAL_KEYS, *(f"loss.{key}" for key in RATE_KEYS if not _has_rate(params, arm))]
+    return {key: values[key] for key in keys if key not in drop}
+
+
+def _has_rate(params: Params, arm: str) -> bool:
+    return arm == "proposed" and params.loss.rate
+
+
+def _rate_term(params: Params) -> RateTerm | None:
+    loss = params.loss
+    if not loss.rate:
+        return None
+    weight = None if loss.weight == "learned" else float(loss.weight)
+    return RateTerm(loss.rate_of, weight, loss.prediction, loss.transform)
+
+
+def _write(
+    name: ModelName,
+    params: Params,
+    settings: Mapping[str, object],
+    net: SplitNet,
+    history: list[Row],
+    tracked: "tracking.Run | tracking.NullRun",
+) -> None:
+    folder = model_folder(name)
+    description: dict[str, Any] = {
+        **name._asdict(),
+        "tasks": list(params.tasks),
+        "width": params.data.width,
+        "height": params.data.height,
+        "noise": {"kind": params.train.noise, "bits": params.train.noise_bits},
+        "settings": dict(settings),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+    }
+    save_model(folder, net, description)
+    write_csv(folder / "history.csv", pd.DataFrame(history))
+    write_json(folder / "run.json", {"run_id": tracked.id})
+    tracked.file(folder / "history.csv")
+    tracked.file(folder / "model.json")
+    digest_of_data = tracking.data_md5(Path("dvc.lock"), "prepare")
+    if digest_of_data:
+        source = params.data.root
+        tracked.dataset(Path(source).name, digest=digest_of_data, source=source, context="training")
+    example = torch.zeros(2, 3, params.data.height, params.data.width)
+    registered = f"{params.tracking.experiment}-{name.encoder}"
+    tracked.model(
+        StackedPredictions(net), example, name="model", registered=registered, alias=name.arm
+    )
+
+
+def _tracked(
+    params: Params, name: ModelName, settings: Mapping[str, object], runtime: Runtime
+) -> Any:
+    return tracking.start(
+        enabled=params.tracking.enabled and runtime.rank == 0,
+        experiment=params.tracking.experiment,
+        name=f"train {name}",
+        params={**settings, **name._asdict()},
+        tags={"stage": "train", "encoder": name.encoder, "arm": name.arm, "seed": str(name.seed)},
+    )
+
+
+def _code() -> list[Path]:
+    return [*Path("pipeline").rglob("*.py"), Path("stages/train.py")]
+
+
+if __name__ == "__main__":
+    run(main)

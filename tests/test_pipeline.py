@@ -1,0 +1,163 @@
+"""The whole experiment as a user runs it: `dvc repro` and `dvc exp run` on a tiny copy."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("pipeline", "stages", "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore")
+CODECS = ["png", "jpeg-90", "jpeg-60", "jpeg-20"]
+
+
+def command(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "PYTEST"))}
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={**keep, "PATH": path, "OMP_NUM_THREADS": "2", **variables},
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def small_params() -> dict:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= {"encoders": ["encoder2"], "codecs": CODECS}
+    params["data"] |= {"width": 64, "height": 32}
+    params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
+    params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
+    params["report"] |= {"examples": 1}
+    return params
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of its own in which `dvc repro` has run once."""
+    folder = tmp_path_factory.mktemp("experiment")
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder)
+    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    command(folder, "git", "init", "-q")
+    command(folder, "git", "config", "user.email", "test@example.org")
+    command(folder, "git", "config", "user.name", "test")
+    command(folder, "dvc", "init", "-q")
+    command(folder, "dvc", "config", "core.analytics", "false")
+    command(folder, "git", "add", ".")
+    command(folder, "git", "commit", "-qm", "start")
+    command(folder, "dvc", "repro")
+    command(folder, "git", "add", ".")
+    command(folder, "git", "commit", "-qm", "run")
+    return folder
+
+
+def md5_of(folder: Path, stage: str) -> str:
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())
+    return lock["stages"][stage]["outs"][0]["md5"]
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    """Name, id and status of each run in the store, with the id of its parent."""
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        return pd.read_sql(
+            "select r.run_uuid as id, r.name, r.status, t.value as parent, e.name as experiment"
+            " from runs r join experiments e using (experiment_id)"
+            " left join tags t on t.run_uuid = r.run_uuid and t.key = 'mlflow.parentRunId'",
+            store,
+        )
+
+
+def test_repro_leaves_the_table_and_the_figures(repository: Path) -> None:
+    text = (repository / "reports/tables/table.md").read_text()
+    assert "Encoder2" in text
+    points = pd.read_csv(repository / "reports/points.csv")
+    assert len(points) == 2 * len(CODECS)
+    assert list(points["codec"].unique()) == CODECS
+    rates = json.loads((repository / "reports/bd_rate.json").read_text())
+    assert set(rates["bd_rate"]["encoder2-0"]) == {"miou", "irmse", "psnr"}
+    drawn = {path.name for path in (repository / "reports/figures").iterdir()}
+    assert {"rate-accuracy.png", "rate-accuracy.svg", "tiles-encoder2.png"} <= drawn
+
+
+def test_a_second_repro_does_nothing_and_leaves_git_clean(repository: Path) -> None:
+    done = command(repository, "dvc", "repro")
+    assert "Data and pipelines are up to date" in done.stdout + done.stderr
+    assert command(repository, "git", "status", "--porcelain").stdout == ""
+
+
+def test_every_model_and_evaluation_is_a_run(repository: Path) -> None:
+    found = runs(repository)
+    assert set(found["status"]) == {"FINISHED"}
+    assert set(found["experiment"]) == {"compressible-features"}
+    by_name = found.set_index("name")
+    for arm in ("benchmark", "proposed"):
+        parent = by_name.loc[f"evaluate encoder2-{arm}-0", "parent"]
+        assert parent == by_name.loc[f"train encoder2-{arm}-0", "id"]
+    assert "report" in by_name.index
+
+
+def test_the_control_is_exactly_zero_and_retrains_no_benchmark(repository: Path) -> None:
+    """In a temporary copy, which must report to the store of the repository it came from."""
+    before = len(runs(repository))
+    done = command(
+        repository, "dvc", "exp", "run", "--temp", "-n", "control", "-S", "loss.rate=false"
+    )
+    assert "train_benchmark@encoder2-0' didn't change" in done.stdout + done.stderr
+    command(repository, "git", "stash", "list")
+    shown = command(repository, "git", "show", "control:reports/bd_rate.json").stdout
+    rates = json.loads(shown)["bd_rate"]["encoder2-0"]
+    assert rates == {"miou": 0.0, "irmse": 0.0, "psnr": 0.0}
+    # train, evaluate (proposed) and report ran anew; the benchmark's runs were not repeated.
+    assert sorted(runs(repository)["name"][before:]) == [
+        "evaluate encoder2-proposed-0",
+        "report",
+        "train encoder2-proposed-0",
+    ]
+
+
+def test_another_depth_retrains_nothing(repository: Path) -> None:
+    assert stages_run(repository, "quantizer.bits=6").isdisjoint(TRAINING)
+
+
+def test_fewer_codecs_encode_nothing_again(repository: Path) -> None:
+    ran = stages_run(repository, "codecs=[png,jpeg-90]")
+    assert not {stage for stage in ran if stage.startswith(("encode", "export", "train"))}
+
+
+def test_a_stronger_rate_term_retrains_the_proposed_arm_alone(repository: Path) -> None:
+    assert stages_run(repository, "loss.weight=50") & TRAINING == {"train_proposed@encoder2-0"}
+
+
+TRAINING = {"train_benchmark@encoder2-0", "train_proposed@encoder2-0"}
+
+
+def stages_run(folder: Path, change: str) -> set[str]:
+    """The stages DVC would run for a changed setting, the queue holding them back."""
+    key, value = change.split("=")
+    path = folder / "params.yaml"
+    before = path.read_text()
+    params = yaml.safe_load(before)
+    section, _, name = key.rpartition(".")
+    (params[section] if section else params)[name] = yaml.safe_load(value)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    try:
+        status = json.loads(command(folder, "dvc", "status", "--json").stdout)
+    finally:
+        path.write_text(before)
+    return set(status)

@@ -4,6 +4,7 @@
 value out of range is one `ParamsError` that names the key, the value and what is allowed.
 """
 
+import sys
 import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -217,7 +218,7 @@ def _fits(kind: Any, value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     # bool is an int to Python, but `learning_rate: true` is a slip of the pen.
-    return type(value) in (int, float) and abs(value) < float("inf")  # type: ignore[arg-type]
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
 
 
 def _wants_float(kind: Any) -> bool:

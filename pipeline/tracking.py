@@ -1,16 +1,13 @@
-"""MLflow behind one small object: where the store is, how a run starts and ends, its lineage.
+"""MLflow behind one small object: where the store is, how a run starts and ends.
 
 Nothing here may hurt the work it watches. Without MLflow, with tracking off, or with a store that
 does not answer, `start` yields a `NullRun` that takes every call and does nothing.
 """
 
-import getpass
 import importlib.util
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,9 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-import yaml
-
-from pipeline.tracking_run import REQUEST_SECONDS, NullRun, Run
+from pipeline.tracking_lineage import data_md5 as data_md5
+from pipeline.tracking_lineage import lineage, main_root
+from pipeline.tracking_outbox import REQUEST_SECONDS
+from pipeline.tracking_run import NullRun, Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,6 +29,7 @@ log = logging.getLogger(__name__)
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 300
 SIGTERM_EXIT = 128 + signal.SIGTERM
+SIGNAL_EXITS = (128 + signal.SIGINT, SIGTERM_EXIT)
 
 # MLflow retries a silent server for about four minutes a call, which would stop a training step.
 MLFLOW_DEFAULTS = {
@@ -42,22 +41,6 @@ MLFLOW_DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
-
-
-def main_root(cwd: Path | None = None) -> Path:
-    """Root of the main repository, also from inside an experiment that DVC runs in a copy of it.
-
-    DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards,
-    so what must outlive them lies in the repository they were started from.
-    """
-    cwd = (cwd or Path.cwd()).resolve()
-    for folder in reversed(cwd.parents):
-        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
-            return folder.parents[2]
-    for folder in (cwd, *cwd.parents):
-        if (folder / ".dvc").exists() or (folder / ".git").exists():
-            return folder
-    return cwd
 
 
 def store_uri(cwd: Path | None = None) -> str:
@@ -92,47 +75,10 @@ def start(
         run = _open(experiment, name, params, tags, parent) if enabled else NullRun()
         try:
             yield run
-        except BaseException as error:
+            run.finish("FINISHED")
+        except BaseException as error:  # also one that comes while the run is being finished
             run.finish(_status(error))
             raise
-        else:
-            run.finish("FINISHED")
-
-
-def lineage(cwd: Path | None = None) -> dict[str, str]:
-    """Tags that say which code and which DVC experiment a run came from; unknown ones left out.
-
-    `git.dirty` looks at code and settings only: DVC itself rewrites metrics and its lock file.
-    """
-    module = getattr(sys.modules["__main__"], "__spec__", None)
-    tags = {
-        "mlflow.source.name": module.name if module else sys.argv[0],
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": getpass.getuser(),
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
-        "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "dvc.stage": os.environ.get("DVC_STAGE", ""),
-    }
-    commit = _git("rev-parse", "HEAD", cwd=cwd)
-    if commit:
-        changed = _git("status", "--porcelain", "--", "*.py", "*.yaml", "*.toml", cwd=cwd)
-        tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
-    return {key: value for key, value in tags.items() if value}
-
-
-def data_md5(lock: Path, stage: str, out: str | None = None) -> str | None:
-    """md5 that `lock` (a dvc.lock) holds for `out` of `stage`, by default for its first out.
-
-    None when there is no such file, stage or out. A folder's md5 ends in ".dir".
-    """
-    if not lock.is_file():
-        return None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    stages = (yaml.load(lock.read_text(), Loader=loader) or {}).get("stages", {})
-    for entry in stages.get(stage, {}).get("outs", []):
-        if out is None or entry["path"] == out:
-            return entry.get("md5")
-    return None
 
 
 def _open(
@@ -198,7 +144,7 @@ def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
 def _status(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "KILLED"
-    if isinstance(error, SystemExit) and error.code in (None, 0, SIGTERM_EXIT):
+    if isinstance(error, SystemExit) and error.code in (None, 0, *SIGNAL_EXITS):
         return "KILLED" if error.code else "FINISHED"
     return "FAILED"
 
@@ -223,14 +169,6 @@ def _sigterm_as_exit() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _git(*words: str, cwd: Path | None) -> str:
-    try:
-        done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 @cache

@@ -38,15 +38,16 @@ def load() -> Params:
 def run(command: Callable[..., None]) -> None:
     """Run a stage from the command line.
 
-    An exception of the project's own is a message for the person at the keyboard: it is shown
-    without a traceback, last and in red. Any other is a bug, and its traceback is wanted.
+    An exception of the project's own, or of the operating system, is a message for the person at
+    the keyboard: it is shown without a traceback, last and in red. Any other is a bug, and its
+    traceback is wanted.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
     try:
         app()
     except Exception as error:
-        if not type(error).__module__.startswith("pipeline."):
+        if not (type(error).__module__.startswith("pipeline.") or isinstance(error, OSError)):
             raise
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)

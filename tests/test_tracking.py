@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline import tracking
+from pipeline.tracking_outbox import Call, Outbox
 from pipeline.tracking_run import NullRun, Run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,10 +193,17 @@ def test_sigterm_leaves_a_killed_run(store: Path) -> None:
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 
-    wait = "    try:\n        time.sleep(60)\n    finally:\n        print('closed')\n"
+    wait = """
+    try:
+        print("waiting", flush=True)
+        time.sleep(60)
+    finally:
+        print("closed")
+"""
     process = python(OPEN + wait, "a", cwd=store)
     assert process.stdout is not None
     run_id = process.stdout.readline().split()[1]
+    assert process.stdout.readline() == "waiting\n"
     process.terminate()
     rest, errors = process.communicate(timeout=60)
     assert rest == "closed\n"
@@ -216,6 +224,25 @@ def test_four_processes_on_an_empty_store(tmp_path: Path) -> None:
     runs = store.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == list("abcd")
     assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_signal_while_the_run_is_being_finished(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = Outbox._deliver
+
+    def interrupted(outbox: Outbox, call: Call) -> bool:
+        if call.what.startswith("its end"):
+            monkeypatch.setattr(Outbox, "_deliver", deliver)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return deliver(outbox, call)
+
+    monkeypatch.setattr(Outbox, "_deliver", interrupted)
+    with pytest.raises(SystemExit), begin() as run:
+        run.log({"loss": 1.0})
+    seen = client().get_run(run.id)
+    assert seen.info.status == "KILLED"
+    assert seen.data.metrics == {"loss": 1.0}
 
 
 def test_a_deleted_experiment_is_named(store: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -250,25 +277,26 @@ def switch(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
     members = inspect.getmembers(mlflow.MlflowClient, inspect.isfunction)
     methods = {name: guarded(method) for name, method in members if not name.startswith("_")}
     monkeypatch.setattr(mlflow, "MlflowClient", type("Client", (mlflow.MlflowClient,), methods))
-    monkeypatch.setattr("pipeline.tracking_run.SEND_SECONDS", 0.0)
-    monkeypatch.setattr("pipeline.tracking_run.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.tracking_outbox.SEND_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.tracking_outbox.RETRY_SECONDS", 0.0)
     yield switch
     switch.off = False
 
 
 def test_a_store_that_comes_back_gets_everything(
-    switch: Switch, caplog: pytest.LogCaptureFixture
+    switch: Switch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr("pipeline.tracking_outbox.METRICS_PER_BATCH", 30)
     with begin() as run:
-        for step in range(1500):
-            switch.off = step % 500 > 100 and step < 1400
+        for step in range(300):
+            switch.off = step % 100 > 20 and step < 280
             run.log({"loss": step}, step=step)
-            if step in (50, 300):
+            if step in (10, 60):
                 run.dataset(f"d{step}", digest=MD5, source="d", context="training")
     history = client().get_metric_history(run.id, "loss")
-    assert [(m.step, m.value) for m in history] == [(step, step) for step in range(1500)]
+    assert [(m.step, m.value) for m in history] == [(step, step) for step in range(300)]
     inputs = client().get_run(run.id).inputs.dataset_inputs
-    assert {i.dataset.name for i in inputs} == {"d50", "d300"}
+    assert {i.dataset.name for i in inputs} == {"d10", "d60"}
     assert "MLflow does not answer" in caplog.text
     assert "MLflow answers again" in caplog.text
 
@@ -296,7 +324,7 @@ def test_an_absent_store_is_not_asked_at_every_step(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("pipeline.tracking_run.RETRY_SECONDS", 30.0)
+    monkeypatch.setattr("pipeline.tracking_outbox.RETRY_SECONDS", 30.0)
     with begin() as run:
         asked: list[float] = []
 
@@ -491,8 +519,8 @@ def test_a_real_server_that_is_killed_and_comes_back(
 ) -> None:
     import torch
 
-    monkeypatch.setattr("pipeline.tracking_run.RETRY_SECONDS", 0.5)
-    monkeypatch.setattr("pipeline.tracking_run.SEND_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.tracking_outbox.RETRY_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.tracking_outbox.SEND_SECONDS", 0.0)
     with begin() as run:
         for step in range(40):
             if step == 10:

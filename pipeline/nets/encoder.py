@@ -94,6 +94,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"model.weights: {path} is not a plain state dict of tensors: {error}"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(x, torch.Tensor) for x in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(x, torch.Tensor) for key, x in state.items()
+    ):
         raise WeightsError(f"model.weights: {path} is not a plain state dict of tensors")
     return state

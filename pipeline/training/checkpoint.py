@@ -49,11 +49,12 @@ def load_model(folder: Path, encoder: str | None = None) -> tuple[SplitNet, dict
     try:
         description = json.loads(path.read_text())
         name, tasks = description["encoder"], description["tasks"]
+        known = name in ENCODERS and set(tasks) <= DECODERS.keys()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not describe a model: {error!r}; train it again") from error
     if encoder is not None and name != encoder:
         raise ModelError(f"{folder} holds a model of {name}, but {encoder} was asked for")
-    if name not in ENCODERS or not set(tasks) <= DECODERS.keys():
+    if not known:
         raise ModelError(f"{path} names {name} with tasks {tasks}, which this version cannot build")
     net = SplitNet(name, tasks)
     try:
@@ -91,11 +92,14 @@ class Checkpoints:
         self.last = time.monotonic()
         self.stop_signal: int | None = None
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The saved state, or None if there is none (or only a damaged one)."""
+    def load(self) -> dict[str, Any] | None:
+        """The saved state, on the CPU, or None if there is none."""
         if self.path is None or not self.path.is_file():
             return None
-        return torch.load(self.path, map_location=device, weights_only=True)
+        try:
+            return torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception:  # a damaged file fails in whatever way its bytes suggest
+            return None
 
     def due(self) -> bool:
         """Whether so much time has passed, or a signal come, that the state must be written."""

@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ class Runtime:
     compiled: bool
     rank: int = 0
     world: int = 1
+    host_group: Any = None
+    """The process group in which processes talk on the CPU; None if there is only one."""
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass."""
@@ -51,8 +54,10 @@ def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]
         torch.cuda.set_device(where)
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
+    host_group = None
     if world > 1:
         dist.init_process_group("nccl" if cuda else "gloo")
+        host_group = dist.new_group(backend="gloo")
     fast = torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bfloat16()
     half = precision == "bfloat16" or (precision == "auto" and fast)
     try:
@@ -62,6 +67,7 @@ def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]
             compiled=compile == "on" or (compile == "auto" and cuda),
             rank=rank,
             world=world,
+            host_group=host_group,
         )
     finally:
         if dist.is_initialized():

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -17,6 +16,7 @@ from pipeline.scoring.sums import SUMS
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.device import Runtime, seed_all
 from pipeline.training.losses import Objective, Targets
+from pipeline.training.parallel import anyone, from_first, gather, wrap
 
 Row = dict[str, float]
 Surrogate = Callable[[Tensor], Tensor]
@@ -40,6 +40,10 @@ class Schedule:
     decay_power: float
     validate_every: int
     """Epochs between validations; the last epoch always has one."""
+
+
+class ScheduleError(ValueError):
+    """A batch larger than the split it is drawn from."""
 
 
 class NotFiniteError(ArithmeticError):
@@ -100,12 +104,17 @@ def fit(
 ) -> list[Row]:
     """Train `net` in place and return one row of figures per epoch.
 
-    on_epoch: called with each row as it is made. Raises `NotFiniteError`, and `Stopped` after a
-    signal, once the state is saved.
+    on_epoch: called with each row as it is made. Raises `ScheduleError`, `NotFiniteError`, and
+    `Stopped` after a signal, once the state is saved.
     """
     steps = len(train) // schedule.batch
+    if steps == 0:
+        raise ScheduleError(
+            f"train.batch is {schedule.batch}, but there are only {len(train)} frames to train on; "
+            f"allowed: 1 to {len(train)}"
+        )
     run = _start(net, objective, schedule, runtime)
-    history, epoch, done = _resume(run, checkpoints, runtime)
+    history, epoch, done = _resume(run, checkpoints, runtime, seed)
     bar = _Progress(schedule.epochs * steps, epoch * steps + done, runtime.rank == 0)
 
     with checkpoints.signals():
@@ -119,9 +128,10 @@ def fit(
                 train_step(run, batch, surrogate, runtime)
                 done += 1
                 bar.step(schedule.batch)
-                if runtime.device.type == "cpu" or checkpoints.due():
+                due = anyone(checkpoints.due(), runtime)
+                if due or runtime.device.type == "cpu":
                     run.guard.check(epoch, done - 1)
-                if checkpoints.due():
+                if due:
                     checkpoints.save(run.state(history, epoch, done))
             run.guard.check(epoch, done - 1)
             row: Row = {"epoch": epoch, "lr": run.learning_rate}
@@ -165,7 +175,12 @@ def validate(net: SplitNet, val: Source, batch: int, runtime: Runtime) -> Row:
     net.train()
     return {
         SCORES[task].name: float(
-            SCORES[task].compute({name: _gather(x, runtime) for name, x in parts.items()})
+            SCORES[task].compute(
+                {
+                    name: np.concatenate(gather(np.concatenate(x), runtime))
+                    for name, x in parts.items()
+                }
+            )
         )
         for task, parts in sums.items()
     }
@@ -201,6 +216,7 @@ class Run:
             "weights_adam": adam.state_dict() if adam else None,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+            "learning_rate": self.learning_rate,
             "history": history,
             "epoch": epoch,
             "done": done,
@@ -211,11 +227,7 @@ def _start(net: SplitNet, objective: Objective, schedule: Schedule, runtime: Run
     net.to(runtime.device).to(memory_format=torch.channels_last).train()
     objective.to(runtime.device)
     objective.prepare()
-    forward: Any = net
-    if runtime.world > 1:
-        net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
-        ids = [runtime.device.index] if runtime.device.type == "cuda" else None
-        forward = nn.parallel.DistributedDataParallel(net, device_ids=ids)
+    forward = wrap(net, runtime)
     if runtime.compiled:
         forward = torch.compile(forward, dynamic=False)
     parameters = list(net.parameters())
@@ -225,8 +237,10 @@ def _start(net: SplitNet, objective: Objective, schedule: Schedule, runtime: Run
     return Run(net, forward, objective, optimizer, guard, parameters, schedule.learning_rate)
 
 
-def _resume(run: Run, checkpoints: Checkpoints, runtime: Runtime) -> tuple[list[Row], int, int]:
-    state = checkpoints.load(runtime.device)
+def _resume(
+    run: Run, checkpoints: Checkpoints, runtime: Runtime, seed: int
+) -> tuple[list[Row], int, int]:
+    state = from_first(checkpoints.load(), runtime)
     if state is None:
         return [], 0, 0
     run.net.load_state_dict(state["net"])
@@ -234,10 +248,15 @@ def _resume(run: Run, checkpoints: Checkpoints, runtime: Runtime) -> tuple[list[
     run.optimizer.load_state_dict(state["optimizer"])
     if run.objective.adam and state["weights_adam"]:
         run.objective.adam.load_state_dict(state["weights_adam"])
-    torch.set_rng_state(state["random"].cpu())
-    if state["random_cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["random_cuda"].cpu())
-    return list(state["history"]), int(state["epoch"]), int(state["done"])
+    run.learning_rate = float(state["learning_rate"])
+    epoch, done = int(state["epoch"]), int(state["done"])
+    if runtime.rank == 0:
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["random_cuda"])
+    else:  # the saved state is rank 0's; the same noise in every process would not be noise
+        seed_all(seed, epoch, runtime.rank, done)
+    return list(state["history"]), epoch, done
 
 
 def _order(frames: int, batch: int, seed: int, epoch: int, runtime: Runtime) -> list[np.ndarray]:
@@ -246,15 +265,6 @@ def _order(frames: int, batch: int, seed: int, epoch: int, runtime: Runtime) -> 
     share = batch // runtime.world
     starts = range(runtime.rank * share, (frames // batch) * batch, batch)
     return [order[i : i + share] for i in starts]
-
-
-def _gather(parts: list[np.ndarray], runtime: Runtime) -> np.ndarray:
-    own = np.concatenate(parts)
-    if runtime.world == 1:
-        return own
-    everyone: list[Any] = [None] * runtime.world
-    dist.all_gather_object(everyone, own)
-    return np.concatenate(everyone)
 
 
 class _Progress:

@@ -139,7 +139,8 @@ class Objective(nn.Module):
 
     def parts(self, output: SplitOutput, targets: Targets) -> tuple[Tensor, Tensor]:
         """The losses of all parts: to differentiate (P,), and their values over all ranks (P,)."""
-        sums = [LOSSES[task](output.predictions[task], targets) for task in output.predictions]
+        tasks = [name for name in self.names if name != RATE]
+        sums = [LOSSES[task](output.predictions[task], targets) for task in tasks]
         if self.rate:
             sums.append(self.rate.loss(output.features_BChw))
         totals_P = torch.stack([x.total for x in sums])

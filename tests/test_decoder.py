@@ -1,0 +1,71 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.nets.decoder import DECODERS
+
+# Restated from the paper and its authors' logs: the widths between the steps.
+PLANS = {
+    ("segmentation", 512): ([512, 256, 128, 64, 32, 16], 19),
+    ("reconstruction", 512): ([512, 256, 128, 64, 32, 16], 3),
+    ("disparity", 512): ([512, 512, 256, 128, 64, 32], 1),
+    ("segmentation", 256): ([256, 128, 64, 32, 16], 19),
+    ("reconstruction", 256): ([256, 128, 64, 32, 16], 3),
+    ("disparity", 256): ([256, 256, 128, 64, 32], 1),
+}
+STRIDES = {512: 32, 256: 16}
+
+
+def build(task: str, channels: int) -> nn.Module:
+    with torch.device("meta"):
+        return DECODERS[task](channels, STRIDES[channels])
+
+
+def parameters(net: nn.Module) -> int:
+    return sum(x.numel() for x in net.parameters())
+
+
+@pytest.mark.parametrize(("task", "channels"), PLANS)
+def test_layers(task: str, channels: int) -> None:
+    widths, outputs = PLANS[task, channels]
+    expected = []
+    for before, after in pairwise(widths):
+        expected.append(("ConvTranspose2d", before, after, (2, 2), (2, 2), (0, 0)))
+        expected.append(("Conv2d", after, after, (3, 3), (1, 1), (1, 1)))
+    expected.append(("Conv2d", widths[-1], outputs, (1, 1), (1, 1), (0, 0)))
+    leaves = [x for x in build(task, channels).modules() if not list(x.children())]
+    # No activation and no normalisation: nothing but these.
+    assert [
+        (type(x).__name__, x.in_channels, x.out_channels, x.kernel_size, x.stride, x.padding)
+        for x in leaves
+    ] == expected
+
+
+@pytest.mark.parametrize(("task", "channels"), PLANS)
+def test_parameters(task: str, channels: int) -> None:
+    widths, outputs = PLANS[task, channels]
+    count = widths[-1] * outputs + outputs
+    for before, after in pairwise(widths):
+        count += 4 * before * after + after + 9 * after * after + after
+    assert parameters(build(task, channels)) == count
+
+
+def test_parameters_of_the_authors_log() -> None:
+    assert parameters(build("segmentation", 256)) == 370_723
+
+
+@pytest.mark.parametrize(("task", "channels"), PLANS)
+def test_size_of_the_prediction(task: str, channels: int) -> None:
+    stride, outputs = STRIDES[channels], PLANS[task, channels][1]
+    features_BChw = torch.empty(2, channels, 3, 5, device="meta")
+    assert build(task, channels)(features_BChw).shape == (2, outputs, 3 * stride, 5 * stride)
+
+
+def test_is_linear() -> None:
+    torch.manual_seed(0)
+    net = DECODERS["reconstruction"](16, 4).double()
+    a, b = torch.randn(2, 1, 16, 3, 5, dtype=torch.float64)
+    zero = net(torch.zeros_like(a))
+    torch.testing.assert_close(net(2 * a - 3 * b) - zero, 2 * (net(a) - zero) - 3 * (net(b) - zero))

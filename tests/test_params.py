@@ -1,0 +1,339 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import FrozenInstanceError
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.params import ParamsError, check_names, check_sizes, flat, parse
+from stages.settings import load
+
+REMOVED = object()
+
+
+def put(values: dict[str, Any], key: str, value: object) -> dict[str, Any]:
+    """Set, add or remove the setting at a dotted key."""
+    *sections, last = key.split(".")
+    section = values
+    for name in sections:
+        section = section[name]
+    if value is REMOVED:
+        del section[last]
+    else:
+        section[last] = value
+    return values
+
+
+def leaves(values: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml flattened without the help of the code under test."""
+    result = {}
+    for name, section in values.items():
+        if isinstance(section, dict):
+            result |= {f"{name}.{key}": value for key, value in section.items()}
+        else:
+            result[name] = section
+    return result
+
+
+def test_own_settings_parse_to_what_the_file_says(values: dict[str, Any]) -> None:
+    params = parse(values)
+    assert params.encoders == tuple(values["encoders"])
+    assert params.loss.weight == values["loss"]["weight"]
+    assert params.train.learning_rate == values["train"]["learning_rate"]
+    assert flat(params) == leaves(values)
+
+
+def test_whole_numbers_serve_as_numbers(values: dict[str, Any]) -> None:
+    params = parse(put(put(values, "loss.weight", 10), "train.checkpoint_minutes", 2))
+    assert (params.loss.weight, params.train.checkpoint_minutes) == (10.0, 2.0)
+    assert type(params.loss.weight) is float
+    assert type(params.train.checkpoint_minutes) is float
+    assert type(params.train.epochs) is int
+
+
+def test_records_are_frozen(values: dict[str, Any]) -> None:
+    with pytest.raises(FrozenInstanceError):
+        parse(values).loss.rate = False  # type: ignore[misc]
+
+
+MISTAKES = [
+    # key, value, what the message must say
+    ("lossy", {}, ["lossy is not a setting", "loss", "train"]),
+    ("loss.ratio", 1, ["loss.ratio is not a setting", "rate_of", "balance"]),
+    ("train.3", 1, ["train.3 is not a setting", "epochs"]),
+    ("quantizer", REMOVED, ["quantizer is missing", "bits"]),
+    ("seeds", REMOVED, ["seeds is missing", "list"]),
+    ("train.batch", REMOVED, ["train.batch is missing", "whole number", "at least 1"]),
+    ("loss", None, ["loss must hold keys and values", "None"]),
+    ("loss", [1], ["loss must hold keys and values", "[1]"]),
+    ("data", "data/streets", ["data must hold keys and values", "'data/streets'"]),
+    ("train.epochs", True, ["train.epochs is True", "whole number"]),
+    ("train.epochs", 2.0, ["train.epochs is 2.0", "whole number"]),
+    ("train.epochs", "8", ["train.epochs is '8'", "whole number"]),
+    ("train.epochs", None, ["train.epochs is None", "whole number"]),
+    ("train.epochs", 0, ["train.epochs is 0", "at least 1"]),
+    ("train.learning_rate", True, ["train.learning_rate is True", "above 0"]),
+    ("train.learning_rate", "1e-3", ["train.learning_rate is '1e-3'", "number"]),
+    ("train.learning_rate", 0, ["train.learning_rate is 0", "above 0"]),
+    ("train.learning_rate", -0.5, ["train.learning_rate is -0.5", "above 0"]),
+    ("train.learning_rate", float("nan"), ["train.learning_rate is nan", "above 0"]),
+    ("train.learning_rate", float("inf"), ["train.learning_rate is inf", "above 0"]),
+    ("train.noise", "gauss", ["train.noise is 'gauss'", "half-step", "fixed", "none"]),
+    ("train.precision", "float16", ["train.precision is 'float16'", "auto, float32, bfloat16"]),
+    ("train.device", ["cpu"], ["train.device is ['cpu']", "auto, cpu, cuda"]),
+    ("train.launcher", "  ", ["train.launcher is '  '", "not empty"]),
+    ("streets.seed", -1, ["streets.seed is -1", "at least 0"]),
+    ("quantizer.bits", 0, ["quantizer.bits is 0", "1 to 16"]),
+    ("quantizer.bits", 17, ["quantizer.bits is 17", "1 to 16"]),
+    ("loss.rate", 1, ["loss.rate is 1", "true or false"]),
+    ("loss.rate", "yes", ["loss.rate is 'yes'", "true or false"]),
+    ("loss.weight", "lerned", ["loss.weight is 'lerned'", "learned", "above 0"]),
+    ("loss.weight", 0, ["loss.weight is 0", "learned", "above 0"]),
+    ("loss.weight", False, ["loss.weight is False", "learned", "above 0"]),
+    ("report.bd_method", "linear", ["report.bd_method is 'linear'", "cubic, pchip, akima"]),
+    ("model.weights", 34, ["model.weights is 34", "name"]),
+    ("encoders", "encoder1", ["encoders is 'encoder1'", "list"]),
+    ("encoders", [], ["encoders is empty", "at least one"]),
+    ("tasks", [], ["tasks is empty", "at least one"]),
+    ("codecs", ["png", "jpeg-90", "png"], ["codecs names png more than once"]),
+    ("codecs", ["png", 90], ["codecs[1] is 90", "text"]),
+    ("seeds", [0, 1, 1, 0], ["seeds names 0, 1 more than once"]),
+    ("seeds", [0, True], ["seeds[1] is True", "whole number"]),
+    ("seeds", [-1], ["seeds[0] is -1", "at least 0"]),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), MISTAKES, ids=lambda x: str(x)[:30])
+def test_mistake_is_named(
+    values: dict[str, Any], key: str, value: object, words: list[str]
+) -> None:
+    with pytest.raises(ParamsError) as error:
+        parse(put(values, key, value))
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("whole", [None, [], "text", 3])
+def test_file_that_holds_no_mapping(whole: object) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml must hold keys and values"):
+        parse(whole)
+
+
+NOISE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_any_value_either_fits_or_is_one_error_naming_its_key(
+    values: dict[str, Any], data: st.DataObject
+) -> None:
+    key = data.draw(st.sampled_from([*leaves(values), *values]))
+    value = data.draw(NOISE)
+    complaint = ""
+    try:
+        parsed = parse(put(deepcopy(values), key, value))
+    except ParamsError as error:
+        complaint = str(error)
+    assert key in complaint or flat(parsed)[key] == value
+
+
+def test_names() -> None:
+    check_names("codecs", ["png"], {"png": 1, "webp": 2}, "png, webp")
+    with pytest.raises(ParamsError, match="codecs names 'gif'; allowed: png, webp"):
+        check_names("codecs", ["png", "gif"], {"png", "webp"}, "png, webp")
+
+
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 40, 47, 48, 100])
+@pytest.mark.parametrize("stride", [16, 32])
+def test_sizes_are_multiples_of_the_stride(width: int, stride: int) -> None:
+    if width in range(stride, 200, stride):
+        return check_sizes(width, 64, {"some": stride})
+    with pytest.raises(ParamsError) as error:
+        check_sizes(width, 64, {"some": stride})
+    text = str(error.value)
+    assert f"data.width is {width}" in text
+    assert "some" in text
+    assert f"multiple of its stride, {stride}" in text
+    advice = int(text.rsplit(" ", 1)[1])
+    assert advice in range(stride, 200, stride)
+    assert abs(advice - width) == min(abs(x - width) for x in range(stride, 200, stride))
+    return None
+
+
+def test_height_is_checked_too() -> None:
+    with pytest.raises(ParamsError, match=r"data\.height is 80, which b"):
+        check_sizes(96, 80, {"a": 16, "b": 32})
+
+
+# How stages use it
+
+
+@pytest.fixture
+def write(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Changes to params.yaml, written into a folder that becomes the working directory."""
+
+    def changed(**changes: object) -> Path:
+        for key, value in changes.items():
+            put(values, key.replace("__", "."), value)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return changed
+
+
+def test_load(write: Callable[..., Path]) -> None:
+    write(train__epochs=3, codecs=["jpeg-1", "jpeg-100"])
+    assert load().train.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"encoders": ["encoder2", "encoder3"]}, ["encoders", "'encoder3'", "encoder1, encoder2"]),
+        ({"codecs": ["png", "webp"]}, ["codecs", "'webp'", "png", "jpeg-1"]),
+        ({"codecs": ["jpeg-101"]}, ["codecs", "'jpeg-101'", "jpeg-100"]),
+        ({"codecs": ["jpeg-0"]}, ["codecs", "'jpeg-0'", "jpeg-1"]),
+        ({"tasks": ["depth"]}, ["tasks", "'depth'", "segmentation, disparity, reconstruction"]),
+        (
+            {"quantizer__bits": 10, "codecs": ["png", "jpeg-90"]},
+            ["quantizer.bits is 10", "jpeg-90", "8"],
+        ),
+        ({"data__width": 144}, ["data.width is 144", "encoder1", "32"]),
+        ({"data__height": 8, "encoders": ["encoder2"]}, ["data.height is 8", "encoder2", "16"]),
+        ({"loss__balance": "none"}, ["loss.balance is 'none'", "adam-step"]),
+    ],
+    ids=str,
+)
+def test_load_checks_what_the_rooms_can_do(
+    write: Callable[..., Path], changes: dict[str, object], words: list[str]
+) -> None:
+    write(**changes)
+    with pytest.raises(ParamsError) as error:
+        load()
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_size_is_only_checked_for_the_encoders_in_use(write: Callable[..., Path]) -> None:
+    write(data__width=144, encoders=["encoder2"])
+    assert load().data.width == 144
+
+
+def test_deep_levels_are_for_png(write: Callable[..., Path]) -> None:
+    write(quantizer__bits=16, codecs=["png"])
+    assert load().quantizer.bits == 16
+
+
+def start(repository: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["stages.encode encoder1 benchmark 0 png", "stages.streets", "stages.prepare"]
+)
+def test_a_stage_shows_a_message_and_no_traceback(
+    repository: Path, write: Callable[..., Path], command: str
+) -> None:
+    folder = write(train__batch=0)
+    result = start(repository, folder, *command.split())
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: train.batch is 0; allowed: ")
+    assert "Traceback" not in result.stderr
+    assert [x.name for x in folder.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("content", [None, "train: [", "train: {batch: 1}\n\ttab: 1\n"])
+def test_a_file_that_is_missing_or_no_yaml(
+    repository: Path, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "params.yaml"
+    if content is not None:
+        path.write_text(content)
+    result = start(repository, tmp_path, "stages.streets")
+    assert result.returncode == 1
+    assert f"error: {path} cannot be read" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_stage_without_its_input_names_the_file(
+    repository: Path, write: Callable[..., Path]
+) -> None:
+    result = start(repository, write(), "stages.encode", "encoder1", "benchmark", "0", "png")
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "features/encoder1-benchmark-0.safetensors" in last
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments"),
+    [
+        ("train", "encoder2 proposed 0"),
+        ("export", "encoder2 proposed 0"),
+        ("evaluate", "encoder2 proposed 0"),
+        ("report", ""),
+    ],
+)
+def test_every_stage_checks_the_settings_first(
+    write: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stage: str,
+    arguments: str,
+) -> None:
+    folder = write(codecs=["webp"])
+    module = import_module(f"stages.{stage}")
+    monkeypatch.setattr(sys, "argv", [stage, *arguments.split()])
+    with pytest.raises(SystemExit) as stop:
+        module.run(module.main)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: codecs names 'webp'")
+    assert [x.name for x in folder.iterdir()] == ["params.yaml"]
+
+
+def test_a_foreign_exception_keeps_its_traceback(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_module = import_module("stages.settings")
+
+    def broken() -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(sys, "argv", ["broken"])
+    with pytest.raises(KeyError, match="a bug"):
+        settings_module.run(broken)

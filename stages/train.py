@@ -31,6 +31,7 @@ from stages.settings import load, run
 
 # Settings of the rate term: the benchmark knows none of them.
 RATE_KEYS = ("rate", "rate_of", "prediction", "transform", "weight")
+INITIAL = 2**31
 # Settings that change how training runs but not what comes out.
 NEUTRAL_KEYS = ("train.launcher", "train.checkpoint_minutes", "train.device", "train.compile")
 
@@ -60,7 +61,8 @@ def train_model(
     tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
     """Fit, and write the model's folder."""
-    seed_all(name.seed)
+    # A third number keeps this apart from the seeds of the epochs.
+    seed_all(name.seed, 0, INITIAL)
     net = SplitNet(name.encoder, params.tasks, params.model.weights)
     objective = Objective(
         params.tasks,
@@ -73,7 +75,9 @@ def train_model(
         Batches(open_frames(prepared_folder(split)), device=runtime.device)
         for split in ("train", "val")
     ]
-    key = digest({"model": name, **settings}, [*Path("data/prepared").glob("*/*"), *_code()])
+    weights = [path for path in [Path(params.model.weights)] if path.is_file()]
+    files = [*Path("data/prepared").glob("*/*"), *weights, *_code()]
+    key = digest({"model": name, **settings}, files)
     folder = tracking.main_root() / ".checkpoints"
     checkpoints = Checkpoints(
         folder / f"{name}-{key}.pt" if runtime.rank == 0 else None, params.train.checkpoint_minutes

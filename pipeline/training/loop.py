@@ -246,6 +246,8 @@ def _resume(
     run.net.load_state_dict(state["net"])
     run.objective.load_state_dict(state["objective"])
     run.optimizer.load_state_dict(state["optimizer"])
+    for group in run.optimizer.param_groups:
+        group["lr"] = group["lr"].to(runtime.device)
     if run.objective.adam and state["weights_adam"]:
         run.objective.adam.load_state_dict(state["weights_adam"])
     run.learning_rate = float(state["learning_rate"])

@@ -6,7 +6,7 @@ whole under a temporary name first, so a file under its final name is complete.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,6 +107,11 @@ def read_features(path: Path) -> Features:
     )
 
 
+def read_rate_loss(path: Path) -> np.ndarray:
+    """rate_loss_N alone, without reading the features it stands beside."""
+    return _read_arrays(path, only="rate_loss")[0]["rate_loss"]
+
+
 def write_streams(path: Path, streams: Sequence[bytes], names: Sequence[str]) -> None:
     """One bitstream per frame, end to end in one array."""
     ends = np.cumsum([0, *map(len, streams)], dtype=np.int64)
@@ -135,17 +140,30 @@ class Evaluation:
     elements: int
     """Feature elements per image, C h w."""
     names: tuple[str, ...]
+    uncompressed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    """task -> sum -> array over images, of the float features, neither quantised nor coded."""
+    picture_sums: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]] = field(default_factory=dict)
+    """JPEG quality -> task -> sum -> array, of the whole network run on the picture so coded."""
+    picture_bytes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """JPEG quality -> (N,) int64, the coded picture."""
+
+
+UNCOMPRESSED, PICTURE = "uncompressed", "picture-"
+"""Where the reference points stand among the codecs in an evaluation's file."""
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+    of_pictures = {f"{PICTURE}{key}": tasks for key, tasks in evaluation.picture_sums.items()}
+    points = {**evaluation.sums, UNCOMPRESSED: evaluation.uncompressed, **of_pictures}
     arrays = {
         f"{codec}/{task}/{name}": array
-        for codec, tasks in evaluation.sums.items()
+        for codec, tasks in points.items()
         for task, parts in tasks.items()
         for name, array in parts.items()
     }
     arrays |= {f"{codec}/header_bytes": x for codec, x in evaluation.header_bytes.items()}
     arrays |= {f"{codec}/payload_bytes": x for codec, x in evaluation.payload_bytes.items()}
+    arrays |= {f"{PICTURE}{key}/bytes": x for key, x in evaluation.picture_bytes.items()}
     facts = {"elements": evaluation.elements, "names": evaluation.names}
     _write_arrays(path, arrays, facts)
 
@@ -153,14 +171,28 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
 def read_evaluation(path: Path) -> Evaluation:
     arrays, facts = _read_arrays(path)
     sums: dict[str, dict[str, dict[str, np.ndarray]]] = {}
-    counts: dict[str, dict[str, np.ndarray]] = {"header_bytes": {}, "payload_bytes": {}}
+    counts: dict[str, dict[str, np.ndarray]] = {
+        "header_bytes": {},
+        "payload_bytes": {},
+        "bytes": {},
+    }
     for key, array in arrays.items():
         codec, *rest = key.split("/")
         if len(rest) == 1:
             counts[rest[0]][codec] = array
         else:
             sums.setdefault(codec, {}).setdefault(rest[0], {})[rest[1]] = array
-    return Evaluation(sums=sums, elements=facts["elements"], names=tuple(facts["names"]), **counts)
+    pictures = [key for key in sums if key.startswith(PICTURE)]
+    return Evaluation(
+        uncompressed=sums.pop(UNCOMPRESSED, {}),
+        picture_sums={key.removeprefix(PICTURE): sums.pop(key) for key in pictures},
+        picture_bytes={key.removeprefix(PICTURE): x for key, x in counts["bytes"].items()},
+        sums=sums,
+        header_bytes=counts["header_bytes"],
+        payload_bytes=counts["payload_bytes"],
+        elements=facts["elements"],
+        names=tuple(facts["names"]),
+    )
 
 
 Examples = dict[str, dict[str, np.ndarray]]
@@ -196,11 +228,14 @@ def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[s
         save_file(arrays, part, metadata={"facts": json.dumps(facts)})
 
 
-def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_arrays(
+    path: Path, only: str | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, "numpy") as file:
             facts = json.loads((file.metadata() or {})["facts"])
-            return {key: file.get_tensor(key) for key in file.keys()}, facts  # noqa: SIM118
+            keys = [only] if only else file.keys()
+            return {key: file.get_tensor(key) for key in keys}, facts
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ArtifactError(
             f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"

@@ -6,6 +6,7 @@ value out of range is one `ParamsError` that names the key, the value and what i
 
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import (
@@ -36,6 +37,11 @@ Count = Annotated[int, Rule("a whole number of at least 1", lambda x: x >= 1)]
 Seed = Annotated[int, Rule("a whole number of at least 0", lambda x: x >= 0)]
 Positive = Annotated[float, Rule("a number above 0", lambda x: x > 0)]
 Bits = Annotated[int, Rule("1 to 16", lambda x: 1 <= x <= 16)]
+Share = Annotated[float, Rule("a number above 0 and below 1", lambda x: 0 < x < 1)]
+Percent = Annotated[float, Rule("a number from 0 up to 100", lambda x: 0 <= x < 100)]
+Quality = Annotated[int, Rule("a whole number of 1 to 100", lambda x: 1 <= x <= 100)]
+# Of fewer draws the ends of an interval are single draws.
+Resamples = Annotated[int, Rule("a whole number of at least 100", lambda x: x >= 100)]
 Name = Annotated[str, Rule("a name that is not empty", lambda x: bool(x.strip()))]
 
 
@@ -103,6 +109,10 @@ class Tracking:
 @dataclass(frozen=True)
 class Report:
     bd_method: Literal["cubic", "pchip", "akima"]
+    resamples: Resamples
+    level: Share
+    joint_loss: Percent
+    picture_qualities: tuple[Quality, ...]
     examples: Count
 
 
@@ -134,10 +144,15 @@ def parse(values: object) -> Params:
         entries = getattr(params, key)
         if not entries:
             raise ParamsError(f"{key} is empty: name at least one")
-        twice = sorted({str(x) for x in entries if entries.count(x) > 1})
-        if twice:
-            raise ParamsError(f"{key} names {', '.join(twice)} more than once")
+        _check_once(key, entries)
+    _check_once("report.picture_qualities", params.report.picture_qualities)
     return params
+
+
+def _check_once(key: str, entries: Collection[object]) -> None:
+    twice = [str(entry) for entry, times in Counter(entries).items() if times > 1]
+    if twice:
+        raise ParamsError(f"{key} names {', '.join(twice)} more than once")
 
 
 def check_names(key: str, names: Collection[str], allowed: Collection[str], words: str) -> None:

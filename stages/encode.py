@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.artifacts import ModelName, features_file, read_features, streams_file, write_streams
+from pipeline.artifacts import (
+    Features,
+    ModelName,
+    features_file,
+    read_features,
+    streams_file,
+    write_streams,
+)
 from pipeline.coding.bitstream import encode_levels
 from pipeline.coding.quantizer import Levels
 from stages.settings import load, run
@@ -22,6 +29,14 @@ def main(
     load()
     name = ModelName(encoder, arm, seed)
     features = read_features(features_file(name))
+    streams = encode_all(features, codec)
+    write_streams(streams_file(name, codec), streams, features.names)
+    bpfe = 8 * sum(map(len, streams)) / features.levels_NChw.size
+    print(f"{name} {codec}: {len(streams)} bitstreams, {bpfe:.3f} bits per feature element")
+
+
+def encode_all(features: Features, codec: str) -> list[bytes]:
+    """One bitstream per image."""
 
     def encode(index: int) -> bytes:
         levels = Levels(
@@ -34,10 +49,7 @@ def main(
 
     # Pillow's encoders release the interpreter lock: threads use every core.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        streams = list(threads.map(encode, range(len(features.names))))
-    write_streams(streams_file(name, codec), streams, features.names)
-    bpfe = 8 * sum(map(len, streams)) / features.levels_NChw.size
-    print(f"{name} {codec}: {len(streams)} bitstreams, {bpfe:.3f} bits per feature element")
+        return list(threads.map(encode, range(len(features.names))))
 
 
 if __name__ == "__main__":

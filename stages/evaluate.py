@@ -1,5 +1,6 @@
 """Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pipeline import tracking
 from pipeline.artifacts import (
+    ARMS,
     ArtifactError,
     Evaluation,
     Examples,
@@ -82,6 +85,8 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
     net, _ = load_model(model_folder(name), name.encoder)
     frames = open_frames(prepared_folder("val"))
     sums: dict[str, Sums] = {}
+    picture_sums: dict[str, Sums] = {}
+    picture_bytes: dict[str, np.ndarray] = {}
     header: dict[str, np.ndarray] = {}
     payload: dict[str, np.ndarray] = {}
     examples: Examples = {}
@@ -97,8 +102,37 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
             header[codec], payload[codec] = sizes[:, 0], sizes[:, 1] - sizes[:, 0]
             features = decoded(streams, path, runtime.device)
             sums[codec], examples[codec] = score(net, batches, features, params.report.examples)
+        fronts = (net.front(batch.image_B3HW) for batch in batches.over(batch_order(batches)))
+        uncompressed, _ = score(net, batches, fronts, 0)
+        # The alternative to a trained split is a network that was trained without the rate term.
+        for quality in params.report.picture_qualities if name.arm == ARMS[0] else ():
+            coded = [jpeg(image_HW3, quality) for image_HW3 in frames.image_NHW3]
+            picture_bytes[str(quality)] = np.array([len(data) for data in coded], np.int64)
+            features = whole_network(net, coded, runtime.device)
+            picture_sums[str(quality)], _ = score(net, batches, features, 0)
     elements = decode_features(streams[0]).size
-    return Evaluation(sums, header, payload, elements, frames.names), examples
+    references = (uncompressed, picture_sums, picture_bytes)
+    return Evaluation(sums, header, payload, elements, frames.names, *references), examples
+
+
+def batch_order(batches: Batches) -> list[np.ndarray]:
+    """The indices of all frames in order, batch by batch."""
+    return [np.arange(i, min(i + BATCH, len(batches))) for i in range(0, len(batches), BATCH)]
+
+
+def jpeg(image_HW3: np.ndarray, quality: int) -> bytes:
+    """The input picture as it would be sent if the whole network ran in the cloud."""
+    buffer = io.BytesIO()
+    Image.fromarray(image_HW3).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def whole_network(net: SplitNet, coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:
+    """Features of coded pictures, batch by batch."""
+    for start in range(0, len(coded), BATCH):
+        images = [np.array(Image.open(io.BytesIO(x))) for x in coded[start : start + BATCH]]
+        image_BHW3 = torch.from_numpy(np.stack(images)).to(device)
+        yield net.front(image_BHW3.permute(0, 3, 1, 2).float() / 255)
 
 
 def decoded(streams: Sequence[bytes], path: Path, device: torch.device) -> Iterator[Tensor]:
@@ -126,9 +160,7 @@ def score(
     """Sums per task over all frames, and the predictions of the first `shown` as pictures."""
     parts: dict[str, dict[str, list[np.ndarray]]] = {}
     pictures: dict[str, list[np.ndarray]] = {}
-    starts = range(0, len(batches), BATCH)
-    order = [np.arange(i, min(i + BATCH, len(batches))) for i in starts]
-    for batch, features_BChw in zip(batches.over(order), features, strict=True):
+    for batch, features_BChw in zip(batches.over(batch_order(batches)), features, strict=True):
         for task, prediction in net.back(features_BChw).items():
             for key, value in SUMS[task](prediction, batch).items():
                 parts.setdefault(task, {}).setdefault(key, []).append(value.cpu().numpy())

@@ -1,5 +1,7 @@
-"""Compare the arms: BD-rates, the tables and the figures."""
+"""Compare the arms: BD-rates, the tables, the figures and the page."""
 
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,15 @@ from pipeline import tracking
 from pipeline.artifacts import (
     ARMS,
     REPORT_FOLDER,
-    Evaluation,
     ModelName,
     evaluation_folder,
+    features_file,
     model_folder,
     prepared_folder,
     read_evaluation,
     read_examples,
     read_json,
+    read_rate_loss,
     read_streams,
     streams_file,
 )
@@ -24,91 +27,139 @@ from pipeline.coding.bitstream import decode_levels
 from pipeline.coding.tiling import tile
 from pipeline.data.frames import Frames, disparity_px, open_frames
 from pipeline.files import write_csv, write_json, write_text
-from pipeline.params import Params
-from pipeline.report import figures, history, pictures, style
-from pipeline.report.markdown import to_markdown
-from pipeline.report.pictures import View
-from pipeline.report.table import bd_table, point_table, to_metrics
-from pipeline.scoring.metrics import SCORES, bits_per_element
+from pipeline.params import Params, flat
+from pipeline.report import style
+from pipeline.report.drawing import Looks, draw_all
+from pipeline.report.findings import Findings, find
+from pipeline.report.grid import to_latex, to_markdown
+from pipeline.report.names import codec_title
+from pipeline.report.page import RunLink, Shown, render
+from pipeline.report.pictures import FIELD_OF_TASK, View
+from pipeline.report.results import Coded, Measured
+from pipeline.report.table import to_metrics
+from pipeline.scoring.metrics import SCORES
 from stages.settings import load, run
+
+BUILT_IN = "data/streets"
+LOCAL_SERVER = ("http://127.0.0.1:5000", "uv run mlflow ui --backend-store-uri sqlite:///mlflow.db")
+LIBRARIES = ("numpy", "pandas", "scipy", "bjontegaard", "pillow", "matplotlib", "plotly", "dvc")
 
 
 def main() -> None:
     """Compare the arms of every encoder and seed."""
     params = load()
-    names = [
-        ModelName(encoder, arm, seed)
-        for encoder in params.encoders
-        for seed in params.seeds
-        for arm in ARMS
-    ]
-    points = point_rows(names, params)
-    scores = {task: SCORES[task] for task in params.tasks}
-    rates = bd_table(points, scores, params.report.bd_method)
-    compared = point_table(points, scores)
-    write_csv(REPORT_FOLDER / "points.csv", points)
-    tables = REPORT_FOLDER / "tables"
-    write_csv(tables / "bd_rate.csv", rates)
-    write_csv(tables / "points.csv", compared)
-    text = to_markdown(rates, compared, scores)
-    write_text(tables / "table.md", text)
-    metrics = to_metrics(rates)
-    write_json(REPORT_FOLDER / "bd_rate.json", metrics)
-    saved = draw(names, points, params)
-    track(params, names, metrics, [tables / "table.md", tables / "bd_rate.csv"], saved, points)
-    print(text)
+    names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
+    runs = {name: read_json(evaluation_folder(name) / "run.json")["run_id"] for name in names}
+    with tracking.start(
+        enabled=params.tracking.enabled,
+        experiment=params.tracking.experiment,
+        name="report",
+        params={"encoders": params.encoders, "seeds": params.seeds, "codecs": params.codecs},
+        tags={"stage": "report"} | {f"run.{name}": id for name, id in runs.items() if id},
+    ) as tracked:
+        findings = report(params, names, tracked.id)
+        metrics = to_metrics(findings.trust)
+        write_json(REPORT_FOLDER / "bd_rate.json", metrics)
+        for figure, models in metrics.items():
+            for model, by_score in models.items():
+                known = {s: x for s, x in by_score.items() if x is not None}
+                tracked.log({f"{figure}/{model}/{s}": x for s, x in known.items()})
+        for kept in ("index.html", "tables/table.md", "tables/bd_rate.csv"):
+            tracked.file(REPORT_FOLDER / kept)
+        for path in sorted((REPORT_FOLDER / "figures").glob("*.png")):
+            tracked.file(path, "figures")
+        tracked.table(findings.points, "points")
+        write_json(REPORT_FOLDER / "run.json", {"run_id": tracked.id})
+    print(to_markdown(findings.grids[:1]))
+    print(f"More in {REPORT_FOLDER / 'index.html'} and {REPORT_FOLDER / 'tables' / 'table.md'}")
 
 
-def point_rows(names: list[ModelName], params: Params) -> pd.DataFrame:
-    """One row per model and codec: rates and scores (see `pipeline.report.table`)."""
-    rows = []
-    for name in names:
-        evaluation = read_evaluation(evaluation_folder(name) / "sums.safetensors")
-        rows += [{**name._asdict(), **point(evaluation, codec)} for codec in params.codecs]
-    return pd.DataFrame(rows)
-
-
-def point(evaluation: Evaluation, codec: str) -> dict[str, str | float]:
-    """Rates and scores of one codec point of one model."""
-    payload_N = evaluation.payload_bytes[codec]
-    bytes_N = payload_N + evaluation.header_bytes[codec]
-    return {
-        "codec": codec,
-        "bpfe": bits_per_element(bytes_N, elements=evaluation.elements),
-        "bpfe_payload": bits_per_element(payload_N, elements=evaluation.elements),
-        "kilobytes": float(bytes_N.mean() / 1000),
-        **{SCORES[t].name: SCORES[t].compute(x) for t, x in evaluation.sums[codec].items()},
-    }
-
-
-def draw(names: list[ModelName], points: pd.DataFrame, params: Params) -> list[Path]:
-    """All figures as PNG and SVG; returns the PNG files."""
-    folder = REPORT_FOLDER / "figures"
-    scores = {task: SCORES[task] for task in params.tasks}
-    drawn = {"rate-accuracy": figures.rate_accuracy(points, scores)}
+def report(params: Params, names: Sequence[ModelName], own_run: str | None) -> Findings:
+    """Find out, and write the tables, the figures and the page."""
     frames = open_frames(prepared_folder("val"))
-    for encoder in params.encoders:
-        pair = [name for name in names if name.encoder == encoder and name.seed == params.seeds[0]]
-        drawn[f"tiles-{encoder}"] = pictures.tile([first_tile(n, params.codecs[0]) for n in pair])
-        seen = {n.arm: views(n, params) for n in pair}
-        proposed = seen["proposed"][params.codecs[0]]
-        truths = [truth(frames, i) for i in range(len(proposed))]
-        drawn[f"predictions-{encoder}"] = pictures.predictions(
-            list(zip(truths, proposed, strict=True))
-        )
-        drawn[f"codecs-{encoder}"] = pictures.predictions_by_codec(
-            truths[0], {arm: {c: v[0] for c, v in by.items()} for arm, by in seen.items()}
-        )
-        drawn[f"training-{encoder}"] = history.training(
-            {n.arm: pd.read_csv(model_folder(n) / "history.csv") for n in pair}, scores
-        )
-    return [style.save(figure, folder / stem)[0] for stem, figure in drawn.items()]
+    findings = find(
+        [measured(name, params.codecs, frames) for name in names],
+        {task: SCORES[task] for task in params.tasks},
+        method=params.report.bd_method,
+        resamples=params.report.resamples,
+        level=params.report.level,
+        joint_loss=params.report.joint_loss,
+    )
+    write_tables(findings)
+    first = [name for name in names if name.seed == params.seeds[0]]
+    seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
+    truths = [truth(frames, i) for i in range(min(params.report.examples, len(frames.names)))]
+    folder = REPORT_FOLDER / "figures"
+    drawn = {
+        stem: style.save(figure, folder / stem)[0]
+        for stem, figure in draw_all(findings, seen, truths).items()
+    }
+    links, command = run_links(run_ids(names) | {"report": own_run})
+    page = Shown(
+        facts=facts(params, frames),
+        toy=params.data.root == BUILT_IN,
+        looks=seen,
+        truths=truths,
+        names=frames.names,
+        stills={stem: path.read_bytes() for stem, path in drawn.items()},
+        settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
+        versions=versions(names[0]),
+        runs=links,
+        mlflow=command,
+        joint_loss=params.report.joint_loss,
+    )
+    write_text(REPORT_FOLDER / "index.html", render(findings, page))
+    return findings
 
 
-def first_tile(name: ModelName, codec: str) -> tuple[str, np.ndarray]:
-    """The first frame's features as the codec sees them, with their cost."""
-    stream = read_streams(streams_file(name, codec))[0][0]
-    return f"{name.arm}: {len(stream):,} bytes as {codec}", tile(decode_levels(stream).levels_Chw)
+def measured(name: ModelName, codecs: Sequence[str], frames: Frames) -> Measured:
+    """What the stages before have left of one model."""
+    found = read_evaluation(evaluation_folder(name) / "sums.safetensors")
+    payload = found.payload_bytes
+    return Measured(
+        **name._asdict(),
+        elements=found.elements,
+        pixels=frames.label_NHW[0].size,
+        codecs={
+            codec: Coded(payload[codec] + found.header_bytes[codec], payload[codec], sums)
+            for codec, sums in ((codec, found.sums[codec]) for codec in codecs)
+        },
+        uncompressed=found.uncompressed,
+        pictures={
+            quality: Coded(found.picture_bytes[quality], found.picture_bytes[quality], sums)
+            for quality, sums in found.picture_sums.items()
+        },
+        rate_loss_N=read_rate_loss(features_file(name)),
+    )
+
+
+def write_tables(findings: Findings) -> None:
+    """As CSV, Markdown and LaTeX."""
+    folder = REPORT_FOLDER / "tables"
+    write_csv(REPORT_FOLDER / "points.csv", findings.points)
+    for name, table in findings.tables.items():
+        write_csv(folder / f"{name}.csv", table)
+    for grid in findings.grids:
+        write_text(folder / f"{grid.key}.tex", to_latex(grid))
+    write_text(folder / "table.md", to_markdown(findings.grids))
+
+
+def looks(names: Sequence[ModelName], codecs: Sequence[str]) -> Looks:
+    """What there is to see of the two arms of one encoder."""
+    return Looks(
+        histories={n.arm: pd.read_csv(model_folder(n) / "history.csv") for n in names},
+        tiles=[first_tile(n, codecs) for n in names],
+        views={n.arm: views(n, codecs) for n in names},
+    )
+
+
+def first_tile(name: ModelName, codecs: Sequence[str]) -> tuple[str, np.ndarray]:
+    """The first frame's features as the codecs see them, with what each makes of them."""
+    streams = {codec: read_streams(streams_file(name, codec))[0][0] for codec in codecs}
+    ends = dict.fromkeys([codecs[0], codecs[-1]])
+    sizes = ", ".join(f"{len(streams[x]):,} bytes as {codec_title(x)}" for x in ends)
+    levels = decode_levels(streams[codecs[0]]).levels_Chw
+    return f"{name.arm}: {sizes}", tile(levels)
 
 
 def truth(frames: Frames, index: int) -> View:
@@ -121,52 +172,65 @@ def truth(frames: Frames, index: int) -> View:
     )
 
 
-def views(name: ModelName, params: Params) -> dict[str, list[View]]:
+def views(name: ModelName, codecs: Sequence[str]) -> dict[str, list[View]]:
     """Predictions of the first frames by codec."""
-    examples = read_examples(evaluation_folder(name) / "examples.safetensors")
+    found = read_examples(evaluation_folder(name) / "examples.safetensors")
     result = {}
-    for codec in params.codecs:
-        of = examples[codec]
-        result[codec] = [
-            View(
-                image_HW3=of["reconstruction"][i].transpose(1, 2, 0)
-                if "reconstruction" in of
-                else None,
-                label_HW=of["segmentation"][i] if "segmentation" in of else None,
-                disparity_HW=of["disparity"][i].astype(np.float32) if "disparity" in of else None,
-            )
-            for i in range(len(next(iter(of.values()))))
-        ]
+    for codec in codecs:
+        of = {FIELD_OF_TASK[task]: array for task, array in found[codec].items()}
+        if "image_HW3" in of:
+            of["image_HW3"] = of["image_HW3"].transpose(0, 2, 3, 1)
+        if "disparity_HW" in of:
+            of["disparity_HW"] = of["disparity_HW"].astype(np.float32)
+        count = len(next(iter(of.values())))
+        result[codec] = [View(**{k: x[i] for k, x in of.items()}) for i in range(count)]
     return result
 
 
-def track(
-    params: Params,
-    names: list[ModelName],
-    metrics: dict[str, dict[str, dict[str, float | None]]],
-    files: list[Path],
-    pngs: list[Path],
-    points: pd.DataFrame,
-) -> None:
-    """One run with the BD-rates, the tables and the figures."""
-    sources = {
-        f"run.{name}": read_json(evaluation_folder(name) / "run.json")["run_id"] for name in names
+def facts(params: Params, frames: Frames) -> dict[str, str]:
+    """What a reader must know before any number."""
+    data, train = params.data, params.train
+    trained = len(open_frames(prepared_folder("train")).names)
+    name = "built-in streets" if data.root == BUILT_IN else Path(data.root).name
+    return {
+        "Data": f"{name}, {data.width} × {data.height}",
+        "Frames": f"{trained:,} to train on, {len(frames.names):,} to test on",
+        "Training": f"{train.epochs} epochs of batch {train.batch}",
+        "Encoder weights": "from scratch"
+        if params.model.weights == "none"
+        else params.model.weights,
+        "Seeds": ", ".join(map(str, params.seeds)),
+        "Quantiser": f"{params.quantizer.bits} bits",
     }
-    with tracking.start(
-        enabled=params.tracking.enabled,
-        experiment=params.tracking.experiment,
-        name="report",
-        params={"encoders": params.encoders, "seeds": params.seeds, "codecs": params.codecs},
-        tags={"stage": "report"} | {key: run for key, run in sources.items() if run},
-    ) as tracked:
-        for model, by_score in metrics["bd_rate"].items():
-            tracked.log({f"bd_rate/{model}/{s}": x for s, x in by_score.items() if x is not None})
-        for path in files:
-            tracked.file(path)
-        for path in pngs:
-            tracked.file(path, "figures")
-        tracked.table(points, "points")
-        write_json(REPORT_FOLDER / "run.json", {"run_id": tracked.id})
+
+
+def versions(name: ModelName) -> dict[str, str]:
+    """Of the code and the libraries, those of the training as its model noted them."""
+    tags = tracking.lineage()
+    commit = tags.get("mlflow.source.git.commit", "none")
+    found = {"git commit": commit + (", changed" if tags.get("git.dirty") == "true" else "")}
+    if "dvc.experiment" in tags:
+        found["DVC experiment"] = tags["dvc.experiment"]
+    found |= read_json(model_folder(name) / "model.json")["versions"]
+    return found | {library: version(library) for library in LIBRARIES}
+
+
+def run_ids(names: Sequence[ModelName]) -> dict[str, str | None]:
+    """MLflow ids of every model's training and evaluation, by what they are."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        for kind, folder in (("train", model_folder(name)), ("evaluate", evaluation_folder(name))):
+            found[f"{kind} {name}"] = read_json(folder / "run.json")["run_id"]
+    return found
+
+
+def run_links(runs: Mapping[str, str | None]) -> tuple[list[RunLink], str]:
+    """Where to look the runs up, and the command that serves them if no server does."""
+    uri = tracking.store_uri()
+    served = uri.startswith(("http:", "https:"))
+    base, command = (uri.rstrip("/"), "") if served else LOCAL_SERVER
+    links = [RunLink(name, id, f"{base}/#/runs/{id}") for name, id in runs.items() if id]
+    return links, command
 
 
 if __name__ == "__main__":

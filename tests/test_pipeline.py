@@ -23,7 +23,7 @@ def command(folder: Path, *words: str, **variables: str) -> subprocess.Completed
     done = subprocess.run(
         words,
         cwd=folder,
-        env={**keep, "PATH": path, "OMP_NUM_THREADS": "2", **variables},
+        env={**keep, "PATH": path, "OMP_NUM_THREADS": "1", **variables},
         capture_output=True,
         text=True,
         timeout=540,
@@ -38,7 +38,7 @@ def small_params() -> dict:
     params["data"] |= {"width": 64, "height": 32}
     params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
     params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
-    params["report"] |= {"examples": 1}
+    params["report"] |= {"examples": 1, "resamples": 100}
     return params
 
 

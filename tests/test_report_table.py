@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.files import write_json
-from pipeline.report.markdown import to_markdown
-from pipeline.report.table import bd_table, point_table, seed_means, to_metrics
+from pipeline.report.bd_grids import bd_grid
+from pipeline.report.grid import to_markdown
+from pipeline.report.point_grids import point_grids
+from pipeline.report.published import published_points, published_rates
+from pipeline.report.table import bd_table, point_table, seed_means, to_metrics, with_means
 from pipeline.scoring.metrics import SCORES
 
 TABLE_1 = {
@@ -28,23 +31,25 @@ TABLE_1 = {
 @pytest.fixture(scope="module")
 def published() -> pd.DataFrame:
     """The paper's operating points as a table of points."""
-    raw = pd.read_csv(Path(__file__).parent / "data" / "alvar2019_points.csv")
-    elements = raw["encoder"].map({"encoder1": 65536, "encoder2": 131072})
-    bpfe = 8 * raw["total_bytes"] / (raw["images"] * elements)
-    return pd.DataFrame(
-        {
-            "encoder": raw["encoder"],
-            "arm": raw["arm"],
-            "seed": 0,
-            "codec": raw["codec"],
-            "bpfe": bpfe,
-            "bpfe_payload": bpfe,
-            "kilobytes": raw["total_bytes"] / raw["images"] / 1000,
-            "miou": raw["mean_iou"],
-            "irmse": 1 / raw["rmse"],
-            "psnr": raw["psnr_db"],
-        }
-    )
+    return published_points()
+
+
+PUBLISHED = published_rates()
+
+
+def strict(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the paper's figure."""
+    return table[table["figure"] == "bd_rate"]
+
+
+def text_of(points: pd.DataFrame) -> str:
+    """Table 1 and the tables of codec points as Markdown, without intervals."""
+    present = {task: score for task, score in SCORES.items() if score.name in points}
+    blank = {"low": np.nan, "high": np.nan, "no_interval": "", "no_difference": False}
+    table = with_means(bd_table(points, present)).assign(**blank)
+    grid = bd_grid(table, present, PUBLISHED, resamples=100, level=0.95, images=10)
+    compared = point_table(points, present)
+    return to_markdown([grid, *point_grids(compared, pd.DataFrame(), present)])
 
 
 def curves(
@@ -66,7 +71,7 @@ PSNR = [28.0, 27.0, 25.0, 20.0]
 
 
 def test_bd_table_of_the_published_points_is_the_published_table(published: pd.DataFrame) -> None:
-    table = bd_table(published, SCORES)
+    table = strict(bd_table(published, SCORES))
     assert len(table) == 6
     for row in table.itertuples():
         assert row.percent == pytest.approx(TABLE_1[row.encoder, row.score], abs=0.005)
@@ -78,7 +83,7 @@ def test_bd_table_of_the_published_points_is_the_published_table(published: pd.D
 
 
 def test_order_of_the_rows_does_not_matter(published: pd.DataFrame) -> None:
-    keys = ["encoder", "score"]
+    keys = ["encoder", "score", "figure"]
     expected = bd_table(published, SCORES).set_index(keys)["percent"]
     shuffled = bd_table(published.sample(frac=1, random_state=3), SCORES).set_index(keys)["percent"]
     pd.testing.assert_series_equal(shuffled.sort_index(), expected.sort_index())
@@ -88,7 +93,7 @@ def test_only_scores_that_are_present_are_reported(published: pd.DataFrame) -> N
     points = published.drop(columns=["irmse", "psnr"])
     assert set(bd_table(points, SCORES)["score"]) == {"miou"}
     assert "irmse_change" not in point_table(points, SCORES)
-    text = to_markdown(bd_table(points, SCORES), point_table(points, SCORES), SCORES)
+    text = text_of(points)
     assert "mIoU" in text
     assert "IRMSE" not in text
 
@@ -102,18 +107,28 @@ def test_identical_arms_make_no_difference(rates: list[float], slope: float) -> 
     rates = sorted(rates, reverse=True)
     points = curves(rates, rates, [20 + slope * np.log(rate) for rate in rates])
     table = bd_table(points, SCORES)
-    assert table["percent"].tolist() == [0.0]
+    assert table["percent"].tolist() == [0.0, 0.0]
     compared = point_table(points, SCORES)
     assert (compared["bits_percent"] == 0).all()
     assert (compared["psnr_change"] == 0).all()
-    text = to_markdown(table, compared, SCORES)
-    assert re.search(r"\| Encoder1 +\| +0\.00 % \|", text)
+    text = text_of(points)
+    assert re.search(r"\| Encoder1 +\| PSNR \(reconstruction\) +\| +0\.00 % \| +0\.00 % \|", text)
     assert "-0.00" not in text
 
 
 def test_constant_saving_is_found() -> None:
     points = curves(FALLING, [0.8 * rate for rate in FALLING], PSNR)
-    assert bd_table(points, SCORES)["percent"].tolist() == pytest.approx([-20.0])
+    assert bd_table(points, SCORES)["percent"].tolist() == pytest.approx([-20.0] * 2)
+
+
+def test_the_envelope_leaves_out_what_is_beaten() -> None:
+    points = curves([*FALLING, 4.5], [*SAVING, 4.0], [*PSNR, 27.5])
+    table = bd_table(points, SCORES).set_index("figure")
+    assert np.isnan(table.loc["bd_rate", "percent"])
+    assert "the benchmark curve is not monotone" in str(table.loc["bd_rate", "reason"])
+    kept = points[points["bpfe"].ne(4.5) & points["bpfe"].ne(4.0) | points["psnr"].eq(28.0)]
+    expected = strict(bd_table(kept, SCORES))["percent"].item()
+    assert table.loc["envelope_bd_rate", "percent"] == pytest.approx(expected)
 
 
 def test_point_table_by_hand() -> None:
@@ -137,7 +152,7 @@ def test_point_table_by_hand() -> None:
     assert table["bpfe_proposed"].tolist() == [5.0, 1.5]
     assert table["miou_change"].tolist() == pytest.approx([-0.02, 0.03])
     assert table["psnr_change"].tolist() == pytest.approx([0.0, -0.5])
-    text = to_markdown(bd_table(points, SCORES), table, SCORES)
+    text = text_of(points)
     assert "| PNG     |          4.000 |         5.000 | +25.00 % | 48.00 (-2.00) |" in text
     assert "| JPEG-90 |          2.000 |         1.500 | -25.00 % | 43.00 (+3.00) |" in text
 
@@ -161,28 +176,30 @@ def test_point_table_by_hand() -> None:
 )
 def test_what_cannot_be_computed_has_a_reason_and_no_number(points: pd.DataFrame) -> None:
     table = bd_table(points, SCORES)
-    assert table["percent"].isna().all()
-    reason = table["reason"].item()
+    assert strict(table)["percent"].isna().all()
+    reason = strict(table)["reason"].item()
     assert reason
-    assert to_metrics(table) == {"bd_rate": {"encoder1-0": {"psnr": None}}}
-    lines = to_markdown(table, point_table(points, SCORES), SCORES).splitlines()
-    assert next(x for x in lines if x.startswith("| Encoder1")).endswith("n/a ¹ |")
+    assert "anchor" not in reason
+    assert to_metrics(table)["bd_rate"] == {"encoder1-0": {"psnr": None}}
+    lines = text_of(points).splitlines()
+    assert re.search(
+        r"\(reconstruction\) +\| +n/a ¹ \|", next(x for x in lines if "| Encoder1" in x)
+    )
     assert f"¹ {reason}" in [line.strip() for line in lines]
 
 
 def test_small_overlap_is_footnoted() -> None:
     points = curves(FALLING, FALLING, PSNR)
     points.loc[points["arm"] == "proposed", "psnr"] += 7
-    table = bd_table(points, SCORES)
-    assert np.isfinite(table["percent"].item())
-    text = to_markdown(table, point_table(points, SCORES), SCORES)
+    assert np.isfinite(bd_table(points, SCORES)["percent"]).all()
+    text = text_of(points)
     assert "¹ the two curves share only 7 % of their score range" in text
 
 
 def test_same_note_keeps_its_number() -> None:
     points = curves(FALLING[:3], SAVING[:3], PSNR[:3]).assign(miou=lambda x: x["psnr"] / 100)
-    text = to_markdown(bd_table(points, SCORES), point_table(points, SCORES), SCORES)
-    assert text.count("n/a ¹") == 2
+    text = text_of(points)
+    assert text.count("n/a ¹") == 4
     assert "²" not in text
 
 
@@ -200,29 +217,30 @@ def test_mean_over_seeds() -> None:
     points = several_seeds()
     table = bd_table(points, SCORES)
     mean = seed_means(table)
-    assert mean["percent"].tolist() == pytest.approx([-20.0])
-    assert mean["deviation"].tolist() == pytest.approx([10.0])
+    assert mean["percent"].tolist() == pytest.approx([-20.0] * 2)
+    assert mean["deviation"].tolist() == pytest.approx([10.0] * 2)
     assert to_metrics(table)["bd_rate"]["encoder1-mean"]["psnr"] == pytest.approx(-20.0)
-    text = to_markdown(table, point_table(points, SCORES), SCORES)
+    text = text_of(points)
     assert [line.split("|")[1].strip() for line in text.splitlines() if "| Encoder1" in line] == [
         "Encoder1, seed 0",
         "Encoder1, seed 1",
         "Encoder1, seed 2",
+        "Encoder1, mean of 3",
     ]
-    assert re.search(r"\| \*\*Encoder1, mean of 3\*\* +\| +-20\.00 ± 10\.00 % \|", text)
+    assert "-20.00 ± 10.00 % |" in text
 
 
 def test_mean_over_seeds_needs_every_seed() -> None:
     table = bd_table(several_seeds(broken=True), SCORES)
-    assert table["percent"].isna().tolist() == [False, True, False]
-    mean = seed_means(table)
+    assert strict(table)["percent"].isna().tolist() == [False, True, False]
+    mean = strict(seed_means(table))
     assert mean["percent"].isna().all()
     assert mean["reason"].tolist() == ["no BD-rate for seed 1"]
     assert to_metrics(table)["bd_rate"]["encoder1-mean"] == {"psnr": None}
 
 
 def test_markdown_tables_are_well_formed(published: pd.DataFrame) -> None:
-    text = to_markdown(bd_table(published, SCORES), point_table(published, SCORES), SCORES)
+    text = text_of(published)
     assert "-20.68 %" in text
     assert "57.01 (+0.92)" in text
     blocks = [block for block in text.split("\n\n") if block.startswith("|")]
@@ -232,6 +250,16 @@ def test_markdown_tables_are_well_formed(published: pd.DataFrame) -> None:
         assert len({len(line) for line in lines}) == 1
         assert len({line.count("|") for line in lines}) == 1
         assert set(lines[1]) <= set("|-: ")
+
+
+def test_published_points_are_the_authors(repository: Path) -> None:
+    ours = (repository / "pipeline/report/alvar2019_points.csv").read_bytes()
+    assert ours == (repository / "tests/data/alvar2019_points.csv").read_bytes()
+    points = published_points()
+    assert len(points) == 20
+    # 512 channels of 8 x 16 for 512 x 256 pixels: half as many elements as pixels.
+    of_one = points[points["encoder"] == "encoder1"]
+    np.testing.assert_allclose(of_one["bpp"], of_one["bpfe"] / 2)
 
 
 def test_json_is_strict(tmp_path: Path) -> None:

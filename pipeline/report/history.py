@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from pipeline.report.names import part_title, with_unit
 from pipeline.report.style import COLUMN, LINES, PAGE, new_figure, settle, styled
@@ -97,7 +97,7 @@ def _panel(
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=_ticks_per_decade(drawn)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _ticks_per_decade(values: np.ndarray) -> tuple[float, ...]:

@@ -1,10 +1,16 @@
 """How things are called in print, and how many digits their numbers deserve."""
 
-from typing import NamedTuple
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from pipeline.report.table import MEAN
 from pipeline.scoring.metrics import Score
+
+Row = Mapping[Hashable, Any]
+"""A row of a table by column."""
 
 TASKS = {
     "segmentation": "Semantic segmentation",
@@ -45,8 +51,8 @@ def encoder_title(encoder: str) -> str:
 
 
 def codec_title(codec: str) -> str:
-    """`png` as PNG, `jpeg-95` as JPEG-95."""
-    return codec.upper()
+    """`png` as PNG, `jpeg-95` as JPEG-95; `uncompressed` stays a word."""
+    return codec if codec == "uncompressed" else codec.upper()
 
 
 def with_unit(label: str, unit: str) -> str:
@@ -59,3 +65,16 @@ def signed(value: float, digits: int) -> str:
         return "n/a"
     text = f"{value:+.{digits}f}"
     return text if float(text) else text[1:]
+
+
+def percent(value: float) -> str:
+    """A signed share with its sign of per cent; NaN as `n/a`."""
+    return f"{signed(value, 2)} %" if np.isfinite(value) else "n/a"
+
+
+def model_title(row: Row, table: pd.DataFrame) -> str:
+    """The encoder, with its seed where the table holds several."""
+    title = encoder_title(str(row["encoder"]))
+    if row["seed"] == MEAN:
+        return f"{title}, mean of {row['seeds']}"
+    return f"{title}, seed {row['seed']}" if table["seed"].nunique() > 1 else title

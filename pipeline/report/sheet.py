@@ -1,5 +1,7 @@
 """Small pictures in rows and columns: the layout that all pictures of the report share."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
@@ -38,7 +40,10 @@ def sheet(cells: list[list[Cell]], titles: list[str], row_titles: list[str]) -> 
     if not held:
         raise ValueError("there is no picture to draw: every view is empty")
     classes = _classes_shown(held)
-    norm = _disparity_scale(held)
+    norm = disparity_scale(
+        [array for field, array, true in held if field == "disparity_HW" and true]
+        or [array for field, array, _ in held if field == "disparity_HW"]
+    )
     figure, grid = picture_grid(
         len(cells),
         len(titles),
@@ -54,6 +59,8 @@ def sheet(cells: list[list[Cell]], titles: list[str], row_titles: list[str]) -> 
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=6.5 if len(titles) < 6 else SMALL)
     for axes, title in zip(grid[:, 0], row_titles, strict=False):
+        axes.yaxis.set_visible(True)
+        axes.set_yticks([])
         axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=SMALL)
     if norm:
         _colour_bar(figure, grid, norm)
@@ -84,9 +91,9 @@ def picture_grid(
         },
     )
     for axes in grid.flat:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.grid(False)
+        # Invisible rather than without ticks: that saves looking for ticks at every drawing.
+        axes.xaxis.set_visible(False)
+        axes.yaxis.set_visible(False)
         axes.spines[:].set_visible(False)
     return figure, grid
 
@@ -133,14 +140,11 @@ def to_rgb(field: str, array: np.ndarray, norm: Normalize | None, *, true: bool)
     return np.rint(255 * np.clip(array, 0, 1)).astype(np.uint8)
 
 
-def _disparity_scale(held: list[Held]) -> Normalize | None:
-    """0 to the 99.5th percentile of what is true, else of what is predicted; None without any."""
-    maps = [(array, true) for field, array, true in held if field == "disparity_HW"]
-    valid = [array[array > 0] for array, true in maps if true]
-    valid = valid or [array[array > 0] for array, _ in maps]
-    if not valid:
+def disparity_scale(maps: Sequence[np.ndarray]) -> Normalize | None:
+    """0 to the 99.5th percentile of what is valid in these maps; None without any map."""
+    if not maps:
         return None
-    values = np.concatenate(valid)
+    values = np.concatenate([array[array > 0] for array in maps])
     return Normalize(0, float(np.percentile(values, 99.5)) if values.size else 1.0, clip=True)
 
 

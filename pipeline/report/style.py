@@ -50,7 +50,7 @@ RC: dict[Any, Any] = {
     "legend.handlelength": 2.6,
     "lines.linewidth": 1.2,
     "lines.markersize": 3.8,
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",  # the fonts travel with the figure
     "svg.hashsalt": "compressible-features",
 }
 
@@ -103,7 +103,7 @@ def settle(figure: Figure) -> None:
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Writes `<stem>.png` (200 dpi) and `<stem>.svg` (text as text) and returns both paths.
+    """Writes `<stem>.png` (200 dpi) and `<stem>.svg` (text as outlines) and returns both paths.
 
     The same figure gives the same bytes.
     """

@@ -6,16 +6,26 @@ A table of points has one row per (encoder, arm, seed, codec) with the columns `
 (`miou`, `irmse`, `psnr`: more is better in each).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from pipeline.scoring.bdrate import bd_rate
+from pipeline.scoring.bdrate import BDRate, bd_rate, envelope_bd_rate
 from pipeline.scoring.metrics import Score
 
 ARMS = ("benchmark", "proposed")
 """The anchor of every comparison, and what is held against it."""
+
+FIGURES: dict[str, Callable[..., BDRate]] = {
+    "bd_rate": bd_rate,
+    "envelope_bd_rate": envelope_bd_rate,
+}
+"""The paper's figure, and the one between the monotone envelopes of the curves."""
+
+MEAN = "mean"
+"""Stands in the column `seed` for the mean over seeds."""
 
 POINT = ["encoder", "arm", "seed", "codec"]
 RATES = ["bpfe", "bpfe_payload", "kilobytes"]
@@ -48,13 +58,13 @@ def check_points(points: pd.DataFrame, scores: Mapping[str, Score]) -> dict[str,
 def bd_table(
     points: pd.DataFrame, scores: Mapping[str, Score], method: str = "cubic"
 ) -> pd.DataFrame:
-    """BD-rate of the proposed arm against the benchmark, per encoder, seed and score.
+    """BD-rates of the proposed arm against the benchmark, per encoder, seed, score and figure.
 
     method: of interpolation, one of `pipeline.scoring.bdrate.METHODS`.
 
-    Returns columns `encoder`, `seed`, `task`, `score`, `percent` (bits at equal score; negative
-    saves; NaN where it cannot be computed), `overlap` (0 to 1, the part of the score range that
-    both curves cover), `reason` (why percent is NaN, else empty).
+    Returns columns `encoder`, `seed`, `task`, `score`, `figure` (of `FIGURES`), `percent` (bits at
+    equal score; negative saves; NaN where it cannot be computed), `overlap` (0 to 1, the part of
+    the score range that both curves cover), `reason` (why percent is NaN, else empty).
     Raises ValueError for a table of points that is none (see `check_points`).
     """
     present = check_points(points, scores)
@@ -62,46 +72,54 @@ def bd_table(
     for (encoder, seed), group in points.groupby(["encoder", "seed"], sort=False):
         anchor, test = (group[group["arm"] == arm] for arm in ARMS)
         for task, score in present.items():
-            percent, overlap, reason = _compare(anchor, test, score.name, method)
-            rows.append((encoder, seed, task, score.name, percent, overlap, reason))
-    columns = ["encoder", "seed", "task", "score", "percent", "overlap", "reason"]
+            for figure, compute in FIGURES.items():
+                found = _compare(anchor, test, score.name, compute, method)
+                rows.append((encoder, seed, task, score.name, figure, *found))
+    columns = ["encoder", "seed", "task", "score", "figure", "percent", "overlap", "reason"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _compare(
-    anchor: pd.DataFrame, test: pd.DataFrame, score: str, method: str
+    anchor: pd.DataFrame,
+    test: pd.DataFrame,
+    score: str,
+    compute: Callable[..., BDRate],
+    method: str,
 ) -> tuple[float, float, str]:
     for arm, rows in zip(ARMS, (anchor, test), strict=True):
         if rows.empty:
             return np.nan, 0.0, f"there are no points of the {arm} arm"
-    result = bd_rate(
-        anchor["bpfe"].to_numpy(float),
-        anchor[score].to_numpy(float),
-        test["bpfe"].to_numpy(float),
-        test[score].to_numpy(float),
-        method,
-    )
+    curves = [rows[column].to_numpy(float) for rows in (anchor, test) for column in ("bpfe", score)]
+    result = compute(*curves, method)
     if result.percent is None:
-        return np.nan, result.overlap, result.reason or "not computable"
+        return np.nan, result.overlap, in_arms(result.reason or "not computable")
     return result.percent, result.overlap, ""
 
 
-def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
-    """Mean BD-rate over seeds, per encoder and score.
+def in_arms(text: str) -> str:
+    """A reason given for anchor and test, in the words of this experiment."""
+    for role, arm in zip(("anchor", "test"), ARMS, strict=True):
+        text = re.sub(rf"\b{role}\b", arm, text)
+    return text
 
-    Returns columns `encoder`, `task`, `score`, `seeds` (how many), `percent`, `deviation` (sample
-    standard deviation, NaN for one seed), `overlap` (the smallest), `reason`. A mean over the seeds
-    that happen to have a number would mislead, so it is NaN as soon as one seed has none.
+
+def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
+    """Mean BD-rate over seeds, per encoder, score and figure.
+
+    Returns columns `encoder`, `seed` ("mean"), `task`, `score`, `figure`, `seeds` (how many),
+    `percent`, `deviation` (sample standard deviation, NaN for one seed), `overlap` (the smallest),
+    `reason`. A mean over the seeds that happen to have a number would mislead, so it is NaN as soon
+    as one seed has none.
     """
     rows = []
-    for (encoder, task, score), group in bd.groupby(["encoder", "task", "score"], sort=False):
+    keys = ["encoder", "task", "score", "figure"]
+    for (encoder, task, score, figure), group in bd.groupby(keys, sort=False):
         lacking = group.loc[group["percent"].isna(), "seed"].tolist()
         seeds = ", ".join(str(seed) for seed in lacking)
         rows.append(
             {
-                "encoder": encoder,
-                "task": task,
-                "score": score,
+                **{"encoder": encoder, "seed": MEAN, "task": task, "score": score},
+                "figure": figure,
                 "seeds": len(group),
                 "percent": group["percent"].mean(skipna=False),
                 "deviation": group["percent"].std(skipna=False),
@@ -110,6 +128,16 @@ def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def with_means(bd: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each encoder, followed by those of its mean where there are several seeds."""
+    if bd["seed"].nunique() < 2:
+        return bd.assign(seeds=1, deviation=np.nan)
+    parts = []
+    for _, of_encoder in bd.groupby("encoder", sort=False):
+        parts += [of_encoder.assign(seeds=1, deviation=np.nan), seed_means(of_encoder)]
+    return pd.concat(parts, ignore_index=True)
 
 
 def point_table(points: pd.DataFrame, scores: Mapping[str, Score]) -> pd.DataFrame:
@@ -138,13 +166,8 @@ def to_metrics(bd: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]
 
     None where there is no BD-rate. With several seeds there is also `encoder2-mean`.
     """
-    means = seed_means(bd).query("seeds > 1").assign(seed="mean")
-    rates: dict[str, dict[str, float | None]] = {}
-    for row in [*bd.to_dict("records"), *means.to_dict("records")]:
-        model = rates.setdefault(f"{row['encoder']}-{row['seed']}", {})
-        model[row["score"]] = _plain(row["percent"])
-    return {"bd_rate": rates}
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    rates: dict[str, dict[str, dict[str, float | None]]] = {figure: {} for figure in FIGURES}
+    for row in with_means(bd[bd["seed"] != MEAN]).to_dict("records"):
+        model = rates[row["figure"]].setdefault(f"{row['encoder']}-{row['seed']}", {})
+        model[row["score"]] = float(row["percent"]) if np.isfinite(row["percent"]) else None
+    return rates

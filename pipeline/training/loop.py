@@ -154,8 +154,7 @@ def train_step(run: "Run", batch: Targets, surrogate: Surrogate, runtime: Runtim
     losses_P, values_P = run.objective.parts(output, batch)
     run.objective.total(losses_P, values_P).backward()
     run.guard.look(values_P, run.parameters)
-    run.optimizer.step()
-    run.optimizer.zero_grad()
+    run.move_weights()
     run.objective.update(values_P)
 
 
@@ -195,8 +194,11 @@ class Run:
     """The net as it is called: compiled, or wrapped for several processes."""
     objective: Objective
     optimizer: torch.optim.Adam
+    """Over `rows`."""
     guard: Guard
     parameters: list[nn.Parameter]
+    rows: list[Tensor]
+    """Each parameter as one row (see `_as_row`)."""
     learning_rate: float
 
     def set_learning_rate(self, schedule: Schedule, progress: float) -> None:
@@ -205,6 +207,15 @@ class Run:
         for group in self.optimizer.param_groups:
             # A tensor is filled in place: compiled and captured steps read it where it is.
             group["lr"].fill_(self.learning_rate)
+
+    def move_weights(self) -> None:
+        """Adam's step; the gradients are used up."""
+        for row, parameter in zip(self.rows, self.parameters, strict=True):
+            # Autograd lays a gradient out like its parameter.
+            row.grad = None if parameter.grad is None else _as_row(parameter.grad)
+            parameter.grad = None
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def state(self, history: list[Row], epoch: int, done: int) -> dict[str, Any]:
         """Everything that makes the next step what it would have been."""
@@ -232,9 +243,19 @@ def _start(net: SplitNet, objective: Objective, schedule: Schedule, runtime: Run
         forward = torch.compile(forward, dynamic=False)
     parameters = list(net.parameters())
     rate = torch.tensor(schedule.learning_rate, device=runtime.device)
-    optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
+    rows = [_as_row(p.detach()) for p in parameters]
+    optimizer = torch.optim.Adam(rows, lr=rate, fused=True)
     guard = Guard(objective.names, optimizer, runtime.device)
-    return Run(net, forward, objective, optimizer, guard, parameters, schedule.learning_rate)
+    return Run(net, forward, objective, optimizer, guard, parameters, rows, schedule.learning_rate)
+
+
+def _as_row(weights: Tensor) -> Tensor:
+    """A dense tensor as one row, in the order of its memory, which it shares.
+
+    On a CPU fused Adam copies what is not contiguous: of channels_last weights their values,
+    gradients and both moments, back and forth, which took longer than the step itself.
+    """
+    return weights.as_strided((weights.numel(),), (1,))
 
 
 def _resume(

@@ -1,0 +1,49 @@
+"""All figures of a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline.report.figures import rate_accuracy
+from pipeline.report.findings import Findings
+from pipeline.report.history import training
+from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
+from pipeline.report.scatter import rate_loss
+from pipeline.report.table import ARMS
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What there is to see of one encoder, from the models of one seed."""
+
+    histories: Mapping[str, pd.DataFrame]
+    """By arm."""
+    tiles: Sequence[tuple[str, np.ndarray]]
+    """(caption, tile_HW) of each arm's first frame."""
+    views: Mapping[str, Mapping[str, Sequence[View]]]
+    """arm -> codec -> the first frames."""
+
+
+def draw_all(
+    findings: Findings, looks: Mapping[str, Looks], truths: Sequence[View]
+) -> dict[str, Figure]:
+    """Every figure by the name of its files; `looks` goes by encoder."""
+    points, scores = findings.points, findings.scores
+    beside = {"bands": findings.bands, "uncompressed": findings.uncompressed}
+    drawn = {"rate-accuracy": rate_accuracy(points, scores, **beside)}
+    if len(findings.rate_loss):
+        drawn["rate-loss"] = rate_loss(findings.first_seed, findings.rate_loss)
+    for encoder, seen in looks.items():
+        of_encoder = points[points["encoder"] == encoder]
+        drawn[f"rate-accuracy-{encoder}"] = rate_accuracy(of_encoder, scores, **beside)
+        drawn[f"tiles-{encoder}"] = tile(seen.tiles)
+        best = next(iter(seen.views[ARMS[1]].values()))
+        drawn[f"predictions-{encoder}"] = predictions(list(zip(truths, best, strict=True)))
+        drawn[f"codecs-{encoder}"] = predictions_by_codec(
+            truths[0], {a: {c: views[0] for c, views in x.items()} for a, x in seen.views.items()}
+        )
+        drawn[f"training-{encoder}"] = training(seen.histories, scores)
+    return drawn

@@ -1,0 +1,116 @@
+"""All that is found out about the models, as tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.data.labels import CLASSES
+from pipeline.report.bd_grids import bd_grid, diagnostics_grid
+from pipeline.report.grid import Grid
+from pipeline.report.joint import joint_table
+from pipeline.report.point_grids import joint_grid, picture_grid, point_grids, rate_loss_grid
+from pipeline.report.published import published_rates
+from pipeline.report.results import (
+    Measured,
+    band_table,
+    iou_table,
+    picture_table,
+    points_table,
+    rate_loss_table,
+    uncompressed_table,
+)
+from pipeline.report.table import bd_table, point_table
+from pipeline.report.trust import trust_table
+from pipeline.scoring.metrics import Score
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The report in numbers; what there is nothing of is an empty table."""
+
+    models: Sequence[Measured]
+    scores: Mapping[str, Score]
+    """task -> its score, in the order of print."""
+    level: float
+    """Of the intervals."""
+    points: pd.DataFrame
+    """See `points_table`, and likewise for the others."""
+    uncompressed: pd.DataFrame
+    pictures: pd.DataFrame
+    trust: pd.DataFrame
+    compared: pd.DataFrame
+    """See `point_table`."""
+    bands: pd.DataFrame
+    joint: pd.DataFrame
+    rate_loss: pd.DataFrame
+    iou: pd.DataFrame
+    grids: tuple[Grid, ...]
+    """For print, in order."""
+
+    @property
+    def first_seed(self) -> list[Measured]:
+        """The models that pictures are of."""
+        return [model for model in self.models if model.seed == self.models[0].seed]
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """By the name of the file they go to."""
+        return {
+            "bd_rate": self.trust,
+            "points": self.compared,
+            "uncompressed": self.uncompressed,
+            "pictures": self.pictures,
+            "joint": self.joint,
+            "rate_loss": self.rate_loss,
+            "iou": self.iou,
+        }
+
+
+def find(
+    models: Sequence[Measured],
+    scores: Mapping[str, Score],
+    *,
+    method: str,
+    resamples: int,
+    level: float,
+    joint_loss: float,
+) -> Findings:
+    """Everything from the per-image sums alone; nothing is run again."""
+    points = points_table(models, scores)
+    uncompressed = uncompressed_table(models, scores)
+    pictures = picture_table(models, scores)
+    bd = bd_table(points, scores, method)
+    trust = trust_table(bd, models, scores, method=method, resamples=resamples, level=level)
+    compared = point_table(points, scores)
+    joint = joint_table(models, scores, loss_percent=joint_loss)
+    rate_loss = rate_loss_table(models)
+    images = len(next(iter(models[0].codecs.values())).bytes_N)
+    grids = [
+        bd_grid(
+            *(trust, scores, published_rates()), resamples=resamples, level=level, images=images
+        ),
+        diagnostics_grid(trust, scores),
+        *point_grids(compared, uncompressed, scores),
+    ]
+    if len(joint):
+        grids.append(joint_grid(joint, loss_percent=joint_loss))
+    if len(pictures):
+        grids.append(picture_grid(pictures, scores))
+    if len(rate_loss):
+        grids.append(rate_loss_grid(rate_loss))
+    return Findings(
+        models=models,
+        scores=scores,
+        level=level,
+        points=points,
+        uncompressed=uncompressed,
+        pictures=pictures,
+        trust=trust,
+        compared=compared,
+        bands=band_table(models, scores, resamples=resamples, level=level),
+        joint=joint,
+        rate_loss=rate_loss,
+        iou=iou_table(models, CLASSES),
+        grids=tuple(grids),
+    )

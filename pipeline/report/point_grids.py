@@ -1,0 +1,150 @@
+"""The other tables in words: the codec points, the references, the joint view, the rate loss."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report.grid import Footnotes, Grid
+from pipeline.report.names import (
+    Row,
+    codec_title,
+    encoder_title,
+    model_title,
+    percent,
+    print_of,
+    signed,
+    with_unit,
+)
+from pipeline.report.table import ARMS
+from pipeline.scoring.metrics import Score
+
+FLOAT_BITS = 32.0
+"""Of a feature element that is neither quantised nor coded."""
+
+
+def point_grids(
+    compared: pd.DataFrame, uncompressed: pd.DataFrame, scores: Mapping[str, Score]
+) -> list[Grid]:
+    """Per encoder, from `point_table`: the arms at each codec, and without compression."""
+    several = compared["seed"].nunique() > 1
+    heads = ["Codec", *(["Seed"] if several else []), "BPFE benchmark", "BPFE proposed", "Bits"]
+    heads += _score_heads(scores)
+    grids = []
+    free = _free_rows(uncompressed, scores)
+    for encoder, group in pd.concat([compared, free]).groupby("encoder", sort=False):
+        rows = []
+        # Seeds of one codec stand together: that is what one compares.
+        for codec, of_codec in group.groupby("codec", sort=False):
+            for row in of_codec.to_dict("records"):
+                cells = [codec_title(str(codec)), *([str(row["seed"])] if several else [])]
+                cells += [f"{row['bpfe_benchmark']:.3f}", f"{row['bpfe_proposed']:.3f}"]
+                cells.append(percent(row["bits_percent"]))
+                cells += [_score_cell(row, score) for score in scores.values()]
+                rows.append(tuple(cells))
+        title = (
+            f"{encoder_title(str(encoder))} at each codec point: bits per feature element (BPFE) "
+            "of both arms, then the proposed arm's scores and, in brackets, their change against "
+            "the benchmark."
+        )
+        if len(free):
+            title += " Uncompressed: float features, neither quantised nor coded."
+        grids.append(Grid(f"points-{encoder}", title, tuple(heads), tuple(rows), words=1 + several))
+    return grids
+
+
+def _free_rows(uncompressed: pd.DataFrame, scores: Mapping[str, Score]) -> pd.DataFrame:
+    if not {score.name for score in scores.values()} & set(uncompressed.columns):
+        return pd.DataFrame()
+    keys = ["encoder", "seed"]
+    anchor, test = (uncompressed[uncompressed["arm"] == arm] for arm in ARMS)
+    both = anchor.merge(test, on=keys, suffixes=("_benchmark", "_proposed"))
+    table = both[keys].assign(
+        codec="uncompressed", bpfe_benchmark=FLOAT_BITS, bpfe_proposed=FLOAT_BITS, bits_percent=0.0
+    )
+    for score in scores.values():
+        test_score, anchor_score = both[f"{score.name}_proposed"], both[f"{score.name}_benchmark"]
+        table[f"{score.name}_proposed"] = test_score
+        table[f"{score.name}_change"] = test_score - anchor_score
+    return table
+
+
+def _score_cell(row: Row, score: Score) -> str:
+    value, change = row[f"{score.name}_proposed"], row[f"{score.name}_change"]
+    if not np.isfinite(value):
+        return "n/a"
+    _, scale, digits = print_of(score)
+    return f"{scale * value:.{digits}f} ({signed(scale * change, digits)})"
+
+
+def _score_heads(scores: Mapping[str, Score]) -> list[str]:
+    return [with_unit(score.label, print_of(score).unit) for score in scores.values()]
+
+
+def picture_grid(pictures: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
+    """From `picture_table`: the whole network in the cloud, run on the picture sent as JPEG."""
+    rows = []
+    for row in pictures.to_dict("records"):
+        cells = [model_title(row, pictures), f"JPEG-{row['quality']}"]
+        cells += [f"{row['kilobytes']:.2f}", f"{row['bpp']:.3f}"]
+        for score in scores.values():
+            _, scale, digits = print_of(score)
+            known = np.isfinite(row[score.name])
+            cells.append(f"{scale * row[score.name]:.{digits}f}" if known else "n/a")
+        rows.append(tuple(cells))
+    heads = ("Encoder", "Picture as", "kB per image", "Bits per pixel", *_score_heads(scores))
+    title = (
+        "The classical alternative: the input picture itself is sent as JPEG, and the whole "
+        "network of the benchmark arm runs in the cloud."
+    )
+    return Grid("pictures", title, heads, tuple(rows), words=2)
+
+
+def joint_grid(joint: pd.DataFrame, *, loss_percent: float) -> Grid:
+    """From `joint_table`: a row per encoder and seed, the arms side by side."""
+    notes = Footnotes()
+    rows = []
+    for (_, _), group in joint.groupby(["encoder", "seed"], sort=False):
+        by_arm = {row["arm"]: row for row in group.to_dict("records")}
+        present = [by_arm[arm] for arm in ARMS if arm in by_arm]
+        cells = [model_title(present[0], joint)]
+        cells += [_joint_cell(by_arm.get(arm), "bpfe", 3, notes) for arm in ARMS]
+        cells += [_joint_cell(by_arm.get(arm), "kilobytes", 2, None) for arm in ARMS]
+        rates = [row["bpfe"] for row in present]
+        cells.append(percent(100 * (rates[1] / rates[0] - 1)) if len(rates) == 2 else "n/a")
+        rows.append(tuple(cells))
+    heads = ("Encoder", *(f"BPFE {arm}" for arm in ARMS), *(f"kB {arm}" for arm in ARMS), "Bits")
+    title = (
+        "One bitstream serves all tasks: the lowest rate from which on no task loses more than "
+        f"{loss_percent:g} % of the score that the same model has with uncompressed features. "
+        "In brackets the task that sets the rate."
+    )
+    return Grid("joint", title, heads, tuple(rows), notes.all())
+
+
+def _joint_cell(row: Row | None, name: str, digits: int, notes: Footnotes | None) -> str:
+    if row is None:
+        return "n/a"
+    text = f"{row[name]:.{digits}f}" if np.isfinite(row[name]) else "n/a"
+    if notes is None:
+        return text
+    if row["limiting"] and np.isfinite(row[name]):
+        text += f" ({row['limiting']})"
+    return f"{text} {notes.mark(row['reason'])}" if row["reason"] else text
+
+
+def rate_loss_grid(rate_loss: pd.DataFrame) -> Grid:
+    """From `rate_loss_table`: a row per model, a column per codec."""
+    codecs = list(dict.fromkeys(rate_loss["codec"]))
+    rows = []
+    for _, group in rate_loss.groupby(["encoder", "arm", "seed"], sort=False):
+        by_codec = {row["codec"]: row for row in group.to_dict("records")}
+        first = next(iter(by_codec.values()))
+        cells = (signed(by_codec[x]["pearson"], 2) for x in codecs)
+        rows.append((model_title(first, rate_loss), first["arm"], *cells))
+    title = (
+        "Does the rate loss measure bits? Correlation (Pearson) between the rate loss of an image "
+        f"and the bytes of its bitstream, over {rate_loss['images'].max():,} images."
+    )
+    heads = ("Encoder", "Arm", *(codec_title(codec) for codec in codecs))
+    return Grid("rate-loss", title, heads, tuple(rows), words=2)

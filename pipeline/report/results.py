@@ -1,0 +1,180 @@
+"""What the report knows of each model, image by image, and the tables of points made from it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.report.table import ARMS
+from pipeline.scoring.bootstrap import CurveSums, image_counts
+from pipeline.scoring.metrics import Score, Sums, bits_per_element, iou_per_class
+
+DRAW = 0
+"""Seed of every bootstrap here: all intervals of a report come from the same resamples."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """All images at one point of a curve."""
+
+    bytes_N: np.ndarray
+    """int64, of the whole bitstream or file."""
+    payload_N: np.ndarray
+    """int64, without the header of our own; equal to `bytes_N` where there is none."""
+    sums: Mapping[str, Sums]
+    """task -> its sums over the same images (see `pipeline.scoring.sums`)."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model, measured on N images."""
+
+    encoder: str
+    arm: str
+    seed: int
+    elements: int
+    """Of the features of an image, C h w."""
+    pixels: int
+    """Of an image, H W."""
+    codecs: Mapping[str, Coded]
+    uncompressed: Mapping[str, Sums] = field(default_factory=dict)
+    """task -> sums with float features, neither quantised nor coded."""
+    pictures: Mapping[str, Coded] = field(default_factory=dict)
+    """JPEG quality -> the whole network run on the picture coded at it."""
+    rate_loss_N: np.ndarray | None = None
+    """L_r of each image."""
+
+    def curve(self, task: str) -> CurveSums:
+        """The rate-accuracy curve of one task: a point per codec, rates in bits per element."""
+        rate_PN = np.stack([8.0 / self.elements * x.bytes_N for x in self.codecs.values()])
+        return CurveSums(rate_PN, [x.sums[task] for x in self.codecs.values()])
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What tells the model from others, as columns of a table."""
+        return {"encoder": self.encoder, "arm": self.arm, "seed": self.seed}
+
+
+def points_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
+    """One row per model and codec, as `pipeline.report.table` describes it."""
+    return pd.DataFrame(
+        {
+            **model.key,
+            "codec": codec,
+            "bpfe": bits_per_element(at.bytes_N, elements=model.elements),
+            "bpfe_payload": bits_per_element(at.payload_N, elements=model.elements),
+            **_sizes(at, model.pixels),
+            **_scores(at.sums, scores),
+        }
+        for model in models
+        for codec, at in model.codecs.items()
+    )
+
+
+def uncompressed_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
+    """Scores of the float features: columns encoder, arm, seed and the scores' names."""
+    rows = [model.key | _scores(model.uncompressed, scores) for model in models]
+    return pd.DataFrame(rows)
+
+
+def picture_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
+    """The picture itself sent: columns encoder, arm, seed, quality, bpp, kilobytes, scores."""
+    rows = [
+        {**model.key, "quality": int(quality), **_sizes(at, model.pixels)}
+        | _scores(at.sums, scores)
+        for model in models
+        for quality, at in sorted(model.pictures.items(), key=lambda x: -int(x[0]))
+    ]
+    names = ["encoder", "arm", "seed", "quality", "bpp", "kilobytes"]
+    return pd.DataFrame(rows, columns=[*names, *(score.name for score in scores.values())])
+
+
+def band_table(
+    models: Sequence[Measured], scores: Mapping[str, Score], *, resamples: int, level: float
+) -> pd.DataFrame:
+    """Bootstrap interval of each score at each codec point, over images and seeds.
+
+    Returns columns encoder, arm, codec, score, low, high. These are intervals of each arm alone:
+    how hard the images happen to be is in them, which the paired intervals of BD-rates leave out.
+    """
+    groups: dict[tuple[str, str], list[Measured]] = {}
+    for model in models:
+        groups.setdefault((model.encoder, model.arm), []).append(model)
+    rows = []
+    for (encoder, arm), seeds in groups.items():
+        images = len(next(iter(seeds[0].codecs.values())).bytes_N)
+        counts_RN = image_counts(images, resamples=resamples, seed=DRAW)
+        drawn_SR = np.random.default_rng([DRAW, 1]).integers(
+            len(seeds), size=(len(seeds), resamples)
+        )
+        for codec in seeds[0].codecs:
+            for task, score in scores.items():
+                sums = [seed.codecs[codec].sums[task] for seed in seeds]
+                of_SR = np.stack([score.resampled(each, counts_RN) for each in sums])
+                mean_R = np.take_along_axis(of_SR, drawn_SR, axis=0).mean(0)
+                low, high = np.nanquantile(mean_R, [(1 - level) / 2, (1 + level) / 2])
+                rows.append((encoder, arm, codec, score.name, low, high))
+    return pd.DataFrame(rows, columns=["encoder", "arm", "codec", "score", "low", "high"])
+
+
+def rate_loss_table(models: Iterable[Measured]) -> pd.DataFrame:
+    """How well L_r of an image foretells its real bytes, per model and codec.
+
+    Returns columns encoder, arm, seed, codec, pearson, spearman (NaN where either is constant),
+    images.
+    """
+    rows = []
+    for model in models:
+        for codec, at in model.codecs.items() if model.rate_loss_N is not None else ():
+            both = pd.DataFrame({"loss": model.rate_loss_N, "bytes": at.bytes_N})
+            varied = len(both) > 1 and (both.nunique() > 1).all()
+            r, rank = (
+                (both.corr(method)["loss"]["bytes"] for method in ("pearson", "spearman"))
+                if varied
+                else (np.nan, np.nan)
+            )
+            rows.append({**model.key, "codec": codec, "pearson": r, "spearman": rank})
+            rows[-1]["images"] = len(both)
+    names = ["encoder", "arm", "seed", "codec", "pearson", "spearman", "images"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def iou_table(models: Iterable[Measured], classes: Sequence[str]) -> pd.DataFrame:
+    """Intersection over union of each class at each codec and without compression.
+
+    Returns columns encoder, arm, seed, codec (or "uncompressed"), class, iou (NaN where neither
+    truth nor prediction has the class); no rows without segmentation.
+    """
+    rows = []
+    for model in models:
+        sums_at = {codec: at.sums for codec, at in model.codecs.items()}
+        for codec, sums in {**sums_at, "uncompressed": model.uncompressed}.items():
+            if "segmentation" in sums:
+                iou_K = iou_per_class(sums["segmentation"])
+                rows += [
+                    {**model.key, "codec": codec, "class": name, "iou": iou}
+                    for name, iou in zip(classes, iou_K.tolist(), strict=True)
+                ]
+    return pd.DataFrame(rows, columns=["encoder", "arm", "seed", "codec", "class", "iou"])
+
+
+def pairs(models: Iterable[Measured]) -> dict[str, dict[int, tuple[Measured, Measured]]]:
+    """encoder -> seed -> (benchmark, proposed), for the seeds that have both."""
+    found: dict[str, dict[int, dict[str, Measured]]] = {}
+    for model in models:
+        found.setdefault(model.encoder, {}).setdefault(model.seed, {})[model.arm] = model
+    return {
+        encoder: {s: (x[ARMS[0]], x[ARMS[1]]) for s, x in seeds.items() if set(x) >= set(ARMS)}
+        for encoder, seeds in found.items()
+    }
+
+
+def _sizes(at: Coded, pixels: int) -> dict[str, float]:
+    mean = float(at.bytes_N.mean())
+    return {"bpp": 8 * mean / pixels, "kilobytes": mean / 1000}
+
+
+def _scores(sums: Mapping[str, Sums], scores: Mapping[str, Score]) -> dict[str, float]:
+    return {scores[t].name: scores[t].compute(x) for t, x in sums.items() if t in scores}

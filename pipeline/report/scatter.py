@@ -1,0 +1,57 @@
+"""The rate loss of each image against its real bytes."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from pipeline.report.names import codec_title, encoder_title, signed
+from pipeline.report.results import Measured
+from pipeline.report.style import ARM_LINES, COLUMN, PAGE, new_figure, settle, styled
+
+
+@styled()
+def rate_loss(models: Sequence[Measured], rate_loss: pd.DataFrame) -> Figure:
+    """A row for the first and the last codec, a column per encoder, a point per image.
+
+    Takes the models of one seed, and their correlations from `rate_loss_table`.
+    """
+    encoders = list(dict.fromkeys(model.encoder for model in models))
+    codecs = list(models[0].codecs)
+    codecs = list(dict.fromkeys([codecs[0], codecs[-1]]))
+    width = COLUMN if len(encoders) == 1 else PAGE / 2 * len(encoders)
+    figure = new_figure(width, 0.5 + 2.0 * len(codecs))
+    grid = figure.subplots(len(codecs), len(encoders), squeeze=False, sharex="col")
+    keys = ["encoder", "arm", "seed", "codec"]
+    pearson = rate_loss.set_index(keys)["pearson"]
+    for axes, codec in zip(grid, codecs, strict=True):
+        for panel, encoder in zip(axes, encoders, strict=True):
+            for model in models:
+                if model.encoder != encoder or model.rate_loss_N is None:
+                    continue
+                line = ARM_LINES[model.arm]
+                r = pearson[encoder, model.arm, model.seed, codec]
+                panel.plot(
+                    model.rate_loss_N,
+                    model.codecs[codec].bytes_N / 1000,
+                    linestyle="",
+                    marker=line.marker,
+                    markersize=2.5,
+                    color=line.color,
+                    markerfacecolor=line.markerfacecolor,
+                    markeredgewidth=0.6,
+                    label=f"{model.arm}, r = {signed(r, 2)}",
+                )
+            panel.set_title(f"{encoder_title(encoder)}: {codec_title(codec)}")
+            panel.set_ylabel("Size (kB per image)")
+            panel.margins(0.07)
+            # The arms differ by an order of magnitude.
+            panel.set_xscale("log")
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.legend(loc="best", fontsize=6, handletextpad=0.2)
+    for panel in grid[-1]:
+        panel.set_xlabel("Rate loss of the image")
+    settle(figure)
+    return figure

@@ -15,10 +15,7 @@ times as many. Target: 0.9 of cores x decoding alone, and memory that does not g
 
 import argparse
 import contextlib
-import datetime
 import io
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -31,9 +28,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import PIL
 from PIL import Image
 
+from benchmarks.record import CORES, RESULTS, load, record
 from pipeline.data.prepare import prepare_split
 
 WIDTH, HEIGHT = 2048, 1024
@@ -43,7 +40,6 @@ PARTS = {
     "gtFine": "gtFine_labelIds.png",
     "disparity": "disparity.png",
 }
-RESULTS = Path(__file__).parent / "RESULTS.md"
 
 PEAK = """
 import resource, sys
@@ -139,9 +135,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--record", action="store_true", help=f"append a line to {RESULTS.name}")
     options = parser.parse_args()
-    frames, cores = options.frames, len(os.sched_getaffinity(0))
+    frames, cores = options.frames, CORES
 
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, load() as others:
         folder = Path(name)
         drawn = [draw(seed) for seed in range(DRAWN)]
         release = write_release(folder / "release", frames, drawn)
@@ -188,17 +184,15 @@ def main() -> None:
             f" {ratio(side, 'cores'):13.2f} {cpu_ms:13.1f}"
         )
     print(f"peak memory: {once:.0f} MiB, with 4 times the frames {fourfold:.0f} MiB")
+    print(f"others used {others.cores:.1f} of {cores} cores")
     if options.record:
-        line = (
-            f"- {datetime.date.today()} prepare: {ratio('folders', 'decode', cores):.2f} of"
-            f" {cores} cores x decoding alone ({ratio('folders', 'cores'):.2f} of decoding on"
-            f" {cores} cores), from zip files {ratio('zips', 'decode', cores):.2f}; peak memory"
-            f" {once:.0f} MiB at {frames} frames, {fourfold:.0f} MiB at {4 * frames}."
-            f" {platform.machine()}, Python {platform.python_version()}, Pillow"
-            f" {PIL.__version__}; `python -m benchmarks.prepare --frames {frames}`\n"
+        figures = (
+            f"{ratio('folders', 'decode', cores):.2f} of {cores} cores x decoding alone"
+            f" ({ratio('folders', 'cores'):.2f} of decoding on {cores} cores), from zip files"
+            f" {ratio('zips', 'decode', cores):.2f}; peak memory {once:.0f} MiB at {frames} frames,"
+            f" {fourfold:.0f} MiB at {4 * frames}"
         )
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.write(line)
+        record("Prepare", figures, others)
 
 
 if __name__ == "__main__":

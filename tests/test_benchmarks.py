@@ -1,0 +1,193 @@
+"""The measurements run, on next to nothing; what they share is right."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import record
+from benchmarks.device_clock import union_seconds
+from benchmarks.made_up import noise_frames
+from benchmarks.plain_loop import PlainLoop
+from pipeline.data.batches import Batches
+from pipeline.nets.encoder import ENCODERS, Encoder
+from pipeline.nets.split import SplitNet
+from pipeline.training.checkpoint import Checkpoints
+from pipeline.training.device import Runtime
+from pipeline.training.loop import Schedule, fit
+from pipeline.training.losses import Objective, RateTerm
+
+TINY_RUNS = {
+    "training": "--width 32 --height 32 --batch 2 --steps 1 --rounds 1 --device cpu",
+    "encode": "--width 64 --height 32 --frames 2 --rounds 1",
+    "evaluate": "--width 64 --height 32 --frames 3 --rounds 1 --device cpu",
+    "streets": "--frames 2",
+    "prepare": "--frames 1 --rounds 1",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY_RUNS)
+def test_runs(repository: Path, name: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *TINY_RUNS[name].split()],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "others used" in result.stdout
+    assert "nan" not in result.stdout
+
+
+def test_plain_loop_trains_what_fit_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same weights, same batches, float32: the same losses, step by step, and the same net."""
+
+    def build(weights: str) -> nn.Module:
+        conv = nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU())
+
+    monkeypatch.setitem(ENCODERS, "tiny", Encoder(build, channels=8, stride=4))
+    tasks = ("segmentation", "disparity", "reconstruction")
+    frames = noise_frames(tmp_path / "frames", 8, width=20, height=12)
+    cpu = Runtime(torch.device("cpu"), torch.float32, compiled=False)
+
+    class Recorded(Batches):
+        seen: ClassVar[list[np.ndarray]] = []
+
+        def over(self, order):  # type: ignore[no-untyped-def]
+            self.seen += order
+            return super().over(order)
+
+    def parts() -> tuple[SplitNet, Objective]:
+        torch.manual_seed(0)
+        objective = Objective(
+            tasks,
+            RateTerm("levels", None),
+            balance="closed-form",
+            learning_rate=0.05,
+            initial_weight=1.0,
+        )
+        return SplitNet("tiny", tasks), objective
+
+    net, objective = parts()
+    history = fit(
+        net,
+        objective,
+        Recorded(frames, device="cpu"),
+        Batches(frames, device="cpu"),
+        schedule=Schedule(2, 2, 0.01, 0.9, validate_every=2),
+        surrogate=lambda x: x,
+        runtime=cpu,
+        seed=0,
+        checkpoints=Checkpoints(None, 1e9),
+        on_epoch=lambda row: None,
+    )
+    twin, plain_objective = parts()
+    plain = PlainLoop(
+        twin,
+        plain_objective,
+        frames,
+        surrogate=lambda x: x,
+        device=cpu.device,
+        workers=0,
+        steps=8,
+        learning_rate=0.01,
+        decay_power=0.9,
+    )
+    losses = [*plain.epoch(Recorded.seen[:4]), *plain.epoch(Recorded.seen[4:])]
+    for name in objective.names:
+        for epoch, row in enumerate(history):
+            mean = np.mean([x[name] for x in losses[4 * epoch : 4 * epoch + 4]])
+            assert mean == pytest.approx(row[f"loss/{name}"], rel=1e-3), name
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(twin.state_dict()[key], value, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "microseconds"),
+    [
+        ([], 0),
+        ([(0, 10)], 10),
+        ([(20, 30), (0, 10)], 20),
+        ([(0, 10), (5, 12), (6, 7)], 12),
+        ([(0, 10), (10, 11), (0, 1)], 11),
+    ],
+)
+def test_overlapping_work_counts_once(
+    intervals: list[tuple[float, float]], microseconds: float
+) -> None:
+    assert union_seconds(intervals) == pytest.approx(microseconds / 1e6)
+
+
+RESULTS = """# Measurements
+
+## Training
+
+Words
+about it.
+
+- one
+  on two lines
+
+## Streets
+
+## Open
+
+- last
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "before", "after"),
+    [
+        ("Training", "  on two lines\n", "\n## Streets"),
+        ("Streets", "## Streets\n\n", "\n## Open"),
+        ("Open", "- last\n", ""),
+        ("New", "- last\n\n## New\n\n", ""),
+    ],
+)
+def test_a_line_goes_to_the_end_of_its_section(section: str, before: str, after: str) -> None:
+    text = record.with_line(RESULTS, section, "- new")
+    assert f"{before}- new\n{after}" in text
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    without = [x for x in text.splitlines() if x and x not in ("- new", "## New")]
+    assert without == [x for x in RESULTS.splitlines() if x]
+
+
+def test_a_record_says_when_where_and_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "RESULTS.md"
+    monkeypatch.setattr(record, "RESULTS", path)
+    monkeypatch.setattr(sys, "argv", ["x", "--steps", "3", "--record"])
+    with record.load() as load:
+        pass
+    record.record("Training", "twice as fast", load)
+    line = path.read_text().splitlines()[-1]
+    assert "twice as fast" in line
+    assert "cores" in line
+    assert f"torch {torch.__version__}" in line
+    assert "--steps 3`" in line
+    assert "--record" not in line
+
+
+def test_load_is_that_of_others() -> None:
+    """A process of our own group is not among the others; its time is counted as ours."""
+    with record.load() as load:
+        child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        time.sleep(0.5)
+        before = record._own_ticks()
+        time.sleep(0.5)
+        after = record._own_ticks()
+        child.kill()
+        child.wait()
+    assert after > before
+    assert 0 <= load.cores <= (os.cpu_count() or 1)

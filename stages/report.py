@@ -49,15 +49,16 @@ def main() -> None:
     """Compare the arms of every encoder and seed."""
     params = load()
     names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
-    runs = {name: read_json(evaluation_folder(name) / "run.json")["run_id"] for name in names}
+    runs = run_ids(names)
     with tracking.start(
         enabled=params.tracking.enabled,
         experiment=params.tracking.experiment,
         name="report",
         params={"encoders": params.encoders, "seeds": params.seeds, "codecs": params.codecs},
-        tags={"stage": "report"} | {f"run.{name}": id for name, id in runs.items() if id},
+        tags={"stage": "report"}
+        | {f"run.{name}": id for name in names if (id := runs[f"evaluate {name}"])},
     ) as tracked:
-        findings = report(params, names, tracked.id)
+        findings = report(params, names, runs | {"report": tracked.id})
         metrics = to_metrics(findings.trust)
         write_json(REPORT_FOLDER / "bd_rate.json", metrics)
         for figure, models in metrics.items():
@@ -74,7 +75,7 @@ def main() -> None:
     print(f"More in {REPORT_FOLDER / 'index.html'} and {REPORT_FOLDER / 'tables' / 'table.md'}")
 
 
-def report(params: Params, names: Sequence[ModelName], own_run: str | None) -> Findings:
+def report(params: Params, names: Sequence[ModelName], runs: Mapping[str, str | None]) -> Findings:
     """Find out, and write the tables, the figures and the page."""
     frames = open_frames(prepared_folder("val"))
     findings = find(
@@ -94,7 +95,7 @@ def report(params: Params, names: Sequence[ModelName], own_run: str | None) -> F
         stem: style.save(figure, folder / stem)[0]
         for stem, figure in draw_all(findings, seen, truths).items()
     }
-    links, command = run_links(run_ids(names) | {"report": own_run})
+    links, command = run_links(runs)
     page = Shown(
         facts=facts(params, frames),
         toy=params.data.root == BUILT_IN,

@@ -15,8 +15,9 @@ from PIL import Image
 from report_models import CODECS, arms, model, shown
 
 from pipeline.report.findings import Findings, find
+from pipeline.report.heat import heat_tables
 from pipeline.report.images import WIDEST, png_uri
-from pipeline.report.page import cell, heat_tables, render
+from pipeline.report.page import cell, render
 from pipeline.report.results import Measured
 from pipeline.scoring.metrics import SCORES
 
@@ -286,5 +287,5 @@ def test_in_a_browser(page: str, tmp_path: Path, width: int, dark: bool) -> None
         "wider 0",
         f"background {'rgb(20, 22, 26)' if dark else 'rgb(251, 251, 250)'}",
     ]
-    # What the browser itself asks its maker for does not carry the page as its origin.
-    assert '"initiator":"file://' not in log.read_text().replace(" ", "")
+    # The key tells the page's requests from those that the browser makes of itself.
+    assert '"network_isolation_key":"file:' not in log.read_text()

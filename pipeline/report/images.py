@@ -51,6 +51,13 @@ def png_uri(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def stretched(tile_HW: np.ndarray) -> np.ndarray:
+    """A tile in grey from its 1st to its 99th percentile."""
+    low, high = np.percentile(tile_HW, [1, 99])
+    grey_HW = (tile_HW - low) / max(high - low, 1)
+    return np.rint(255 * grey_HW.clip(0, 1)).astype(np.uint8)
+
+
 def still_uri(png: bytes) -> str:
     """A PNG file of a figure, reduced to 256 colours, as a data URI."""
     return png_uri(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")))

@@ -4,10 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -16,7 +14,8 @@ from pipeline.data.labels import CLASSES, PALETTE
 from pipeline.report.drawing import Looks
 from pipeline.report.findings import Findings
 from pipeline.report.grid import PLAIN
-from pipeline.report.images import Example, examples, png_uri, still_uri
+from pipeline.report.heat import heat_tables
+from pipeline.report.images import Example, examples, png_uri, still_uri, stretched
 from pipeline.report.joint import largest_loss
 from pipeline.report.model_charts import history_charts, rate_loss_chart
 from pipeline.report.names import codec_title, encoder_title
@@ -131,13 +130,6 @@ def chart_json(chart: Chart) -> Markup:
     return Markup(chart.json.replace("<", "\\u003c"))
 
 
-def stretched(tile_HW: np.ndarray) -> np.ndarray:
-    """A tile in grey from its 1st to its 99th percentile."""
-    low, high = np.percentile(tile_HW, [1, 99])
-    grey_HW = (tile_HW - low) / max(high - low, 1)
-    return np.rint(255 * grey_HW.clip(0, 1)).astype(np.uint8)
-
-
 def _rate_charts(findings: Findings, encoders: Sequence[str], toy: bool) -> dict[str, list[Chart]]:
     return {
         encoder: [
@@ -194,26 +186,6 @@ def _parts(looks: Mapping[str, Looks]) -> list[str]:
     names = [str(name) for table in tables for name in table.columns]
     parts = [name.split("/")[1] for name in names if name.startswith("loss/")]
     return [part for part in dict.fromkeys(parts) if part != "total"]
-
-
-def heat_tables(iou: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """encoder -> what to show -> (codecs, rows of class name and values), means over seeds.
-
-    Shown are both arms and, where there are both, the difference.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for encoder, of_encoder in iou.groupby("encoder", sort=False):
-        wide = {
-            arm: group.pivot_table("iou", "class", "codec", sort=False, dropna=False)
-            for arm, group in of_encoder.groupby("arm", sort=False)
-        }
-        if set(ARMS) <= set(wide):
-            wide["difference"] = wide[ARMS[1]] - wide[ARMS[0]]
-        found[str(encoder)] = {
-            str(what): ([codec_title(str(codec)) for codec in table], list(table.itertuples()))
-            for what, table in wide.items()
-        }
-    return found
 
 
 def _text(name: str) -> str:

@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from pipeline.params import ParamsError, check_names, check_sizes, flat, parse
 from stages.settings import load
 
-REMOVED = object()
+
+class _Removed:
+    """Stands for a key taken out; its name is the same in every test process."""
+
+    def __repr__(self) -> str:
+        return "removed"
+
+
+REMOVED = _Removed()
 
 
 def put(values: dict[str, Any], key: str, value: object) -> dict[str, Any]:

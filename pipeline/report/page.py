@@ -18,7 +18,7 @@ from pipeline.report.heat import heat_tables
 from pipeline.report.images import Example, examples, png_uri, still_uri, stretched
 from pipeline.report.joint import largest_loss
 from pipeline.report.model_charts import history_charts, rate_loss_chart
-from pipeline.report.names import codec_title, encoder_title
+from pipeline.report.names import codec_title, encoder_title, signed
 from pipeline.report.pictures import View
 from pipeline.report.published import published_points
 from pipeline.report.rate_charts import joint_chart, rate_chart
@@ -109,6 +109,7 @@ def render(findings: Findings, shown: Shown) -> str:
         stills={name: still_uri(data) for name, data in shown.stills.items() if name in stills},
         classes=[(name, "rgb({},{},{})".format(*PALETTE[i])) for i, name in enumerate(CLASSES)],
         heat=heat_tables(findings.iou),
+        signed=signed,
         style=Markup(_text("page.css")),
         script=Markup(_text("page.js")),
         plotly=Markup(get_plotlyjs()),

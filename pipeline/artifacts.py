@@ -79,7 +79,8 @@ class Features:
     high_N: np.ndarray
     """float32, the feature value of the highest level."""
     rate_loss_N: np.ndarray
-    """float32, equation 5 of each image as this model was (or would have been) trained on it."""
+    """float32, equation 5 of each image, prediction and transform included, of levels or of
+    features as `loss.rate_of` says."""
     bits: int
     names: tuple[str, ...]
     """Of the frames."""
@@ -124,7 +125,10 @@ def read_streams(path: Path) -> tuple[list[bytes], tuple[str, ...]]:
     arrays, facts = _read_arrays(path)
     data, ends = arrays["bytes"].tobytes(), arrays["ends"].tolist()
     streams = [data[a:b] for a, b in pairwise(ends)]
-    return streams, tuple(facts["names"])
+    names = tuple(facts["names"])
+    if len(streams) != len(names):
+        raise ArtifactError(f"{path} holds {len(streams)} bitstreams for {len(names)} frames")
+    return streams, names
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
 
 import io
+import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.data.labels import CLASSES
 from pipeline.files import write_json
+from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.params import Params
 from pipeline.scoring.metrics import SCORES, bits_per_element, iou_per_class
@@ -84,6 +86,8 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
     """Per-image sums at every codec point, and the predictions of the first frames."""
     net, _ = load_model(model_folder(name), name.encoder)
     frames = open_frames(prepared_folder("val"))
+    spec, (_, height, width, _) = ENCODERS[name.encoder], frames.image_NHW3.shape
+    shape_Chw = (spec.channels, height // spec.stride, width // spec.stride)
     sums: dict[str, Sums] = {}
     picture_sums: dict[str, Sums] = {}
     picture_bytes: dict[str, np.ndarray] = {}
@@ -101,7 +105,7 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
                 raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
             header[codec] = headers(streams, path)
             payload[codec] = np.array([len(x) for x in streams], np.int64) - header[codec]
-            features = decoded(streams, path, runtime.device)
+            features = decoded(streams, path, shape_Chw, runtime.device)
             sums[codec], examples[codec] = score(net, batches, features, params.report.examples)
         fronts = (net.front(batch.image_B3HW) for batch in batches.over(batch_order(batches)))
         uncompressed, _ = score(net, batches, fronts, 0)
@@ -111,7 +115,7 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
             picture_bytes[str(quality)] = np.array([len(data) for data in coded], np.int64)
             features = whole_network(net, coded, runtime.device)
             picture_sums[str(quality)], _ = score(net, batches, features, 0)
-    elements = decode_features(streams[0]).size
+    elements = math.prod(shape_Chw)
     references = (uncompressed, picture_sums, picture_bytes)
     return Evaluation(sums, header, payload, elements, frames.names, *references), examples
 
@@ -144,7 +148,9 @@ def headers(streams: Sequence[bytes], path: Path) -> np.ndarray:
         raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
 
 
-def decoded(streams: Sequence[bytes], path: Path, device: torch.device) -> Iterator[Tensor]:
+def decoded(
+    streams: Sequence[bytes], path: Path, shape_Chw: tuple[int, ...], device: torch.device
+) -> Iterator[Tensor]:
     """Features B x C x h x w, batch by batch; the next batch is decoded while this one is used."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
 
@@ -160,6 +166,11 @@ def decoded(streams: Sequence[bytes], path: Path, device: torch.device) -> Itera
                 raise ArtifactError(
                     f"{path}, frames {start} to {start + BATCH}: {error}"
                 ) from error
+            if features_BChw.shape[1:] != shape_Chw:
+                raise ArtifactError(
+                    f"{path} holds features of shape {features_BChw.shape[1:]}, this model's are "
+                    f"{shape_Chw}: run `dvc repro` to make it again"
+                )
             yield torch.from_numpy(features_BChw).to(device)
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import typer
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from pipeline.coding.codecs import CODECS
+from pipeline.coding.codecs import CODECS, codec_names
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
@@ -17,12 +18,13 @@ def load() -> Params:
     """The settings of params.yaml in the working directory, checked as a whole."""
     path = Path("params.yaml")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        # YAML 1.2, as DVC writes it: there 5e-05 is a number and `on` a word.
+        values = YAML(typ="safe", pure=True).load(path.read_text())
+    except (OSError, YAMLError) as error:
         raise ParamsError(f"{path.absolute()} cannot be read: {error}") from error
     params = parse(values)
     check_names("encoders", params.encoders, ENCODERS, ", ".join(ENCODERS))
-    check_names("codecs", params.codecs, CODECS, "png, jpeg-1 to jpeg-100")
+    check_names("codecs", params.codecs, CODECS, codec_names())
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)

@@ -195,7 +195,9 @@ def test_a_page_without_references() -> None:
 
 
 def test_cells() -> None:
-    assert cell("-1.50 % [-2.00, +1.00] ¹²") == "−1.50 % [−2.00, +1.00] <sup>12</sup>"
+    assert (
+        cell("-1.50 % [-2.00, +1.00] ¹²") == "−1.50 % [−2.00, +1.00]\N{NO-BREAK SPACE}<sup>12</sup>"
+    )
     assert cell("JPEG-90 <b> 0.5-0.7") == "JPEG‑90 &lt;b&gt; 0.5-0.7"
 
 

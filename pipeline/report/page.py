@@ -122,7 +122,9 @@ def cell(text: str) -> Markup:
     escaped = re.sub(r"(?<![\w.-])-(?=[\d.])", "\N{MINUS SIGN}", escaped)
     # Codec names must not be broken at the end of a line.
     escaped = re.sub(r"(?<=[A-Za-z])-(?=\d)", "\N{NON-BREAKING HYPHEN}", escaped)
-    raised = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda x: f"<sup>{x.group().translate(PLAIN)}</sup>", escaped)
+    marks = "[⁰¹²³⁴⁵⁶⁷⁸⁹]+"
+    escaped = re.sub(f" (?={marks})", "\N{NO-BREAK SPACE}", escaped)
+    raised = re.sub(marks, lambda x: f"<sup>{x.group().translate(PLAIN)}</sup>", escaped)
     return Markup(raised)
 
 

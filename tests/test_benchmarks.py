@@ -179,6 +179,7 @@ def test_a_record_says_when_where_and_how(tmp_path: Path, monkeypatch: pytest.Mo
     assert "--record" not in line
 
 
+@pytest.mark.slow  # needs a machine that nothing else uses
 def test_load_is_that_of_others() -> None:
     """A process of our own group is not among the others; its time is counted as ours."""
     with record.load() as load:

@@ -390,9 +390,9 @@ def test_a_logged_model_predicts_without_this_project(
         run.model(net, torch.rand(2, 3, 10, 14), name="m", registered="encoder2", alias="proposed")
         run.model(net, torch.rand(1, 3, 10, 14), name="batch of one")
     assert net.training
-    assert caplog.messages == [
-        "Model batch of one is not logged: the example has a batch of 1, it must be 2"
-    ]
+    # torch.export logs empty lines in a process that has compiled before.
+    ours = [x.getMessage() for x in caplog.records if x.name.startswith("pipeline.")]
+    assert ours == ["Model batch of one is not logged: the example has a batch of 1, it must be 2"]
     net.eval()
     for batch in (1, 2, 3):
         image = torch.rand(batch, 3, 10, 14)

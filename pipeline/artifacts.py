@@ -35,6 +35,10 @@ class ModelName(NamedTuple):
         return f"{self.encoder}-{self.arm}-{self.seed}"
 
 
+STREETS_FOLDER = Path("data/streets")
+"""The built-in data set, in the official layout."""
+
+
 def prepared_folder(split: str) -> Path:
     """The frames of `train` or `val` as arrays."""
     return Path("data/prepared") / split
@@ -79,8 +83,7 @@ class Features:
     high_N: np.ndarray
     """float32, the feature value of the highest level."""
     rate_loss_N: np.ndarray
-    """float32, equation 5 of each image, prediction and transform included, of levels or of
-    features as `loss.rate_of` says."""
+    """float32, L_r of each image in the form that `loss` gives it in training."""
     bits: int
     names: tuple[str, ...]
     """Of the frames."""

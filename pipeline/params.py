@@ -36,7 +36,7 @@ class Rule(NamedTuple):
 Count = Annotated[int, Rule("a whole number of at least 1", lambda x: x >= 1)]
 Seed = Annotated[int, Rule("a whole number of at least 0", lambda x: x >= 0)]
 Positive = Annotated[float, Rule("a number above 0", lambda x: x > 0)]
-Bits = Annotated[int, Rule("1 to 16", lambda x: 1 <= x <= 16)]
+Bits = Annotated[int, Rule("a whole number of 1 to 16", lambda x: 1 <= x <= 16)]
 Share = Annotated[float, Rule("a number above 0 and below 1", lambda x: 0 < x < 1)]
 Percent = Annotated[float, Rule("a number from 0 up to 100", lambda x: 0 <= x < 100)]
 Quality = Annotated[int, Rule("a whole number of 1 to 100", lambda x: 1 <= x <= 100)]

@@ -3,9 +3,10 @@
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from pipeline.artifacts import (
     write_evaluation,
     write_examples,
 )
-from pipeline.coding.bitstream import BitstreamError, decode_features, header_bytes
+from pipeline.coding.bitstream import BitstreamError, decode_features, read_header
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.data.labels import CLASSES
@@ -84,7 +85,8 @@ def main(encoder: str, arm: str, seed: int) -> None:
 
 def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
     """Per-image sums at every codec point, and the predictions of the first frames."""
-    net, _ = load_model(model_folder(name), name.encoder)
+    net, described = load_model(model_folder(name), name.encoder)
+    check_model(name, params, described)
     frames = open_frames(prepared_folder("val"))
     spec, (_, height, width, _) = ENCODERS[name.encoder], frames.image_NHW3.shape
     shape_Chw = (spec.channels, height // spec.stride, width // spec.stride)
@@ -103,7 +105,7 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
             streams, names = read_streams(path)
             if names != frames.names:
                 raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
-            header[codec] = headers(streams, path)
+            header[codec] = headers(streams, path, codec)
             payload[codec] = np.array([len(x) for x in streams], np.int64) - header[codec]
             features = decoded(streams, path, shape_Chw, runtime.device)
             sums[codec], examples[codec] = score(net, batches, features, params.report.examples)
@@ -140,12 +142,30 @@ def whole_network(net: SplitNet, coded: Sequence[bytes], device: torch.device) -
         yield net.front(image_BHW3.permute(0, 3, 1, 2).float() / 255)
 
 
-def headers(streams: Sequence[bytes], path: Path) -> np.ndarray:
-    """Bytes of each bitstream that are header."""
+def check_model(name: ModelName, params: Params, described: Mapping[str, Any]) -> None:
+    """Refuse a model that is not the one its folder is named after, or of other tasks."""
+    asked = {**name._asdict(), "tasks": list(params.tasks)}
+    for key, value in asked.items():
+        if described.get(key) != value:
+            raise ArtifactError(
+                f"{model_folder(name)} holds a model whose {key} is {described.get(key)}, not "
+                f"{value}; run `dvc repro` to make it again"
+            )
+
+
+def headers(streams: Sequence[bytes], path: Path, codec: str) -> np.ndarray:
+    """Bytes of each bitstream that are header; each must be of the codec the file is named for."""
     try:
-        return np.array([header_bytes(x) for x in streams], np.int64)
+        found = [read_header(x) for x in streams]
     except BitstreamError as error:
         raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
+    for index, header in enumerate(found):
+        if header.codec != codec:
+            raise ArtifactError(
+                f"{path}, bitstream {index}: coded by {header.codec}, not {codec}; run `dvc repro` "
+                "to make it again"
+            )
+    return np.array([header.size for header in found], np.int64)
 
 
 def decoded(
@@ -160,12 +180,13 @@ def decoded(
         coming = submit(0)
         for start in range(0, len(streams), BATCH):
             waiting, coming = coming, submit(start + BATCH)
-            try:
-                features_BChw = np.stack([x.result() for x in waiting])
-            except BitstreamError as error:
-                raise ArtifactError(
-                    f"{path}, frames {start} to {start + BATCH}: {error}"
-                ) from error
+            found = []
+            for index, future in enumerate(waiting, start):
+                try:
+                    found.append(future.result())
+                except BitstreamError as error:
+                    raise ArtifactError(f"{path}, bitstream {index}: {error}") from error
+            features_BChw = np.stack(found)
             if features_BChw.shape[1:] != shape_Chw:
                 raise ArtifactError(
                     f"{path} holds features of shape {features_BChw.shape[1:]}, this model's are "

@@ -36,10 +36,11 @@ def main(encoder: str, arm: str, seed: int) -> None:
         order = [np.arange(i, min(i + BATCH, len(frames.names))) for i in starts]
         for batch in batches.over(order):
             features_BChw = net.front(batch.image_B3HW)
-            of_B = (
+            of_BChw = (
                 to_unit_range(features_BChw) if params.loss.rate_of == "levels" else features_BChw
             )
-            rates.append(rate_per_image(of_B).cpu().numpy())
+            rate_B = rate_per_image(of_BChw, params.loss.prediction, params.loss.transform)
+            rates.append(rate_B.cpu().numpy())
             levels += [quantize(x, params.quantizer.bits) for x in features_BChw.cpu().numpy()]
     features = Features(
         levels_NChw=np.stack([x.levels_Chw for x in levels]),

@@ -1,5 +1,7 @@
 """How every stage starts: checked settings, and errors a person can read."""
 
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.artifacts import STREETS_FOLDER
 from pipeline.coding.codecs import CODECS, codec_names
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
@@ -28,6 +31,18 @@ def load() -> Params:
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
+    weights = params.model.weights
+    if weights not in ("none", "imagenet") and not Path(weights).is_file():
+        raise ParamsError(
+            f"model.weights is {weights!r}; allowed: none, imagenet or the path of a file"
+        )
+    if shutil.which(shlex.split(params.train.launcher)[0]) is None:
+        raise ParamsError(
+            f"train.launcher is {params.train.launcher!r}, but there is no such command here; "
+            "allowed: python, or a launcher such as torchrun --nproc-per-node=2"
+        )
+    if Path(params.data.root) == STREETS_FOLDER:
+        _check_streets(params)
     for codec in params.codecs:
         if params.quantizer.bits > CODECS[codec].max_bits:
             raise ParamsError(
@@ -35,6 +50,18 @@ def load() -> Params:
                 f"{CODECS[codec].max_bits}; lower the bits or leave the codec out"
             )
     return params
+
+
+def _check_streets(params: Params) -> None:
+    """What the built-in data set cannot give is known before it is drawn."""
+    streets = params.streets
+    for key, wanted, limit, of in (
+        ("train.batch", params.train.batch, streets.train, "streets.train"),
+        ("data.width", params.data.width, streets.width, "streets.width"),
+        ("data.height", params.data.height, streets.height, "streets.height"),
+    ):
+        if wanted > limit:
+            raise ParamsError(f"{key} is {wanted}; allowed: at most {of}, which is {limit}")
 
 
 def run(command: Callable[..., None]) -> None:

@@ -1,7 +1,6 @@
 """Draw the built-in data set in the official Cityscapes layout."""
 
-from pathlib import Path
-
+from pipeline.artifacts import STREETS_FOLDER
 from pipeline.data.streets import write_streets
 from stages.settings import load, run
 
@@ -10,7 +9,7 @@ def main() -> None:
     """Draw the built-in data set in the official Cityscapes layout, at data/streets."""
     streets = load().streets
     write_streets(
-        Path("data/streets"),
+        STREETS_FOLDER,
         seed=streets.seed,
         train=streets.train,
         val=streets.val,

@@ -1,6 +1,8 @@
 """Train one model of one arm."""
 
+import os
 import platform
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -41,6 +43,7 @@ def main(encoder: str, arm: str, seed: int) -> None:
     params = load()
     if arm not in ARMS:
         raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
+    _launch(params.train.launcher, [encoder, arm, str(seed)])
     name = ModelName(encoder, arm, seed)
     settings = relevant_settings(params, arm)
     with open_runtime(params.train.device, params.train.precision, params.train.compile) as runtime:
@@ -51,6 +54,16 @@ def main(encoder: str, arm: str, seed: int) -> None:
             )
         with _tracked(params, name, settings, runtime) as tracked:
             train_model(name, params, settings, runtime, tracked)
+
+
+def _launch(launcher: str, arguments: list[str]) -> None:
+    """Become `train.launcher` with this same command, unless it is python or began this process.
+
+    Here and not in the stage's command, which DVC would take for another model's.
+    """
+    words = shlex.split(launcher)
+    if words != ["python"] and "RANK" not in os.environ:
+        os.execvp(words[0], [*words, "-m", "stages.train", *arguments])
 
 
 def train_model(

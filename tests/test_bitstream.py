@@ -16,7 +16,7 @@ from pipeline.coding.bitstream import (
     decode_levels,
     encode_features,
     encode_levels,
-    header_bytes,
+    read_header,
 )
 from pipeline.coding.codecs import CodecError
 from pipeline.coding.quantizer import Levels, dequantize, quantize
@@ -83,7 +83,7 @@ def test_features_through_jpeg_are_close():
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_a_lossy_codec_sees_the_full_range_of_a_pixel(bits):
     stream = encode_features(some_features((4, 8, 8)), bits, "jpeg-100")
-    with Image.open(io.BytesIO(stream[header_bytes(stream) :])) as image:
+    with Image.open(io.BytesIO(stream[read_header(stream).size :])) as image:
         pixels = np.asarray(image)
     assert pixels.min() <= 2
     assert pixels.max() >= 253
@@ -93,7 +93,7 @@ def test_a_lossy_codec_sees_the_full_range_of_a_pixel(bits):
 def test_a_lossless_codec_sees_the_levels(bits):
     levels = quantize(some_features((4, 8, 8)), bits)
     stream = encode_levels(levels, "png")
-    with Image.open(io.BytesIO(stream[header_bytes(stream) :])) as image:
+    with Image.open(io.BytesIO(stream[read_header(stream).size :])) as image:
         assert np.asarray(image).max() == 2**bits - 1
 
 
@@ -103,7 +103,7 @@ def test_a_lossless_codec_sees_the_levels(bits):
 def test_the_header_is_the_one_written_down(codec, size):
     levels = Levels(np.arange(60, dtype=np.uint8).reshape(3, 4, 5), -1.5, 2.25, 6)
     stream = encode_levels(levels, codec)
-    assert header_bytes(stream) == size
+    assert read_header(stream).size == size
     assert stream[:size] == header(codec.encode(), bits=6, low=-1.5, high=2.25)
 
 
@@ -111,7 +111,7 @@ def test_the_payload_is_the_image_and_nothing_else():
     levels = quantize(some_features((4, 3, 5)), 8)
     a, b, c, d = levels.levels_Chw
     stream = encode_levels(levels, "png")
-    assert stream[header_bytes(stream) :] == png(np.block([[a, b], [c, d]]))
+    assert stream[read_header(stream).size :] == png(np.block([[a, b], [c, d]]))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_payload_is_the_image_and_nothing_else():
 )
 def test_the_tiles_of_the_paper_travel(shape, size):
     stream = encode_features(smooth_features(shape), 8, "jpeg-90")
-    with Image.open(io.BytesIO(stream[header_bytes(stream) :])) as image:
+    with Image.open(io.BytesIO(stream[read_header(stream).size :])) as image:
         assert image.size == size
     assert decode_features(stream).shape == shape
 
@@ -190,7 +190,7 @@ STREAMS = [
 )
 def test_damage_gives_an_error_or_levels_and_nothing_else(stream, changes, in_header):
     damaged = bytearray(stream)
-    end = header_bytes(stream) if in_header else len(stream)
+    end = read_header(stream).size if in_header else len(stream)
     for place, value in changes:
         damaged[int(place * (end - 1))] = value
     try:

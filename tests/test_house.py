@@ -226,10 +226,10 @@ def test_params_exist(stage: str) -> None:
 
 
 # Settings that a stage uses without being made anew when they change.
-FREE = {"tracking.enabled", "tracking.experiment", "train.device"}
+FREE = {"tracking.enabled", "tracking.experiment", "train.device", "train.launcher"}
 ELSEWHERE = {
     "train": {"data", "train.compile", "train.checkpoint_minutes", "loss.rate"},
-    "evaluate": {"quantizer.bits"},  # shows in the streams
+    "evaluate": {"quantizer.bits", "tasks"},  # show in the streams and the model
 }
 
 

@@ -94,6 +94,7 @@ class Result(NamedTuple):
 def train(
     frames: Frames | None = None,
     *,
+    val: Frames | None = None,
     encoder: str = "tiny",
     balance: str = "closed-form",
     rate: RateTerm | None = RateTerm("levels", None),  # noqa: B008  frozen
@@ -116,7 +117,7 @@ def train(
         net,
         objective,
         frames or Frames(),
-        Frames(3, seed=9) if encoder == "tiny" else Frames(1, (32, 32), seed=9),
+        val or (Frames(3, seed=9) if encoder == "tiny" else Frames(1, (32, 32), seed=9)),
         schedule=schedule,
         surrogate=surrogate,
         runtime=runtime,
@@ -444,21 +445,32 @@ def test_interrupted_run_ends_like_an_uninterrupted_one(
     tmp_path: Path, balance: str, number: int
 ) -> None:
     path = tmp_path / "deep" / "run.pt"
-    reported: list[Row] = []
     first = Frames(hook=stop_at(number))
     with pytest.raises(Stopped) as stop:
-        train(first, balance=balance, path=path, reported=reported)
+        train(first, balance=balance, path=path)
     assert stop.value.code == 128 + signal.SIGTERM
     assert len(first.asked) == number + 1
 
     second = Frames()
+    reported: list[Row] = []
     resumed = train(second, balance=balance, path=path, reported=reported, initial=77)
     whole_frames = Frames()
     whole = train(whole_frames, balance=balance)
     assert_same_run(resumed, whole)
     assert first.asked + second.asked == whole_frames.asked
-    # Nobody hears of an epoch twice.
+    # A second process tells its listener, who may be a new one, of the first one's epochs too.
     assert reported == whole.history
+
+
+def test_signal_during_the_last_validation_is_heeded(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    # Two validations, after epochs 2 and 3, of two batches each.
+    with pytest.raises(Stopped):
+        train(path=path, val=Frames(3, seed=9, hook=stop_at(2)))
+    frames = Frames()
+    resumed = train(frames, path=path, initial=77)
+    assert frames.asked == []
+    assert_same_run(resumed, train())
 
 
 def test_interrupted_again_and_again(tmp_path: Path) -> None:

@@ -235,6 +235,11 @@ def test_load(write: Callable[..., Path]) -> None:
         ),
         ({"data__width": 144}, ["data.width is 144", "encoder1", "32"]),
         ({"data__height": 8, "encoders": ["encoder2"]}, ["data.height is 8", "encoder2", "16"]),
+        ({"model__weights": "resnet.pth"}, ["model.weights is 'resnet.pth'", "imagenet", "file"]),
+        ({"train__launcher": "torchran -n 2"}, ["train.launcher is 'torchran -n 2'", "torchrun"]),
+        ({"train__batch": 500}, ["train.batch is 500", "streets.train", "240"]),
+        ({"data__width": 512}, ["data.width is 512", "streets.width", "384"]),
+        ({"data__height": 256}, ["data.height is 256", "streets.height", "192"]),
         ({"loss__balance": "none"}, ["loss.balance is 'none'", "adam-step"]),
     ],
     ids=str,
@@ -247,6 +252,11 @@ def test_load_checks_what_the_rooms_can_do(
         load()
     for word in words:
         assert word in str(error.value)
+
+
+def test_only_the_built_in_set_is_known_beforehand(write: Callable[..., Path]) -> None:
+    write(data__root="elsewhere", data__width=512, train__batch=500)
+    assert load().train.batch == 500
 
 
 def test_size_is_only_checked_for_the_encoders_in_use(write: Callable[..., Path]) -> None:
@@ -332,6 +342,16 @@ def test_every_stage_checks_the_settings_first(
     assert stop.value.code == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: codecs names 'webp'")
     assert [x.name for x in folder.iterdir()] == ["params.yaml"]
+
+
+def test_training_is_handed_to_its_launcher(repository: Path, write: Callable[..., Path]) -> None:
+    folder = write(train__launcher="./launch --nodes 2")
+    launcher = folder / "launch"
+    launcher.write_text('#!/bin/sh\necho "$@"\nexit 7\n')
+    launcher.chmod(0o755)
+    result = start(repository, folder, "stages.train", "encoder2", "proposed", "3")
+    assert result.stdout == "--nodes 2 -m stages.train encoder2 proposed 3\n"
+    assert result.returncode == 7
 
 
 def test_a_foreign_exception_keeps_its_traceback(

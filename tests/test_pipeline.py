@@ -132,6 +132,10 @@ def test_the_control_is_exactly_zero_and_retrains_no_benchmark(repository: Path)
     ]
 
 
+def test_launching_otherwise_makes_nothing_anew(repository: Path) -> None:
+    assert not stages_run(repository, "train.launcher=torchrun --nproc-per-node=2") & TRAINING
+
+
 def test_another_depth_retrains_nothing(repository: Path) -> None:
     assert stages_run(repository, "quantizer.bits=6").isdisjoint(TRAINING)
 
@@ -150,7 +154,7 @@ TRAINING = {"train_benchmark@encoder2-0", "train_proposed@encoder2-0"}
 
 def stages_run(folder: Path, change: str) -> set[str]:
     """The stages DVC would run for a changed setting, the queue holding them back."""
-    key, value = change.split("=")
+    key, value = change.split("=", 1)
     path = folder / "params.yaml"
     before = path.read_text()
     params = yaml.safe_load(before)

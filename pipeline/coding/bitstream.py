@@ -38,13 +38,16 @@ class BitstreamError(ValueError):
     """Bytes that are no whole bitstream of this format, or features too large for one."""
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """What a bitstream says of itself."""
+
     codec: str
     shape: tuple[int, int, int]
     bits: int
     low: float
     high: float
     size: int
+    """Bytes of the header itself; the rest is payload."""
 
 
 def encode_levels(levels: Levels, codec: str) -> bytes:
@@ -85,7 +88,7 @@ def decode_levels(stream: bytes) -> Levels:
 
     Raises BitstreamError, saying what is wrong, on anything that is not one whole bitstream.
     """
-    header = _read_header(stream)
+    header = read_header(stream)
     try:
         coder = find_codec(header.codec)
         tile_HW = coder.decode(bytes(stream[header.size :]))
@@ -114,16 +117,8 @@ def decode_features(stream: bytes) -> NDArray[np.float32]:
     return dequantize(decode_levels(stream))
 
 
-def header_bytes(stream: bytes) -> int:
-    """How many bytes of the bitstream are header; the rest is payload."""
-    return _read_header(stream).size
-
-
-def _stretches(coder: Codec, bits: int) -> bool:
-    return not coder.lossless and bits < 8
-
-
-def _read_header(stream: bytes) -> _Header:
+def read_header(stream: bytes) -> Header:
+    """The header of a bitstream; raises BitstreamError where there is none, or no payload."""
     magic = bytes(stream[: len(MAGIC)])
     if not MAGIC.startswith(magic):
         raise BitstreamError(f"not a bitstream: it starts with {magic!r}, not {MAGIC!r}")
@@ -142,4 +137,8 @@ def _read_header(stream: bytes) -> _Header:
             f"a bitstream cut short: {len(stream)} bytes, no payload after a header of {size}"
         )
     name = bytes(stream[_FIXED.size : size]).decode("ascii", errors="backslashreplace")
-    return _Header(name, (channels, h, w), bits, low, high, size)
+    return Header(name, (channels, h, w), bits, low, high, size)
+
+
+def _stretches(coder: Codec, bits: int) -> bool:
+    return not coder.lossless and bits < 8

@@ -61,9 +61,16 @@ def load_model(folder: Path, encoder: str | None = None) -> tuple[SplitNet, dict
         net.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ModelError(
-            f"{folder / WEIGHTS} does not hold the weights of {name}: {error}; train it again"
+            f"{folder / WEIGHTS} does not hold the weights of {name} for {', '.join(tasks)}: "
+            f"{_short(error)}; train it again"
         ) from error
     return net.eval(), description
+
+
+def _short(error: Exception, limit: int = 200) -> str:
+    # torch names every key and shape of a net, thousands of characters of them.
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else f"{text[:limit]} ..."
 
 
 def digest(settings: Mapping[str, Any], files: Iterable[Path]) -> str:

@@ -104,8 +104,9 @@ def fit(
 ) -> list[Row]:
     """Train `net` in place and return one row of figures per epoch.
 
-    on_epoch: called with each row as it is made. Raises `ScheduleError`, `NotFiniteError`, and
-    `Stopped` after a signal, once the state is saved.
+    on_epoch: called with each row as it is made, and first with those of the epochs that a
+    checkpoint brings along. Raises `ScheduleError`, `NotFiniteError`, and `Stopped` after a signal,
+    once the state is saved.
     """
     steps = len(train) // schedule.batch
     if steps == 0:
@@ -115,6 +116,8 @@ def fit(
         )
     run = _start(net, objective, schedule, runtime)
     history, epoch, done = _resume(run, checkpoints, runtime, seed)
+    for row in history:
+        on_epoch(row)
     bar = _Progress(schedule.epochs * steps, epoch * steps + done, runtime.rank == 0)
 
     with checkpoints.signals():
@@ -134,7 +137,7 @@ def fit(
                 if due:
                     checkpoints.save(run.state(history, epoch, done))
             run.guard.check(epoch, done - 1)
-            row: Row = {"epoch": epoch, "lr": run.learning_rate}
+            row = {"epoch": epoch, "lr": run.learning_rate}
             row |= objective.end_epoch()
             if (epoch + 1) % schedule.validate_every == 0 or epoch + 1 == schedule.epochs:
                 scores = validate(net, val, schedule.batch, runtime)
@@ -143,6 +146,9 @@ def fit(
             on_epoch(row)
             bar.line(epoch, schedule.epochs, row)
             epoch, done = epoch + 1, 0
+            # Also what came while the last epoch was validated.
+            if anyone(checkpoints.due(), runtime):
+                checkpoints.save(run.state(history, epoch, done))
     bar.close()
     return history
 

@@ -26,6 +26,7 @@ from pipeline.training.losses import Objective, RateTerm
 
 TINY_RUNS = {
     "training": "--width 32 --height 32 --batch 2 --steps 1 --rounds 1 --device cpu",
+    "agreement": "--train 4 --val 2 --batch 2 --epochs 1 --seeds 2 --device cpu",
     "encode": "--width 64 --height 32 --frames 2 --rounds 1",
     "evaluate": "--width 64 --height 32 --frames 3 --rounds 1 --device cpu",
     "streets": "--frames 2",

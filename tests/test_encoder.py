@@ -102,7 +102,7 @@ def test_half_precision(
 def test_imagenet_asks_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def no_download(*, weights: object) -> nn.Module:
+    def no_download(*, weights: object, **options: object) -> nn.Module:
         asked.append(weights)
         return resnet34()
 
@@ -110,6 +110,14 @@ def test_imagenet_asks_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     ENCODERS["encoder2"].build("imagenet")
     ENCODERS["encoder2"].build("none")
     assert [str(x) for x in asked] == ["ResNet34_Weights.IMAGENET1K_V1", "None"]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_residual_blocks_begin_as_identities(encoder: str) -> None:
+    net = ENCODERS[encoder].build("none").eval()
+    block = net[4][0]
+    x_1Chw = torch.rand(1, 64, 4, 6)
+    assert torch.equal(block(x_1Chw), x_1Chw)
 
 
 def test_constants_are_torchvisions() -> None:

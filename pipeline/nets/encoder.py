@@ -35,7 +35,12 @@ def _resnet34(weights: str, blocks: int) -> nn.Module:
     from torch import nn
     from torchvision.models import ResNet34_Weights, resnet34
 
-    net = resnet34(weights=ResNet34_Weights.IMAGENET1K_V1 if weights == "imagenet" else None)
+    # From random weights, residual blocks begin as identities: Encoder1 learns in a few hundred
+    # steps what otherwise takes it many more (benchmarks/RESULTS.md).
+    net = resnet34(
+        weights=ResNet34_Weights.IMAGENET1K_V1 if weights == "imagenet" else None,
+        zero_init_residual=True,
+    )
     if weights not in ("none", "imagenet"):
         _load_backbone(net, Path(weights))
     layers = [net.conv1, net.bn1, net.relu, net.maxpool]

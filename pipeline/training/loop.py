@@ -122,6 +122,7 @@ def fit(
 
     with checkpoints.signals():
         while epoch < schedule.epochs:
+            bar.epoch(epoch, schedule.epochs)
             if done == 0:
                 seed_all(seed, epoch, runtime.rank)
             order = _order(len(train), schedule.batch, seed, epoch, runtime)[done:]
@@ -305,19 +306,21 @@ class _Progress:
         self.images = 0
         self.since = time.monotonic()
 
+    def epoch(self, epoch: int, epochs: int) -> None:
+        self.bar.set_description(f"epoch {epoch + 1}/{epochs}")
+
     def step(self, images: int) -> None:
         self.images += images
         self.bar.update()
 
     def line(self, epoch: int, epochs: int, row: Row) -> None:
         speed = self.images / max(time.monotonic() - self.since, 1e-9)
-        figures = [f"{k} {v:.4g}" for k, v in row.items() if k.startswith(("loss/", "val/"))]
-        self.bar.set_postfix_str(f"{speed:.1f} images/s, loss {row['loss/total']:.4g}")
+        losses = [f"{k.partition('/')[2]} {v:.3g}" for k, v in row.items() if k.startswith("loss/")]
+        scores = [f"{k} {v:.4g}" for k, v in row.items() if k.startswith("val/")]
+        self.bar.set_postfix_str(f"{speed:.1f} images/s, losses: {', '.join(losses)}")
         if self.shown and self.bar.disable:
-            print(
-                f"epoch {epoch + 1}/{epochs}: {', '.join(figures)}, {speed:.1f} images/s",
-                flush=True,
-            )
+            figures = ", ".join([*losses, *scores])
+            print(f"epoch {epoch + 1}/{epochs}: {figures}, {speed:.1f} images/s", flush=True)
 
     def close(self) -> None:
         self.bar.close()

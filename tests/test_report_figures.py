@@ -18,7 +18,7 @@ from pipeline.report.history import training
 from pipeline.report.joint_figure import all_tasks
 from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
 from pipeline.report.sheet import INVALID, to_rgb
-from pipeline.report.style import ARM_LINES, log_ticks, save
+from pipeline.report.style import ARM_LINES, log_ticks, save, settle
 from pipeline.scoring.metrics import SCORES
 
 CODECS = ["png", "jpeg-90", "jpeg-50", "jpeg-10"]
@@ -333,6 +333,11 @@ def test_nothing_is_clipped(name: str) -> None:
     assert box.y0 >= -0.01
     assert box.x1 <= figure.get_figwidth() + 0.01
     assert box.y1 <= figure.get_figheight() + 0.01
+
+
+def test_only_a_figure_with_a_layout_can_settle() -> None:
+    with pytest.raises(ValueError, match="no layout"):
+        settle(FIGURES["tile"]())
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_no_file(tmp_path: Path) -> None:

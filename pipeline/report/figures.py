@@ -78,9 +78,10 @@ def rate_accuracy(
             Patch(color="0.5", alpha=2 * SHADE, linewidth=0, label="interval over images")
         )
     handles += [Line2D([], [], **HANDLES[draw]) for _, draw in references]
-    # So many fit beside each other: two in a column.
-    ncols = min(len(handles), 2 * len(encoders))
-    figure.legend(handles=handles, loc="outside upper center", ncols=ncols)
+    # Two fit beside each other in a column of the page.
+    rows = -(-len(handles) // (2 * len(encoders)))
+    columns = -(-len(handles) // rows)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     settle(figure)
     for axes, labels in wanted:
         place_labels(axes, labels)

@@ -121,8 +121,14 @@ def log_ticks(axis: Axis, values: np.ndarray) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Lays the figure out once and for all, so that every file and every save shows the same."""
-    figure.draw_without_rendering()
+    """Lays the figure out once and for all, so that every file and every save shows the same.
+
+    Raises ValueError for a figure without a layout.
+    """
+    layout = figure.get_layout_engine()
+    if layout is None:
+        raise ValueError("the figure has no layout: whoever made it has placed its axes")
+    layout.execute(figure)
     figure.set_layout_engine("none")
 
 

@@ -13,8 +13,8 @@ OUTCOMES = {
     "saves": "saves bits",
     "costs": "costs bits",
     "none": "shows no difference",
-    "unsure": "has no interval to be judged by",
-    "unknown": "cannot be compared",
+    "unsure": "gives a figure without an interval",
+    "unknown": "gives no figure",
 }
 """How a comparison at equal score can come out, in words."""
 CHANGES = ("saves", "costs")

@@ -35,6 +35,7 @@ from pipeline.report.grid import to_latex, to_markdown
 from pipeline.report.names import codec_title
 from pipeline.report.page import RunLink, Shown, render
 from pipeline.report.pictures import FIELD_OF_TASK, View
+from pipeline.report.published import published_points
 from pipeline.report.results import Coded, Measured
 from pipeline.report.table import to_metrics
 from pipeline.scoring.metrics import SCORES
@@ -90,15 +91,22 @@ def report(params: Params, names: Sequence[ModelName], runs: Mapping[str, str | 
     first = [name for name in names if name.seed == params.seeds[0]]
     seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
     truths = [truth(frames, i) for i in range(min(params.report.examples, len(frames.names)))]
+    toy = params.data.root == BUILT_IN
     folder = REPORT_FOLDER / "figures"
     drawn = {
         stem: style.save(figure, folder / stem)[0]
-        for stem, figure in draw_all(findings, seen, truths).items()
+        for stem, figure in draw_all(
+            findings,
+            seen,
+            truths,
+            published=None if toy else published_points(),
+            joint_loss=params.report.joint_loss,
+        ).items()
     }
     links, command = run_links(runs)
     page = Shown(
         facts=facts(params, frames),
-        toy=params.data.root == BUILT_IN,
+        toy=toy,
         looks=seen,
         truths=truths,
         names=frames.names,
@@ -196,7 +204,7 @@ def facts(params: Params, frames: Frames) -> dict[str, str]:
     return {
         "Data": f"{name}, {data.width} × {data.height}",
         "Frames": f"{trained:,} to train on, {len(frames.names):,} to test on",
-        "Training": f"{train.epochs} epochs of batch {train.batch}",
+        "Training": f"{train.epochs} epoch{'s' * (train.epochs != 1)} of batch {train.batch}",
         "Encoder weights": "from scratch"
         if params.model.weights == "none"
         else params.model.weights,

@@ -31,6 +31,7 @@ TINY_RUNS = {
     "evaluate": "--width 64 --height 32 --frames 3 --rounds 1 --device cpu",
     "streets": "--frames 2",
     "prepare": "--frames 1 --rounds 1",
+    "bootstrap": "--images 20 --resamples 100",
 }
 
 

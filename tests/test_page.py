@@ -5,9 +5,11 @@ import io
 import json
 import re
 import shutil
-import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,13 +17,15 @@ from PIL import Image
 from report_models import CODECS, arms, model, shown
 
 from pipeline.report.findings import Findings, find
+from pipeline.report.grid import to_markdown
 from pipeline.report.heat import heat_tables
 from pipeline.report.images import WIDEST, png_uri
-from pipeline.report.page import cell, render
+from pipeline.report.page import cell, render, setting
 from pipeline.report.results import Measured
 from pipeline.scoring.metrics import SCORES
 
 VOID_ELEMENTS = {"meta", "link", "img", "input", "br"}
+STILLS = ("rate-accuracy", "rate-accuracy-picture", "joint", "rate-loss", "training-encoder2")
 TASKS = ("segmentation", "disparity", "reconstruction")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -50,7 +54,10 @@ def findings(models: list[Measured]) -> Findings:
 
 @pytest.fixture(scope="module")
 def page(findings: Findings, models: list[Measured]) -> str:
-    return render(findings, shown(models))
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(buffer, "PNG")
+    stills = dict.fromkeys(STILLS, buffer.getvalue())
+    return render(findings, replace(shown(models), stills=stills))
 
 
 class Reader(HTMLParser):
@@ -130,6 +137,19 @@ def test_page_shows_every_value_of_every_table(findings: Findings, reader: Reade
             assert plain(words) in text
 
 
+def test_tables_have_the_numbers_of_the_markdown(findings: Findings, page: str) -> None:
+    in_page = re.findall(r'id="([\w-]+)">\s*<figcaption><b>Table (\d+)\.</b>', page)
+    text = to_markdown(findings.grids)
+    in_text = {grid.key: text.split(grid.title)[0].split("Table ")[-1] for grid in findings.grids}
+    assert [int(number) for _, number in in_page] == list(range(1, len(findings.grids) + 1))
+    assert {key: f"{number}.** " for key, number in in_page} == in_text
+
+
+def test_settings_read_as_in_params_yaml() -> None:
+    values = (True, ["png", "jpeg-90"], 0.05, "half-step")
+    assert [setting(x) for x in values] == ["true", "png, jpeg-90", "0.05", "half-step"]
+
+
 def test_missing_numbers_are_never_shown(reader: Reader) -> None:
     words = re.findall(r"[A-Za-z]+", " ".join([*reader.text, *reader.json]))
     assert not {"nan", "NaN", "inf", "Infinity", "None", "undefined"} & set(words)
@@ -188,7 +208,7 @@ def test_a_page_without_references() -> None:
         for x in arms()
     ]
     findings = found_of(bare)
-    assert [grid.key for grid in findings.grids] == ["bd-rate", "diagnostics", "points-encoder2"]
+    assert [grid.key for grid in findings.grids] == ["bd-rate", "points-encoder2", "diagnostics"]
     reader = Reader(render(findings, shown(bare)))
     assert reader.open == []
     assert not {"joint", "pictures", "rate-loss"} & set(reader.ids)
@@ -224,70 +244,123 @@ def test_pictures_keep_their_colours() -> None:
         np.testing.assert_array_equal(found, pixels)
 
 
-SWITCH = """<script>
-document.querySelector("input[value=kilobytes]").click();
-const codec = document.querySelector("#codec select");
-codec.value = "jpeg-10";
-codec.dispatchEvent(new Event("change", { bubbles: true }));
-const slider = document.querySelector(".viewer input[type=range]");
-slider.value = 2;
-slider.dispatchEvent(new Event("input", { bubbles: true }));
-const say = (words) => console.log("said: " + words);
-addEventListener("load", () => setTimeout(() => {
-  const plots = [...document.querySelectorAll(".plot")];
-  say(`drawn ${plots.filter((x) => x.querySelector(".main-svg")).length} of ${plots.length}`);
-  say(`axis ${plots[0].querySelector(".xtitle").textContent}`);
-  say(`traces ${plots[0].data.filter((x) => x.visible !== false).length}`);
-  say(`codec ${document.querySelector(".viewer output").textContent}`);
-  say(`shown ${document.querySelectorAll(".viewer .step.current").length}`);
-  say(`reading ${document.querySelector(".reading:not([hidden])").textContent}`);
-  say(`wider ${document.documentElement.scrollWidth - document.documentElement.clientWidth}`);
-  const { backgroundColor } = getComputedStyle(document.body);
-  say(`background ${backgroundColor}`);
-}, 2000));
-</script>"""
+class Seen(NamedTuple):
+    """A page in a browser, and what it said and asked for meanwhile."""
+
+    page: Any
+    console: list[str]
+    requests: list[str]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-@pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)])
-def test_in_a_browser(page: str, tmp_path: Path, width: int, dark: bool) -> None:
-    """In a frame, since a window of a headless browser is never as narrow as a phone."""
-    (tmp_path / "index.html").write_text(page + SWITCH, encoding="utf-8")
-    frame = f'<iframe src="index.html" style="border:0;width:{width}px;height:900px"></iframe>'
-    (tmp_path / "frame.html").write_text(f"<!DOCTYPE html><body>{frame}")
-    log = tmp_path / "net.json"
-    done = subprocess.run(
-        [
-            str(CHROMIUM),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=20000",
-            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-            f"--log-net-log={log}",
-            f"--screenshot={tmp_path / 'page.png'}",
-            f"--window-size={max(width, 500)},900",
-            (tmp_path / "frame.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=True,
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(
+    params=[(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")],
+    ids=lambda x: f"{x[0]}-{x[1]}",
+)
+def seen(
+    request: pytest.FixtureRequest,
+    browser: Any,
+    page: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Seen]:
+    width, scheme = request.param
+    file = tmp_path_factory.mktemp("page") / "index.html"
+    file.write_text(page, encoding="utf-8")
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width < 500
     )
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    said = [x.split("said: ")[1].split('"')[0] for x in console if "said: " in x]
-    assert len(said) == len(console), console
-    plots = page.count('class="plot"')
-    assert said == [
-        f"drawn {plots} of {plots}",
-        "axis Kilobytes per image",
-        "traces 7",
-        "codec JPEG-60",
-        "shown 2",
-        "reading benchmark: r = 1.00, proposed: r = 1.00",
-        "wider 0",
-        f"background {'rgb(20, 22, 26)' if dark else 'rgb(251, 251, 250)'}",
-    ]
-    # The key tells the page's requests from those that the browser makes of itself.
-    assert '"network_isolation_key":"file:' not in log.read_text()
+    tab = context.new_page()
+    found = Seen(tab, [], [])
+    tab.on("console", lambda message: found.console.append(message.text))
+    tab.on("pageerror", lambda error: found.console.append(str(error)))
+    tab.on("request", lambda asked: found.requests.append(asked.url))
+    tab.goto(file.as_uri())
+    tab.wait_for_selector(".plot .main-svg >> nth=0")
+    yield found
+    context.close()
+
+
+def test_in_a_browser(seen: Seen, page: str, request: pytest.FixtureRequest) -> None:
+    width, scheme = request.node.callspec.params["seen"]
+    tab = seen.page
+    assert tab.locator(".plot:has(.main-svg)").count() == page.count('class="plot"')
+    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(20, 22, 26)" if scheme == "dark" else "rgb(251, 251, 250)")
+    # Nothing is wider than the window, and a table that is scrolls in a box of its own.
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    boxes = tab.locator(".scroll").evaluate_all(
+        "boxes => boxes.filter(x => x.scrollWidth > x.clientWidth).length"
+    )
+    assert (boxes > 0) == (width < 500)
+    _switch_the_rate_axis(tab)
+    _choose_a_codec(tab)
+    _move_the_slider(tab)
+    assert seen.console == []
+    assert [x.split(":")[0] for x in seen.requests if not x.startswith("data:")] == ["file"]
+
+
+def _switch_the_rate_axis(tab: Any) -> None:
+    first = "document.querySelector('.plot')"
+    title = tab.locator(".plot >> nth=0 >> .xtitle")
+    assert title.text_content() == "Bits per feature element"
+    traces = f"{first}.data.filter(x => x.visible !== false).length"
+    # A picture has no feature elements.
+    before = tab.evaluate(traces)
+    for name, words in {"bpp": "Bits per pixel", "kilobytes": "Kilobytes per image"}.items():
+        tab.locator(f"#rate label:has(input[value={name}])").click()
+        assert title.text_content() == words
+        assert tab.evaluate(traces) == before + 1
+    points = tab.evaluate(f"{first}.data.find(x => x.mode === 'lines+markers').x")
+    assert points == sorted(points)
+
+
+def _choose_a_codec(tab: Any) -> None:
+    tab.locator("#codec select").select_option("jpeg-10")
+    reading = tab.locator(".reading:visible").first.text_content()
+    assert reading == "benchmark: r = 1.00, proposed: r = 1.00"
+
+
+def _move_the_slider(tab: Any) -> None:
+    viewer = tab.locator(".viewer").first
+    shown = viewer.locator(".step:visible img.segmentation")
+    assert shown.count() == 2
+    before = shown.first.get_attribute("alt")
+    viewer.locator("input[type=range]").fill("2")
+    assert viewer.locator("output").text_content() == "JPEG-60"
+    assert shown.count() == 2
+    assert before == "Segmentation, benchmark, PNG"
+    assert shown.first.get_attribute("alt") == "Segmentation, benchmark, JPEG-60"
+
+
+def test_a_value_shows_under_the_pointer(browser: Any, page: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    tab = browser.new_page(viewport={"width": 1400, "height": 900})
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.locator(".plot >> nth=0 >> .points path >> nth=0").hover(force=True)
+    told = tab.locator(".hoverlayer .hovertext").first.text_content()
+    assert "bit/element" in told
+    assert "mIoU" in told
+    tab.close()
+
+
+def test_on_paper_figures_stand_for_charts(browser: Any, page: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    tab = browser.new_page(viewport={"width": 700, "height": 900})
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.emulate_media(media="print")
+    assert tab.locator(".still:visible").count() == len(STILLS)
+    assert tab.locator(".charts:visible, .switch:visible, nav:visible").count() == 0
+    assert tab.locator(".step:visible").count() == 2 * len(CODECS)
+    # All three tables of classes of each encoder, not only the one chosen.
+    assert tab.locator(".heat:visible").count() == 2 * 3
+    tab.close()

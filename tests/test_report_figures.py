@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline.data.labels import PALETTE
-from pipeline.report.figures import rate_accuracy
+from pipeline.report.figures import THIN, rate_accuracy
 from pipeline.report.history import training
+from pipeline.report.joint_figure import all_tasks
 from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
 from pipeline.report.sheet import INVALID, to_rgb
-from pipeline.report.style import save
+from pipeline.report.style import ARM_LINES, log_ticks, save, settle
 from pipeline.scoring.metrics import SCORES
 
 CODECS = ["png", "jpeg-90", "jpeg-50", "jpeg-10"]
@@ -87,6 +88,67 @@ def test_curves_hold_the_given_points() -> None:
                 np.testing.assert_array_equal(line.get_xydata(), expected)
 
 
+def references(points: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Bands, float features and the paper's points, all about those given."""
+    bands = points[["encoder", "arm", "codec"]].assign(score="psnr", low=points["psnr"] - 1)
+    free = points[points["codec"] == "png"][["encoder", "arm", "psnr"]]
+    return {
+        "bands": bands.assign(high=points["psnr"] + 1),
+        "uncompressed": free,
+        "published": points.assign(psnr=points["psnr"] + 2),
+    }
+
+
+@pytest.mark.parametrize("encoders", [["encoder1"], ["encoder1", "encoder2"]])
+def test_references_stand_behind_the_curves(encoders: list[str]) -> None:
+    points = some_points(encoders, ["psnr"])
+    figure = rate_accuracy(points, SCORES, **references(points))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("benchmark", "proposed", "interval over images", "uncompressed", "the paper"),
+    ]
+    # A column is narrow: the legend must not be cut off.
+    box = legend.get_window_extent(figure.canvas.get_renderer())
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    for axes in shown(figure):
+        faint = [line for line in axes.get_lines() if line.get_alpha() == THIN["alpha"]]
+        assert [line.get_color() for line in faint] == [x.color for x in ARM_LINES.values()]
+
+
+def test_a_picture_is_shown_by_its_bytes() -> None:
+    points = some_points(["encoder1"], ["psnr"])
+    sent = pd.DataFrame(
+        {"encoder": "encoder1", "quality": [90, 10], "kilobytes": [7.0, 1.5], "psnr": [12.0, 11]}
+    )
+    (axes,) = shown(rate_accuracy(points, SCORES, pictures=sent, rate="kilobytes"))
+    assert axes.get_xlabel() == "Rate (kB per image)"
+    np.testing.assert_array_equal(axes.get_lines()[-1].get_xydata(), [[1.5, 11], [7, 12]])
+
+
+def test_all_tasks_together_by_rate() -> None:
+    points = some_points(["encoder1", "encoder2"], ["psnr"]).assign(lost=3.0)
+    axes = shown(all_tasks(points, loss_percent=1.5))
+    assert [x.get_title() for x in axes] == ["Encoder1", "Encoder2"]
+    benchmark, proposed, allowed = axes[0].get_lines()
+    assert (benchmark.get_label(), proposed.get_label()) == ("benchmark", "proposed")
+    assert allowed.get_ydata() == [1.5, 1.5]
+    given = points[(points["encoder"] == "encoder1") & (points["arm"] == "proposed")]
+    np.testing.assert_array_equal(proposed.get_xdata(), np.sort(given["bpfe"]))
+
+
+@pytest.mark.parametrize("ends", [(0.38, 0.54), (0.02, 0.12), (30, 700), (1e-5, 3e-3), (1, 1e6)])
+def test_logarithmic_axes_have_a_few_ticks_with_numbers(ends: tuple[float, float]) -> None:
+    (axes,) = shown(rate_accuracy(some_points(["encoder1"], ["psnr"]), SCORES))
+    axes.set_xscale("log")
+    axes.set_xlim(*ends)
+    log_ticks(axes.xaxis, np.array(ends))
+    labels = axes.xaxis.get_ticklabels()
+    inside = [x.get_text() for x in labels if ends[0] <= x.get_position()[0] <= ends[1]]
+    assert 2 <= len(inside) <= 7
+    assert all(float(text) for text in inside)
+
+
 def test_several_seeds_are_thin_lines_and_a_mean() -> None:
     points = some_points(["encoder1"], ["psnr"], seeds=3)
     (axes,) = shown(rate_accuracy(points, SCORES))
@@ -139,6 +201,9 @@ def test_training_has_a_panel_for_what_the_histories_hold() -> None:
     assert len(axes["Rate: weight"].get_lines()) == 1
     assert axes["Disparity: weight"].get_yscale() == "log"
     assert axes["Total loss"].get_yscale() == "linear"
+    constant = a_history(True).assign(**{"weight/rate": 1.0})
+    fixed = {x.get_title(): x for x in shown(training({"one": constant}, SCORES))}
+    assert fixed["Rate: weight"].get_yscale() == "linear"
     # Epochs without validation are no points.
     (line, _) = axes["Validation"].get_lines()
     np.testing.assert_allclose(line.get_xydata(), [[3, 0.3], [6, 0.6]])
@@ -268,6 +333,11 @@ def test_nothing_is_clipped(name: str) -> None:
     assert box.y0 >= -0.01
     assert box.x1 <= figure.get_figwidth() + 0.01
     assert box.y1 <= figure.get_figheight() + 0.01
+
+
+def test_only_a_figure_with_a_layout_can_settle() -> None:
+    with pytest.raises(ValueError, match="no layout"):
+        settle(FIGURES["tile"]())
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_no_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.report.published import published_rates
 from pipeline.report.results import DRAW, Measured, band_table, points_table
 from pipeline.report.table import FIGURES, bd_table, to_metrics
 from pipeline.report.trust import trust_table
-from pipeline.report.verdict import at_equal_codec, at_equal_score
+from pipeline.report.verdict import at_equal_codec, at_equal_score, in_two_sentences
 from pipeline.scoring.bdrate import diagnose
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
@@ -82,6 +82,10 @@ def test_identical_arms_show_no_difference() -> None:
     found = found_of(arms(rate=1.0, noise_seed=0))
     sentence = at_equal_codec(found.compared, found.uncompressed, SCORES, "encoder2")
     assert sentence == "At the same codec setting both arms send exactly as many bits."
+    assert in_two_sentences(found.trust, found.compared, SCORES) == (
+        "With the rate loss and without, features cost exactly as many bits. "
+        "At equal score it shows no difference in 3 of 3 comparisons (1 encoder, 3 tasks)."
+    )
 
 
 def test_arms_that_differ_by_chance_show_no_difference() -> None:
@@ -130,6 +134,38 @@ def test_what_should_not_be_quoted_is_said() -> None:
     trust = trust_of(arms(rate=1.0, noise_seed=5))
     verdicts = trust.loc[trust["no_difference"], "verdict"]
     assert verdicts.str.contains("90 % interval, .* is wider than the effect").all()
+
+
+def test_the_result_counts_what_came_out() -> None:
+    found = found_of(arms())
+    percents = found.compared["bits_percent"].abs()
+    first = f"With the rate loss, features cost {percents.min():.1f}"
+    text = in_two_sentences(found.trust, found.compared, SCORES)
+    assert text.startswith(first)
+    assert text.endswith(
+        "% fewer bits at the same codec setting. At equal score it saves bits in 3 of 3 "
+        "comparisons (1 encoder, 3 tasks); nothing speaks against quoting these figures."
+    )
+    one_costs = found.trust["task"] == "disparity"
+    loose = found.trust.assign(
+        percent=found.trust["percent"].where(~one_costs, 5.0),
+        verdict=found.trust["verdict"].where(~one_costs, "do not quote: a test"),
+    )
+    mixed = found.compared.assign(bits_percent=[*found.compared["bits_percent"][1:], 2.0])
+    text = in_two_sentences(loose, mixed, SCORES)
+    assert "% fewer and 2.0 % more bits at the same codec setting. " in text
+    assert text.endswith(
+        "At equal score it saves bits in 2 of 3 comparisons (1 encoder, 3 tasks) and costs bits in "
+        "1; 2 of these figures are firm enough to quote."
+    )
+    assert "costs 5.0 % of the bits at equal IRMSE (not firm)" in at_equal_score(
+        loose, SCORES, "encoder2"
+    )
+    none = found.trust.assign(verdict="do not quote: a test")
+    assert in_two_sentences(none, found.compared, SCORES).endswith(
+        "; none of these figures is firm enough to quote."
+    )
+    assert at_equal_score(none, SCORES, "encoder2").endswith("(not firm, see the diagnostics).")
 
 
 def test_over_seeds_the_mean_has_the_interval() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from pipeline.report.figures import rate_accuracy
 from pipeline.report.findings import Findings
 from pipeline.report.history import training
+from pipeline.report.joint import largest_loss
+from pipeline.report.joint_figure import all_tasks
 from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
 from pipeline.report.scatter import rate_loss
 from pipeline.report.table import ARMS
@@ -28,12 +31,32 @@ class Looks:
 
 
 def draw_all(
-    findings: Findings, looks: Mapping[str, Looks], truths: Sequence[View]
+    findings: Findings,
+    looks: Mapping[str, Looks],
+    truths: Sequence[View],
+    *,
+    published: pd.DataFrame | None,
+    joint_loss: float,
 ) -> dict[str, Figure]:
-    """Every figure by the name of its files; `looks` goes by encoder."""
+    """Every figure by the name of its files; `looks` goes by encoder.
+
+    published: the authors' points, where they are a reference for this data set.
+    """
     points, scores = findings.points, findings.scores
-    beside = {"bands": findings.bands, "uncompressed": findings.uncompressed}
+    beside: dict[str, Any] = {
+        "bands": findings.bands,
+        "uncompressed": findings.uncompressed,
+        "published": published,
+    }
     drawn = {"rate-accuracy": rate_accuracy(points, scores, **beside)}
+    if len(findings.pictures):
+        # A picture has no feature elements: with it the rate is in bytes.
+        drawn["rate-accuracy-picture"] = rate_accuracy(
+            points, scores, pictures=findings.pictures, rate="kilobytes", **beside
+        )
+    if len(findings.joint):
+        lost = largest_loss(points, findings.uncompressed, scores)
+        drawn["joint"] = all_tasks(lost, loss_percent=joint_loss)
     if len(findings.rate_loss):
         drawn["rate-loss"] = rate_loss(findings.first_seed, findings.rate_loss)
     for encoder, seen in looks.items():

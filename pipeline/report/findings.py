@@ -46,7 +46,7 @@ class Findings:
     rate_loss: pd.DataFrame
     iou: pd.DataFrame
     grids: tuple[Grid, ...]
-    """For print, in order."""
+    """For print, in the order of the page, which numbers them alike."""
 
     @property
     def first_seed(self) -> list[Measured]:
@@ -90,13 +90,13 @@ def find(
         bd_grid(
             *(trust, scores, published_rates()), resamples=resamples, level=level, images=images
         ),
-        diagnostics_grid(trust, scores),
         *point_grids(compared, uncompressed, scores),
     ]
-    if len(joint):
-        grids.append(joint_grid(joint, loss_percent=joint_loss))
     if len(pictures):
         grids.append(picture_grid(pictures, scores))
+    if len(joint):
+        grids.append(joint_grid(joint, loss_percent=joint_loss))
+    grids.append(diagnostics_grid(trust, scores))
     if len(rate_loss):
         grids.append(rate_loss_grid(rate_loss))
     return Findings(

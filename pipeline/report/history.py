@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.names import part_title, with_unit
-from pipeline.report.style import COLUMN, LINES, PAGE, new_figure, settle, styled
+from pipeline.report.style import COLUMN, LINES, PAGE, log_ticks, new_figure, settle, styled
 from pipeline.scoring.metrics import Score
 
 
@@ -93,18 +93,6 @@ def _panel(
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     drawn = np.concatenate([np.asarray(curve.get_ydata()) for curve in axes.get_lines()])
     # The total goes below 0 (its logarithms of the weights do); the others span decades.
-    if kind in ("loss", "weight", "lr") and drawn.size and drawn.min() > 0:
+    if kind in ("loss", "weight", "lr") and drawn.size and 0 < drawn.min() < drawn.max():
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=_ticks_per_decade(drawn)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _ticks_per_decade(values: np.ndarray) -> tuple[float, ...]:
-    """Fewer the more decades there are, so that every panel has about three to six ticks."""
-    decades = np.log10(values.max() / values.min())
-    if decades > 2:
-        return (1,)
-    if decades > 1.2:
-        return (1, 3)
-    return (1, 2, 5) if decades > 0.7 else (1, 1.5, 2, 3, 4, 6, 8)
+        log_ticks(axes.yaxis, drawn)

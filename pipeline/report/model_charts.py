@@ -59,6 +59,9 @@ def history_charts(
                 part = name.split("/")[1]
                 _add_history(figure, history, name, f"part-{part}", arm, f"{part}, {arm}")
         figure.update_layout(yaxis_title=title, yaxis_type="log")
+        values = np.concatenate([[1.0], *(trace.y for trace in figure.data)])
+        if values.max() > 100 * values.min() > 0:
+            figure.update_yaxes(dtick=1)
         charts.append(Chart(title, figure))
     for task, score in scores.items():
         figure = go.Figure()
@@ -69,8 +72,12 @@ def history_charts(
                 _add_history(figure, scaled, "shown", arm, arm, arm)
         figure.update_layout(yaxis_title=with_unit(score.label, unit))
         charts.append(Chart(f"Validation: {task_title(task).lower()}", figure))
+    last = max(int(history["epoch"].max()) for history in histories.values())
     for chart in charts:
-        chart.figure.update_layout(xaxis_title="Epoch")
+        # One range for all, though validation may begin late; an epoch is a whole number.
+        chart.figure.update_xaxes(
+            title="Epoch", range=[-0.05 * last - 0.1, 1.05 * last + 0.1], dtick=-(-last // 6) or 1
+        )
     return [chart for chart in charts if chart.figure.data]
 
 

@@ -24,7 +24,7 @@ from pipeline.report.published import published_points
 from pipeline.report.rate_charts import joint_chart, rate_chart
 from pipeline.report.table import ARMS
 from pipeline.report.traces import RATES, Chart
-from pipeline.report.verdict import at_equal_codec, at_equal_score
+from pipeline.report.verdict import at_equal_codec, at_equal_score, in_two_sentences
 
 FOLDER = Path(__file__).parent / "template"
 
@@ -71,13 +71,15 @@ def render(findings: Findings, shown: Shown) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"cell": cell, "json": chart_json}
+    environment.filters |= {"cell": cell, "json": chart_json, "setting": setting}
     encoders = list(dict.fromkeys(model.encoder for model in findings.models))
-    stills = {"rate-accuracy", "rate-loss", *(f"training-{name}" for name in encoders)}
+    stills = {"rate-accuracy", "rate-accuracy-picture", "joint", "rate-loss"}
+    stills |= {f"training-{name}" for name in encoders}
     return environment.get_template("page.html").render(
         arms=ARMS,
         shown=shown,
         encoders={name: encoder_title(name) for name in encoders},
+        result=in_two_sentences(findings.trust, findings.compared, findings.scores),
         verdicts=[
             (
                 at_equal_score(findings.trust, findings.scores, name),
@@ -85,7 +87,7 @@ def render(findings: Findings, shown: Shown) -> str:
             )
             for name in encoders
         ],
-        grids={grid.key: grid for grid in findings.grids},
+        grids={grid.key: (i, grid) for i, grid in enumerate(findings.grids, start=1)},
         rates=RATES,
         interval=findings.level,
         uncompressed=bool(len(findings.joint)),
@@ -126,6 +128,13 @@ def cell(text: str) -> Markup:
     escaped = re.sub(f" (?={marks})", "\N{NO-BREAK SPACE}", escaped)
     raised = re.sub(marks, lambda x: f"<sup>{x.group().translate(PLAIN)}</sup>", escaped)
     return Markup(raised)
+
+
+def setting(value: object) -> str:
+    """A value as params.yaml has it, lists without their brackets."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def chart_json(chart: Chart) -> Markup:

@@ -117,7 +117,8 @@ def joint_grid(joint: pd.DataFrame, *, loss_percent: float) -> Grid:
     title = (
         "One bitstream serves all tasks: the lowest rate from which on no task loses more than "
         f"{loss_percent:g} % of the score that the same model has with uncompressed features. "
-        "In brackets the task that sets the rate."
+        "In brackets the task that sets the rate. Each arm is held against itself, so the two need "
+        "not reach the same scores; there are no intervals here."
     )
     return Grid("joint", title, heads, tuple(rows), notes.all())
 

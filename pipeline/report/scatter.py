@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from pipeline.report.names import codec_title, encoder_title, signed
 from pipeline.report.results import Measured
-from pipeline.report.style import ARM_LINES, COLUMN, PAGE, new_figure, settle, styled
+from pipeline.report.style import ARM_LINES, COLUMN, PAGE, log_ticks, new_figure, settle, styled
 
 
 @styled()
@@ -17,6 +17,7 @@ def rate_loss(models: Sequence[Measured], rate_loss: pd.DataFrame) -> Figure:
 
     Takes the models of one seed, and their correlations from `rate_loss_table`.
     """
+    models = [model for model in models if model.rate_loss_N is not None]
     encoders = list(dict.fromkeys(model.encoder for model in models))
     codecs = list(models[0].codecs)
     codecs = list(dict.fromkeys([codecs[0], codecs[-1]]))
@@ -28,7 +29,7 @@ def rate_loss(models: Sequence[Measured], rate_loss: pd.DataFrame) -> Figure:
     for axes, codec in zip(grid, codecs, strict=True):
         for panel, encoder in zip(axes, encoders, strict=True):
             for model in models:
-                if model.encoder != encoder or model.rate_loss_N is None:
+                if model.encoder != encoder:
                     continue
                 line = ARM_LINES[model.arm]
                 r = pearson[encoder, model.arm, model.seed, codec]
@@ -47,9 +48,10 @@ def rate_loss(models: Sequence[Measured], rate_loss: pd.DataFrame) -> Figure:
             panel.set_ylabel("Size (kB per image)")
             panel.margins(0.07)
             # The arms differ by an order of magnitude.
-            panel.set_xscale("log")
-            panel.xaxis.set_major_formatter("{x:g}")
-            panel.xaxis.set_minor_formatter(NullFormatter())
+            drawn = np.concatenate([np.asarray(dots.get_xdata()) for dots in panel.get_lines()])
+            if 0 < drawn.min() < drawn.max():
+                panel.set_xscale("log")
+                log_ticks(panel.xaxis, drawn)
             panel.legend(loc="best", fontsize=6, handletextpad=0.2)
     for panel in grid[-1]:
         panel.set_xlabel("Rate loss of the image")

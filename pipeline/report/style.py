@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import matplotlib
+import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
 from pipeline.files import whole_file
 
@@ -15,6 +19,8 @@ COLUMN = 3.5
 """Width of one column in inches."""
 PAGE = 7.16
 """Width of two columns in inches."""
+DPI = 200
+"""Of the PNG files, and of pictures inside the SVG files."""
 
 RC: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -96,21 +102,47 @@ def new_figure(
     return figure
 
 
+def log_ticks(axis: Axis, values: np.ndarray) -> None:
+    """Three to six labelled ticks, whatever part of a decade or number of decades values span.
+
+    For an axis of logarithmic scale; all values are positive, and not all the same.
+    """
+    decades = np.log10(values.max() / values.min())
+    locator: Locator
+    if decades <= 0.5:
+        locator = MaxNLocator(4)
+    elif decades <= 1.2:
+        locator = LogLocator(subs=(1, 2, 5) if decades > 0.7 else (1, 1.5, 2, 3, 4, 6, 8))
+    else:
+        locator = LogLocator(subs=(1, 3) if decades <= 2 else (1,))
+    axis.set_major_locator(locator)
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
 def settle(figure: Figure) -> None:
-    """Lays the figure out once and for all, so that every file and every save shows the same."""
-    figure.draw_without_rendering()
+    """Lays the figure out once and for all, so that every file and every save shows the same.
+
+    Raises ValueError for a figure without a layout.
+    """
+    layout = figure.get_layout_engine()
+    if layout is None:
+        raise ValueError("the figure has no layout: whoever made it has placed its axes")
+    layout.execute(figure)
     figure.set_layout_engine("none")
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Writes `<stem>.png` (200 dpi) and `<stem>.svg` (text as outlines) and returns both paths.
+    """Writes `<stem>.png` (`DPI`) and `<stem>.svg` (text as outlines) and returns both paths.
 
     The same figure gives the same bytes.
     """
     png, svg = (stem.with_name(stem.name + suffix) for suffix in (".png", ".svg"))
     with styled():
+        # Not `savefig`: it draws each figure twice.
+        figure.set_dpi(DPI)
         with whole_file(png) as temporary:
-            figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+            FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})
         with whole_file(svg) as temporary:
-            figure.savefig(temporary, format="svg", dpi=200, metadata={"Date": None})
+            FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None})
     return png, svg

@@ -1,4 +1,4 @@
-"""What the numbers say of an encoder, in a sentence."""
+"""What the numbers say, in sentences."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,25 +9,59 @@ from pipeline.report.names import Row, codec_title, encoder_title, print_of, sig
 from pipeline.report.table import ARMS, MEAN
 from pipeline.scoring.metrics import Score
 
+OUTCOMES = {
+    "saves": "saves bits",
+    "costs": "costs bits",
+    "none": "shows no difference",
+    "unsure": "gives a figure without an interval",
+    "unknown": "gives no figure",
+}
+"""How a comparison at equal score can come out, in words."""
+CHANGES = ("saves", "costs")
+"""The outcomes that have a figure."""
+
+
+def in_two_sentences(
+    trust: pd.DataFrame, compared: pd.DataFrame, scores: Mapping[str, Score]
+) -> str:
+    """The whole report's result: bits at the same codec, then how the comparisons at equal score
+    came out and how many of their figures can be quoted."""
+    change = compared.groupby(["encoder", "codec"])["bits_percent"].mean()
+    encoders = list(dict.fromkeys(trust["encoder"]))
+    found = []
+    for encoder in encoders:
+        rows = _final(trust[trust["encoder"] == encoder])
+        found += [_best_figure(rows[rows["task"] == task]) for task in scores]
+    outcomes = [_outcome(row) for row in found]
+    each = f"{_count(len(encoders), 'encoder')}, {_count(len(scores), 'task')}"
+    of = f" of {_count(len(found), 'comparison')} ({each})"
+    parts: list[str] = []
+    for outcome, words in OUTCOMES.items():
+        if outcome in outcomes:
+            parts.append(f"{words} in {outcomes.count(outcome)}{'' if parts else of}")
+    text = f"At equal score it {_listed(parts)}"
+    firm = [not row["verdict"] for row, x in zip(found, outcomes, strict=True) if x in CHANGES]
+    if firm:
+        text += f"; {_firmness(firm)}"
+    return f"{_at_any_codec(change)} {text}.".strip()
+
 
 def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: str) -> str:
     """Per task the BD-rate, or where it has none the envelope's: what it shows, if anything."""
-    rows = trust[trust["encoder"] == encoder]
-    if (rows["seed"] == MEAN).any():
-        rows = rows[rows["seed"] == MEAN]
+    rows = _final(trust[trust["encoder"] == encoder])
+    found_rows = {task: _best_figure(rows[rows["task"] == task]) for task in scores}
+    outcomes = {task: _outcome(row) for task, row in found_rows.items()}
+    # Small, but not nothing: an interval clear of 0 and wider than the effect, say.
+    loose = {x for x, row in found_rows.items() if outcomes[x] in CHANGES and row["verdict"]}
+    all_loose = bool(loose) and loose == {x for x in scores if outcomes[x] in CHANGES}
     by_outcome: dict[str, list[str]] = {}
-    by_envelope = False
     for task, score in scores.items():
-        row = _best_figure(rows[rows["task"] == task])
-        outcome = _outcome(row)
-        text = score.label
-        if outcome in ("saves", "costs"):
+        row, outcome, text = found_rows[task], outcomes[task], score.label
+        if outcome in CHANGES:
             bits = " of the bits" if outcome not in by_outcome else ""
             text = f"{abs(row['percent']):.1f} %{bits} at equal {text}"
-            # Small, but not nothing: an interval clear of 0 and wider than the effect, say.
-            text += " (not firm, see the diagnostics)" if row["verdict"] else ""
+            text += " (not firm)" if task in loose and not all_loose else ""
         by_outcome.setdefault(outcome, []).append(text)
-        by_envelope |= row["figure"] != "bd_rate" and outcome != "unknown"
     parts = []
     if found := by_outcome.get("saves"):
         parts.append(f"the rate loss saves {_listed(found)}")
@@ -39,8 +73,14 @@ def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: st
         parts.append(f"at equal {_listed(found)} the figure has no interval to judge it by")
     if found := by_outcome.get("unknown"):
         parts.append(f"at equal {_listed(found)} the curves cannot be compared")
-    how = " (between the envelopes of the curves)" if by_envelope else ""
-    return f"{encoder_title(encoder)}: {'; '.join(parts)}{how}."
+    by_envelope = any(
+        row["figure"] != "bd_rate" and outcomes[task] != "unknown"
+        for task, row in found_rows.items()
+    )
+    how = ["between the envelopes of the curves"] if by_envelope else []
+    how += ["not firm, see the diagnostics"] if all_loose else []
+    text = f"{encoder_title(encoder)}: {'; '.join(parts)}"
+    return f"{text} ({'; '.join(how)})." if how else f"{text}."
 
 
 def at_equal_codec(
@@ -66,6 +106,40 @@ def at_equal_codec(
             gain = scale * (means[1] - means[0])
             gains.append(f"{score.label} {signed(gain, digits)} {unit}".strip())
     return f"{text}; before any compression it scores {', '.join(gains)}." if gains else f"{text}."
+
+
+def _firmness(firm: Sequence[bool]) -> str:
+    if all(firm):
+        return "nothing speaks against quoting these figures"
+    if any(firm):
+        return f"{sum(firm)} of these figures are firm enough to quote"
+    return "none of these figures is firm enough to quote"
+
+
+def _at_any_codec(percent: pd.Series) -> str:
+    if percent.empty:
+        return ""
+    low, high = percent.min(), percent.max()
+    if low == high == 0:
+        return "With the rate loss and without, features cost exactly as many bits."
+    if low < 0 < high:
+        change = f"between {-low:.1f} % fewer and {high:.1f} % more"
+        return f"With the rate loss, features cost {change} bits at the same codec setting."
+    ends = dict.fromkeys(f"{x:.1f}" for x in sorted((abs(low), abs(high))))
+    return (
+        f"With the rate loss, features cost {' to '.join(ends)} % "
+        f"{'fewer' if low < 0 else 'more'} bits at the same codec setting."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _final(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of the mean over seeds, where there are several."""
+    of_mean = rows["seed"] == MEAN
+    return rows[of_mean] if of_mean.any() else rows
 
 
 def _best_figure(rows: pd.DataFrame) -> Row:

@@ -1,0 +1,82 @@
+"""How long the paired bootstrap of one encoder takes at the paper's size.
+
+    python -m benchmarks.bootstrap [--images 500] [--resamples 1000] [--record]
+
+Five codec points, two arms, three tasks, per-image sums that are made up. Timed are the intervals
+of all tasks, for the paper's figure and for the envelope's, which the report gives besides. Target:
+10 seconds for 1,000 resamples of 500 images.
+"""
+
+import argparse
+
+import numpy as np
+
+from benchmarks.clock import timed
+from benchmarks.record import load, record
+from pipeline.data.labels import CLASSES
+from pipeline.scoring.bdrate import bd_rate, envelope_bd_rate
+from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate
+from pipeline.scoring.metrics import SCORES
+
+POINTS = 5
+FIGURES = {"BD-rate": bd_rate, "envelope BD-rate": envelope_bd_rate}
+
+
+def curve(images: int, *, rate: float, seed: int) -> CurveSums:
+    """Scores that rise with the rate; images differ in size and in difficulty, alike in all."""
+    shared = np.random.default_rng(99)
+    bulk_N, hard_N = shared.uniform(0.5, 2, (2, images))
+    generator = np.random.default_rng(seed)
+    level_P = np.arange(POINTS, 0, -1.0)
+    classes = len(CLASSES)
+    sums = []
+    for level in level_P:
+        error_N = hard_N / level * generator.uniform(0.98, 1.02, images)
+        confusion_NKK = np.broadcast_to(100 * error_N[:, None, None], (images, classes, classes))
+        sums.append(
+            {
+                "confusion": (confusion_NKK + 2000 * np.eye(classes)).astype(np.int64),
+                "disparity_squared_error": 90 * error_N,
+                "disparity_pixels": np.full(images, 90),
+                "image_squared_error": 5 * error_N,
+                "image_values": np.full(images, 300),
+            }
+        )
+    return CurveSums(rate * level_P[:, None] * bulk_N, sums)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    options = parser.parse_args()
+
+    arms = curve(options.images, rate=1, seed=1), curve(options.images, rate=0.8, seed=2)
+    parts = []
+    with load() as others:
+        for name, figure in FIGURES.items():
+            seconds = {}
+            for task, score in SCORES.items():
+                timing = timed(
+                    lambda score=score, figure=figure: bootstrap_bd_rate(
+                        *([arms[0]], [arms[1]], score),
+                        resamples=options.resamples,
+                        level=0.95,
+                        seed=0,
+                        figure=figure,
+                    )
+                )
+                seconds[task] = timing.cpu
+            each = ", ".join(f"{task} {x:.2f}" for task, x in seconds.items())
+            parts.append(f"{name} {sum(seconds.values()):.2f} s of CPU ({each})")
+    size = f"{options.resamples} resamples of {options.images} images"
+    print(f"{size}, {POINTS} points, 2 arms, {len(SCORES)} tasks")
+    print("\n".join(parts))
+    print(f"others used {others.cores:.1f} cores")
+    if options.record:
+        record("Bootstrap", f"{size}: " + "; ".join(parts), others)
+
+
+if __name__ == "__main__":
+    main()

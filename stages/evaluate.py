@@ -20,7 +20,6 @@ from pipeline.artifacts import (
     Examples,
     ModelName,
     evaluation_folder,
-    metrics_file,
     model_folder,
     prepared_folder,
     read_json,
@@ -56,7 +55,6 @@ def main(encoder: str, arm: str, seed: int) -> None:
     write_evaluation(folder / "sums.safetensors", evaluation)
     write_examples(folder / "examples.safetensors", examples)
     figures = {codec: figures_at(evaluation, codec) for codec in params.codecs}
-    write_json(metrics_file(name), figures[params.codecs[0]])
     train_run = read_json(model_folder(name) / "run.json")["run_id"]
     with tracking.start(
         enabled=params.tracking.enabled,

@@ -36,7 +36,7 @@ from pipeline.report.names import codec_title
 from pipeline.report.page import RunLink, Shown, render
 from pipeline.report.pictures import FIELD_OF_TASK, View
 from pipeline.report.results import Coded, Measured
-from pipeline.report.table import to_metrics
+from pipeline.report.table import headline_rates, headline_scores, to_metrics
 from pipeline.scoring.metrics import SCORES
 from stages.settings import load, run
 
@@ -60,7 +60,9 @@ def main() -> None:
     ) as tracked:
         findings = report(params, names, runs | {"report": tracked.id})
         metrics = to_metrics(findings.trust)
-        write_json(REPORT_FOLDER / "bd_rate.json", metrics)
+        write_json(REPORT_FOLDER / "bd_rate.json", headline_rates(metrics))
+        scores = headline_scores(findings.points, params.codecs[0], SCORES)
+        write_json(REPORT_FOLDER / "scores.json", scores)
         for figure, models in metrics.items():
             for model, by_score in models.items():
                 known = {s: x for s, x in by_score.items() if x is not None}

@@ -76,8 +76,8 @@ def main(encoder: str, arm: str, seed: int) -> None:
             tracked.log({f"iou/{c}": x for c, x in seen.items()})
         tracked.file(folder / "sums.safetensors")
         write_json(folder / "run.json", {"run_id": tracked.id})
-    for codec, values in figures.items():
-        print(f"{name} {codec}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+    first = figures[params.codecs[0]].items()
+    print(f"{name} {params.codecs[0]}: " + ", ".join(f"{k} {v:.4g}" for k, v in first))
 
 
 def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:

@@ -37,6 +37,7 @@ from pipeline.report.page import RunLink, Shown, render
 from pipeline.report.pictures import FIELD_OF_TASK, View
 from pipeline.report.results import Coded, Measured
 from pipeline.report.table import headline_rates, headline_scores, to_metrics
+from pipeline.report.verdict import at_equal_score
 from pipeline.scoring.metrics import SCORES
 from stages.settings import load, run
 
@@ -73,7 +74,8 @@ def main() -> None:
             tracked.file(path, "figures")
         tracked.table(findings.points, "points")
         write_json(REPORT_FOLDER / "run.json", {"run_id": tracked.id})
-    print(to_markdown(findings.grids[:1]))
+    for encoder in params.encoders:
+        print(at_equal_score(findings.trust, findings.scores, encoder))
     print(f"More in {REPORT_FOLDER / 'index.html'} and {REPORT_FOLDER / 'tables' / 'table.md'}")
 
 

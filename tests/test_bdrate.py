@@ -241,7 +241,7 @@ class TestEnvelope:
         found = envelope_bd_rate(RATE, SCORE, RATE, [math.nan, *SCORE[1:]])
         assert found.reason == "the test curve has values that are not finite"
         found = envelope_bd_rate(RATE, SCORE, RATE, SCORE[::-1])
-        assert found.reason == "the test curve has 1 points, fewer than 4"
+        assert found.reason == "the test curve has 1 point, fewer than 4"
 
 
 class TestDiagnose:

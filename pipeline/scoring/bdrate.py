@@ -315,7 +315,8 @@ def _unusable(curve: _Curve) -> str | None:
     if (rate_P <= 0).any():
         return f"the {curve.arm} curve has rates that are not positive"
     if len(rate_P) < FEWEST_POINTS:
-        return f"the {curve.arm} curve has {len(rate_P)} points, fewer than {FEWEST_POINTS}"
+        points = "1 point" if len(rate_P) == 1 else f"{len(rate_P)} points"
+        return f"the {curve.arm} curve has {points}, fewer than {FEWEST_POINTS}"
     return None
 
 

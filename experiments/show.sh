@@ -8,4 +8,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec uv run dvc exp show --only-changed \
-    --drop '.*/' --drop '(models|features|streams|evaluation)$' --drop '.*-benchmark-' "$@"
+    --drop '.*/' --drop '(models|features|streams|evaluation|Executor)$' \
+    --drop '.*-benchmark-' "$@"

@@ -112,12 +112,20 @@ def test_the_papers_script_reads_data_from_elsewhere(repository: Path, tmp_path:
 
 
 def test_what_the_run_cache_restores_points_to_its_runs(repository: Path) -> None:
-    """The same experiment under another name: nothing runs, nothing is tracked, the ids stay."""
+    """The same settings under another name: nothing is run or tracked, and the run ids stay."""
     options = ("dvc", "exp", "run", "--temp", "-S", "quantizer.bits=5")
     command(repository, *options, "-n", "first")
     before = runs(repository)
-    command(repository, *options, "-n", "again", "--force-downstream")
+    again = command(repository, *options, "-n", "again").stdout
+    assert "Stage 'report' is cached - skipping run, checking out outputs" in again
     assert len(runs(repository)) == len(before)
+    found = experiments(repository)
+    # The lock file has the md5 of every run.json.
+    locks = [
+        command(repository, "git", "show", f"{found[x]}:dvc.lock").stdout
+        for x in ("first", "again")
+    ]
+    assert locks[0] == locks[1]
 
 
 def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # How many bits should the quantiser have? The same models at 4, 5, 6 and 8 bits.
 #
-#   experiments/bits.sh [-S ...]
+#   experiments/bits.sh [-S key=value ...]
 #
-# Costs: no training at all; export, encode and evaluate once per depth. Compare with
-# `uv run dvc exp show` or by the tag quantizer.bits in MLflow.
+# Costs: no training at all; export, encode and evaluate once per depth.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+stamp=$(date +%Y%m%d-%H%M%S)
+echo "Exports, encodes and evaluates the models at 4 depths; trains only what is not there." >&2
 for bits in 4 5 6 8; do
-    uv run dvc exp run --temp --name "bits-$bits-$(date +%H%M%S)" -S "quantizer.bits=$bits" "$@"
+    uv run dvc exp run --temp --name "bits-$bits-$stamp" -S "quantizer.bits=$bits" "$@"
 done
+experiments/show.sh

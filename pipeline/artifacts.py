@@ -64,11 +64,6 @@ def evaluation_folder(name: ModelName) -> Path:
     return Path("evaluation") / str(name)
 
 
-def metrics_file(name: ModelName) -> Path:
-    """Scores and rates of an evaluated model, for `dvc metrics`."""
-    return Path("metrics") / f"{name}.json"
-
-
 REPORT_FOLDER = Path("reports")
 
 

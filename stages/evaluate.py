@@ -21,7 +21,6 @@ from pipeline.artifacts import (
     Examples,
     ModelName,
     evaluation_folder,
-    metrics_file,
     model_folder,
     prepared_folder,
     read_json,
@@ -57,7 +56,6 @@ def main(encoder: str, arm: str, seed: int) -> None:
     write_evaluation(folder / "sums.safetensors", evaluation)
     write_examples(folder / "examples.safetensors", examples)
     figures = {codec: figures_at(evaluation, codec) for codec in params.codecs}
-    write_json(metrics_file(name), figures[params.codecs[0]])
     train_run = read_json(model_folder(name) / "run.json")["run_id"]
     with tracking.start(
         enabled=params.tracking.enabled,
@@ -79,8 +77,8 @@ def main(encoder: str, arm: str, seed: int) -> None:
             tracked.log({f"iou/{c}": x for c, x in seen.items()})
         tracked.file(folder / "sums.safetensors")
         write_json(folder / "run.json", {"run_id": tracked.id})
-    for codec, values in figures.items():
-        print(f"{name} {codec}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+    first = figures[params.codecs[0]].items()
+    print(f"{name} {params.codecs[0]}: " + ", ".join(f"{k} {v:.4g}" for k, v in first))
 
 
 def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:

@@ -37,7 +37,8 @@ from pipeline.report.page import RunLink, Shown, render
 from pipeline.report.pictures import FIELD_OF_TASK, View
 from pipeline.report.published import published_points
 from pipeline.report.results import Coded, Measured
-from pipeline.report.table import to_metrics
+from pipeline.report.table import headline_rates, headline_scores, to_metrics
+from pipeline.report.verdict import at_equal_score
 from pipeline.scoring.metrics import SCORES
 from stages.settings import load, run
 
@@ -61,7 +62,9 @@ def main() -> None:
     ) as tracked:
         findings = report(params, names, runs | {"report": tracked.id})
         metrics = to_metrics(findings.trust)
-        write_json(REPORT_FOLDER / "bd_rate.json", metrics)
+        write_json(REPORT_FOLDER / "bd_rate.json", headline_rates(metrics))
+        scores = headline_scores(findings.points, params.codecs[0], SCORES)
+        write_json(REPORT_FOLDER / "scores.json", scores)
         for figure, models in metrics.items():
             for model, by_score in models.items():
                 known = {s: x for s, x in by_score.items() if x is not None}
@@ -72,7 +75,8 @@ def main() -> None:
             tracked.file(path, "figures")
         tracked.table(findings.points, "points")
         write_json(REPORT_FOLDER / "run.json", {"run_id": tracked.id})
-    print(to_markdown(findings.grids[:1]))
+    for encoder in params.encoders:
+        print(at_equal_score(findings.trust, findings.scores, encoder))
     print(f"More in {REPORT_FOLDER / 'index.html'} and {REPORT_FOLDER / 'tables' / 'table.md'}")
 
 

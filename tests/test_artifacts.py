@@ -13,7 +13,6 @@ from pipeline.artifacts import (
     ModelName,
     evaluation_folder,
     features_file,
-    metrics_file,
     model_folder,
     prepared_folder,
     read_evaluation,
@@ -58,7 +57,6 @@ def test_names_of_files() -> None:
     assert features_file(name) == Path("features/encoder2-proposed-3.safetensors")
     assert streams_file(name, "png") == Path("streams/encoder2-proposed-3/png.safetensors")
     assert evaluation_folder(name) == Path("evaluation/encoder2-proposed-3")
-    assert metrics_file(name) == Path("metrics/encoder2-proposed-3.json")
 
 
 @pytest.mark.parametrize("bits", [1, 8, 9, 16])

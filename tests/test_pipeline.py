@@ -1,86 +1,18 @@
 """The whole experiment as a user runs it: `dvc repro` and `dvc exp run` on a tiny copy."""
 
 import json
-import os
-import shutil
-import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-
-ROOT = Path(__file__).parent.parent
-SOURCES = ("pipeline", "stages", "dvc.yaml", "params.yaml", ".gitignore", ".dvcignore")
-CODECS = ["png", "jpeg-90", "jpeg-60", "jpeg-20"]
-
-
-def command(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "PYTEST"))}
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env={**keep, "PATH": path, "OMP_NUM_THREADS": "1", **variables},
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def small_params() -> dict:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= {"encoders": ["encoder2"], "codecs": CODECS}
-    params["data"] |= {"width": 64, "height": 32}
-    params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
-    params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
-    params["report"] |= {"examples": 1, "resamples": 100}
-    return params
+from tiny_experiment import CODECS, command, runs, tiny_experiment
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of its own in which `dvc repro` has run once."""
-    folder = tmp_path_factory.mktemp("experiment")
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, folder / name, ignore=ignored)
-        else:
-            shutil.copy(source, folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
-    command(folder, "git", "init", "-q")
-    command(folder, "git", "config", "user.email", "test@example.org")
-    command(folder, "git", "config", "user.name", "test")
-    command(folder, "dvc", "init", "-q")
-    command(folder, "dvc", "config", "core.analytics", "false")
-    command(folder, "git", "add", ".")
-    command(folder, "git", "commit", "-qm", "start")
-    command(folder, "dvc", "repro")
-    command(folder, "git", "add", ".")
-    command(folder, "git", "commit", "-qm", "run")
-    return folder
-
-
-def md5_of(folder: Path, stage: str) -> str:
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())
-    return lock["stages"][stage]["outs"][0]["md5"]
-
-
-def runs(folder: Path) -> pd.DataFrame:
-    """Name, id and status of each run in the store, with the id of its parent."""
-    with sqlite3.connect(folder / "mlflow.db") as store:
-        return pd.read_sql(
-            "select r.run_uuid as id, r.name, r.status, t.value as parent, e.name as experiment"
-            " from runs r join experiments e using (experiment_id)"
-            " left join tags t on t.run_uuid = r.run_uuid and t.key = 'mlflow.parentRunId'",
-            store,
-        )
+    return tiny_experiment(tmp_path_factory.mktemp("experiment"))
 
 
 def test_repro_leaves_the_table_and_the_figures(repository: Path) -> None:
@@ -93,6 +25,32 @@ def test_repro_leaves_the_table_and_the_figures(repository: Path) -> None:
     assert set(rates["bd_rate"]["encoder2-0"]) == {"miou", "irmse", "psnr"}
     drawn = {path.name for path in (repository / "reports/figures").iterdir()}
     assert {"rate-accuracy.png", "rate-accuracy.svg", "tiles-encoder2.png"} <= drawn
+
+
+def test_metrics_are_the_few_figures_to_compare(repository: Path) -> None:
+    shown = json.loads(command(repository, "dvc", "metrics", "show", "--json").stdout)
+    (files,) = (revision["data"] for revision in shown.values())
+    assert set(files) == {"reports/bd_rate.json", "reports/scores.json"}
+    at_png = files["reports/scores.json"]["data"]["png"]
+    assert set(at_png) == {"encoder2-benchmark-0", "encoder2-proposed-0"}
+    points = pd.read_csv(repository / "reports/points.csv").set_index(["arm", "codec"])
+    assert at_png["encoder2-proposed-0"] == {
+        name: pytest.approx(points.loc[("proposed", "png"), name])
+        for name in ("bpfe", "miou", "irmse", "psnr")
+    }
+
+
+def test_plots_draw_each_score_over_the_rate(repository: Path) -> None:
+    shown = json.loads(command(repository, "dvc", "plots", "show", "--json").stdout)
+    assert set(shown) == {"data"}  # no errors
+    drawn = [plot["content"] for (plot,) in shown["data"].values()]
+    assert {x["encoding"]["y"]["field"] for x in drawn} == {"miou", "irmse", "psnr"}
+    for plot in drawn:
+        assert plot["mark"]["type"] == "line"
+        assert plot["encoding"]["x"]["field"] == "bpfe"
+        values = plot["data"]["values"]
+        curves = [[x["codec"] for x in values if x["arm"] == a] for a in ("benchmark", "proposed")]
+        assert curves == [CODECS, CODECS]
 
 
 def test_a_second_repro_does_nothing_and_leaves_git_clean(repository: Path) -> None:

@@ -15,7 +15,15 @@ from pipeline.report.bd_grids import bd_grid
 from pipeline.report.grid import to_markdown
 from pipeline.report.point_grids import point_grids
 from pipeline.report.published import published_points, published_rates
-from pipeline.report.table import bd_table, point_table, seed_means, to_metrics, with_means
+from pipeline.report.table import (
+    bd_table,
+    headline_rates,
+    headline_scores,
+    point_table,
+    seed_means,
+    to_metrics,
+    with_means,
+)
 from pipeline.scoring.metrics import SCORES
 
 TABLE_1 = {
@@ -260,6 +268,48 @@ def test_published_points_are_the_authors(repository: Path) -> None:
     # 512 channels of 8 x 16 for 512 x 256 pixels: half as many elements as pixels.
     of_one = points[points["encoder"] == "encoder1"]
     np.testing.assert_allclose(of_one["bpp"], of_one["bpfe"] / 2)
+
+
+def test_headline_is_the_papers_figure_where_there_is_one(published: pd.DataFrame) -> None:
+    rates = headline_rates(to_metrics(bd_table(published, SCORES)))
+    assert rates["envelope_bd_rate"] == {}
+    found = {
+        (e, s): x for e in ("encoder1", "encoder2") for s, x in rates["bd_rate"][e + "-0"].items()
+    }
+    assert found == pytest.approx(TABLE_1, abs=0.005)
+
+
+def test_headline_falls_back_on_the_envelope() -> None:
+    points = curves([*FALLING, 1.5], [*SAVING, 0.9], [*PSNR, PSNR[-1] - 0.01])
+    table = bd_table(points, SCORES)
+    envelope = table.loc[table["figure"] == "envelope_bd_rate", "percent"].item()
+    assert np.isfinite(envelope)
+    assert headline_rates(to_metrics(table)) == {
+        "bd_rate": {"encoder1-0": {"psnr": None}},
+        "envelope_bd_rate": {"encoder1-0": {"psnr": envelope}},
+    }
+
+
+def test_headline_of_several_seeds_is_their_mean() -> None:
+    points = several_seeds()
+    rates = headline_rates(to_metrics(bd_table(points, SCORES)))
+    assert rates["bd_rate"] == {"encoder1-mean": {"psnr": pytest.approx(-20.0)}}
+    first = points["codec"].iloc[0]
+    assert headline_scores(points, first, SCORES) == {
+        first: {
+            "encoder1-benchmark-mean": {"bpfe": FALLING[0], "psnr": PSNR[0]},
+            "encoder1-proposed-mean": {"bpfe": pytest.approx(0.8 * FALLING[0]), "psnr": PSNR[0]},
+        }
+    }
+
+
+def test_headline_scores_name_the_seed_there_is() -> None:
+    points = curves(FALLING, SAVING, [np.nan, *PSNR[1:]])
+    first = points["codec"].iloc[0]
+    assert headline_scores(points, first, SCORES)[first]["encoder1-proposed-0"] == {
+        "bpfe": SAVING[0],
+        "psnr": None,
+    }
 
 
 def test_json_is_strict(tmp_path: Path) -> None:

@@ -161,13 +161,51 @@ def point_table(points: pd.DataFrame, scores: Mapping[str, Score]) -> pd.DataFra
     return table
 
 
-def to_metrics(bd: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+Metrics = dict[str, dict[str, dict[str, float | None]]]
+"""What it is -> model (`encoder2-0`, of several seeds `encoder2-mean`) -> score -> value."""
+
+
+def to_metrics(bd: pd.DataFrame) -> Metrics:
     """BD-rates in per cent as nested plain values: `{"bd_rate": {"encoder2-0": {"miou": -20.68}}}`.
 
     None where there is no BD-rate. With several seeds there is also `encoder2-mean`.
     """
-    rates: dict[str, dict[str, dict[str, float | None]]] = {figure: {} for figure in FIGURES}
+    rates: Metrics = {figure: {} for figure in FIGURES}
     for row in with_means(bd[bd["seed"] != MEAN]).to_dict("records"):
         model = rates[row["figure"]].setdefault(f"{row['encoder']}-{row['seed']}", {})
         model[row["score"]] = float(row["percent"]) if np.isfinite(row["percent"]) else None
     return rates
+
+
+def headline_rates(rates: Metrics) -> Metrics:
+    """The few BD-rates that experiments are compared by, out of those of `to_metrics`.
+
+    Of several seeds the mean alone; the envelope's figure only where the paper's has no number
+    (where it has one, the two are equal).
+    """
+    strict, envelope = (rates[figure] for figure in FIGURES)
+    shown = {model: x for model, x in strict.items() if model.endswith(f"-{MEAN}")} or strict
+    instead = {
+        model: {s: envelope[model][s] for s, x in by_score.items() if x is None}
+        for model, by_score in shown.items()
+    }
+    figures = zip(FIGURES, (shown, {model: x for model, x in instead.items() if x}), strict=True)
+    return dict(figures)
+
+
+def headline_scores(points: pd.DataFrame, codec: str, scores: Mapping[str, Score]) -> Metrics:
+    """Bits per element and scores of every model at one codec, of several seeds the mean.
+
+    Returns `{"png": {"encoder2-proposed-0": {"bpfe": 3.98, "miou": 0.16}}}`.
+    Raises ValueError for a table of points that is none (see `check_points`).
+    """
+    columns = ["bpfe", *(score.name for score in check_points(points, scores).values())]
+    at_codec = points[points["codec"] == codec]
+    models: dict[str, dict[str, float | None]] = {}
+    for (encoder, arm), of_model in at_codec.groupby(["encoder", "arm"], sort=False):
+        seed = MEAN if len(of_model) > 1 else of_model["seed"].item()
+        means = of_model[columns].mean(skipna=False)
+        models[f"{encoder}-{arm}-{seed}"] = {
+            str(name): float(x) if np.isfinite(x) else None for name, x in means.items()
+        }
+    return {codec: models}

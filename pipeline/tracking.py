@@ -7,6 +7,7 @@ does not answer, `start` yields a `NullRun` that takes every call and does nothi
 import importlib.util
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -102,7 +103,9 @@ def _open(
         client, experiment_id = _first_touch(uri, experiment)
         info = client.create_run(experiment_id, tags=all_tags, run_name=name).info
     except Exception as error:
-        log.warning("Not tracked: the MLflow store %s cannot be used: %s", uri, error)
+        # a database's address may hold a password
+        shown = re.sub("//[^/@]*@", "//", uri)
+        log.warning("Not tracked: the MLflow store %s cannot be used: %s", shown, error)
         return NullRun()
     return Run(client, run_id=info.run_id, experiment_id=experiment_id, name=name, params=params)
 

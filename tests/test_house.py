@@ -229,7 +229,7 @@ def test_params_exist(stage: str) -> None:
 FREE = {"tracking.enabled", "tracking.experiment", "train.device"}
 ELSEWHERE = {
     "train": {"data", "train.compile", "train.checkpoint_minutes", "loss.rate"},
-    "evaluate": {"quantizer.bits"},  # shows in the streams
+    "evaluate": {"quantizer.bits", "data"},  # show in the streams and in the frames
 }
 
 

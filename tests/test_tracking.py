@@ -1,10 +1,13 @@
+import base64
 import inspect
+import json
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from postgres import Cluster, NoPostgres, cluster
 from pipeline import tracking
 from pipeline.tracking_outbox import Call, Outbox
 from pipeline.tracking_run import NullRun, Run
+from pipeline.tracking_views import table_view
 
 ROOT = Path(__file__).resolve().parent.parent
 MD5 = "d41d8cd98f00b204e9800998ecf8427e.dir"  # with .dir the longest digest MLflow takes
@@ -146,6 +150,7 @@ def test_the_null_run_has_every_method_of_a_run() -> None:
 
     assert methods(NullRun) == methods(Run)
     assert NullRun.id is None
+    assert NullRun.experiment_id is None
 
 
 def test_without_tracking_nothing_is_written(
@@ -173,6 +178,12 @@ def test_a_store_that_cannot_be_opened_is_a_warning(
     with begin() as run:
         assert isinstance(run, NullRun)
     assert "Not tracked: the MLflow store http://127.0.0.1:9 cannot be used" in caplog.text
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/runs")
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # else 100 s
+    with begin() as run:
+        assert isinstance(run, NullRun)
+    assert "Not tracked: the MLflow store postgresql://127.0.0.1:9/runs cannot be" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_a_run_holds_what_was_logged(store: Path) -> None:
@@ -212,6 +223,23 @@ def test_a_run_holds_what_was_logged(store: Path) -> None:
     seen_child = client().get_run(child.id)
     assert seen_child.data.tags["mlflow.parentRunId"] == run.id
     assert seen_child.info.experiment_id == seen.info.experiment_id
+
+
+def test_a_run_adds_to_another_and_to_its_experiment(store: Path) -> None:
+    with begin("evaluate") as evaluated:
+        evaluated.log({"miou": 0.5})
+    view = table_view("scores", "All scores", runs="", order="", columns={"metrics.`miou`": 75})
+    with begin("report") as report:
+        report.log_to(evaluated.id, {"bd_rate/miou": -20.5})
+        report.view(view)
+    seen = client().get_run(evaluated.id)
+    assert seen.info.status == "FINISHED"
+    assert seen.data.metrics == {"miou": 0.5, "bd_rate/miou": -20.5}
+    tags = client().get_experiment(report.experiment_id).tags
+    kept = json.loads(tags["mlflow.sharedViewState.scores"])
+    assert kept["name"] == "All scores"
+    packed = base64.b64decode(kept["state"].removeprefix("deflate;"))
+    assert json.loads(zlib.decompress(packed)) == view.state
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ does not answer, `start` yields a `NullRun` that takes every call and does nothi
 import importlib.util
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -102,7 +103,9 @@ def _open(
         client, experiment_id = _first_touch(uri, experiment)
         info = client.create_run(experiment_id, tags=all_tags, run_name=name).info
     except Exception as error:
-        log.warning("Not tracked: the MLflow store %s cannot be used: %s", uri, error)
+        # a database's address may hold a password
+        shown = re.sub("//[^/@]*@", "//", uri)
+        log.warning("Not tracked: the MLflow store %s cannot be used: %s", shown, error)
         return NullRun()
     return Run(client, run_id=info.run_id, experiment_id=experiment_id, name=name, params=params)
 
@@ -110,7 +113,7 @@ def _open(
 def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     """A client and the id of the experiment, both created when this is the first use of them.
 
-    Several processes that touch an empty sqlite store at once break it for good, and
+    Several processes that touch an empty database at once break it for good, and
     `mlflow.set_experiment` drops runs into "Default" when it loses a race: hence the lock and the
     explicit id.
     """
@@ -118,12 +121,14 @@ def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-    artifacts = (database.parent if database else main_root()) / "mlartifacts"
-    location = None if uri.startswith(("http:", "https:")) else artifacts.as_uri()
-    if database:
+    # a server looks after itself; any other database is entered from here as if it lay here
+    served = uri.startswith(("http:", "https:"))
+    in_file = uri.startswith(SQLITE)
+    database = Path(uri.removeprefix(SQLITE)) if in_file else main_root() / "mlflow.db"
+    location = None if served else (database.parent / "mlartifacts").as_uri()
+    if not served:
         database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock", timeout=LOCK_SECONDS) if database else nullcontext():
+    with nullcontext() if served else FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
         client = MlflowClient(uri, registry_uri=uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:

@@ -33,7 +33,8 @@ def export_model(module: "torch.nn.Module", example: "torch.Tensor", *, folder: 
 
     if example.shape[0] != 2:
         raise ValueError(f"the example has a batch of {example.shape[0]}, it must be 2")
-    module = copy.deepcopy(module).cpu().eval()
+    # torch takes a weight in another memory layout for a slice of some larger one, and warns.
+    module = copy.deepcopy(module).cpu().eval().to(memory_format=torch.contiguous_format)
     with torch.no_grad():
         output = module(example.cpu())
     inputs, outputs = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.tracking_model import export_model, model_sender
 from pipeline.tracking_outbox import Call, Outbox
+from pipeline.tracking_views import SavedView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,11 @@ class NullRun:
     """Takes every call of a Run and does nothing."""
 
     id: str | None = None
+    experiment_id: str | None = None
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None: ...
+
+    def log_to(self, run_id: str, values: Mapping[str, float]) -> None: ...
 
     def tags(self, values: Mapping[str, str]) -> None: ...
 
@@ -48,6 +52,8 @@ class NullRun:
         alias: str | None = None,
     ) -> None: ...
 
+    def view(self, view: SavedView) -> None: ...
+
     def finish(self, status: str) -> None: ...
 
 
@@ -66,6 +72,7 @@ class Run:
         from mlflow.entities import Param
 
         self.id: str | None = run_id
+        self.experiment_id: str | None = experiment_id
         self._client = client
         self._run_id = run_id
         self._experiment_id = experiment_id
@@ -84,6 +91,15 @@ class Run:
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Metrics at a step; a value that is not finite is stored as not-a-number."""
         self._outbox.add_metrics(values, step or 0)
+
+    def log_to(self, run_id: str, values: Mapping[str, float]) -> None:
+        """Finite metrics of another run of the same store, finished or not."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(key, float(value), now, 0) for key, value in values.items()]
+        send = partial(self._client.log_batch, run_id, metrics=metrics)
+        self._outbox.add(Call(f"{', '.join(values)} of run {run_id}", send))
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set or replace tags."""
@@ -155,6 +171,11 @@ class Run:
             alias=alias,
         )
         self._outbox.add(Call(f"model {name}", send, upload=True))
+
+    def view(self, view: SavedView) -> None:
+        """A way to look at the experiment, which MLflow's page then offers."""
+        send = partial(self._client.set_experiment_tag, self._experiment_id, *view.tag)
+        self._outbox.add(Call(f"view {view.name}", send))
 
     def finish(self, status: str) -> None:
         """Send what is left and close the run; what cannot be sent is named in one warning."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
@@ -61,20 +62,32 @@ def main(encoder: str, arm: str, seed: int) -> None:
         enabled=params.tracking.enabled,
         experiment=params.tracking.experiment,
         name=f"evaluate {name}",
-        params={**name._asdict(), "quantizer.bits": params.quantizer.bits, "codecs": params.codecs},
+        params={
+            **name._asdict(),
+            "scale": f"{params.data.width}x{params.data.height}",
+            "quantizer.bits": params.quantizer.bits,
+            "codecs": params.codecs,
+        },
         tags={"stage": "evaluate", "encoder": encoder, "arm": arm, "seed": str(seed)},
         parent=train_run,
     ) as tracked:
-        for index, (codec, values) in enumerate(figures.items()):
-            # Under the bare names a chart of a score over bpfe draws the curve ...
-            tracked.log(values, step=index)
-            # ... and under the codec's name each point is a column of the runs table.
+        # Under the bare names a chart of a score over bpfe draws the curve. The last step is what
+        # the runs table shows: the first codec, as in the metrics file.
+        for step, values in enumerate(reversed(figures.values())):
+            tracked.log(values, step=step)
+        # Under the codec's name each point is a column of the runs table.
+        for codec, values in figures.items():
             tracked.log({f"{codec}/{key}": value for key, value in values.items()})
         confusion = evaluation.sums[params.codecs[0]].get("segmentation")
         if confusion:
             iou_K = iou_per_class(confusion)
             seen = {c: x for c, x in zip(CLASSES, iou_K.tolist(), strict=True) if np.isfinite(x)}
             tracked.log({f"iou/{c}": x for c, x in seen.items()})
+        digest = tracking.data_md5(Path("dvc.lock"), "prepare")
+        if digest:
+            source = params.data.root
+            tracked.dataset(Path(source).name, digest=digest, source=source, context="evaluation")
+        tracked.table(image_table(evaluation), "images")
         tracked.file(folder / "sums.safetensors")
         write_json(folder / "run.json", {"run_id": tracked.id})
     first = figures[params.codecs[0]].items()
@@ -232,6 +245,28 @@ def figures_at(evaluation: Evaluation, codec: str) -> dict[str, float]:
         for task, sums in evaluation.sums[codec].items()
     }
     return rates | scores
+
+
+def image_table(evaluation: Evaluation) -> pd.DataFrame:
+    """One row per image and codec: bytes, bits per feature element, the scores of the one image.
+
+    A score that an image does not have (no valid disparity, no error at all) is left empty.
+    """
+    tables = []
+    for codec, sums_of in evaluation.sums.items():
+        header_N, payload_N = evaluation.header_bytes[codec], evaluation.payload_bytes[codec]
+        columns: dict[str, object] = {
+            "image": evaluation.names,
+            "codec": codec,
+            "bytes": header_N + payload_N,
+            "bpfe": 8.0 / evaluation.elements * (header_N + payload_N),
+        }
+        one_each_NN = np.eye(len(evaluation.names))
+        for task, sums in sums_of.items():
+            score_N = SCORES[task].resampled(sums, one_each_NN)
+            columns[SCORES[task].name] = np.where(np.isfinite(score_N), score_N, np.nan)
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Compare the arms: BD-rates, the tables, the figures and the page."""
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,18 +34,20 @@ from pipeline.report import style
 from pipeline.report.drawing import Looks, draw_all
 from pipeline.report.findings import Findings, find
 from pipeline.report.grid import to_latex, to_markdown
-from pipeline.report.names import codec_title
+from pipeline.report.names import codec_title, encoder_title
 from pipeline.report.page import RunLink, Shown, render
 from pipeline.report.pictures import FIELD_OF_TASK, View
 from pipeline.report.published import published_points
 from pipeline.report.results import Coded, Measured
-from pipeline.report.table import headline_rates, headline_scores, to_metrics
+from pipeline.report.table import FIGURES, headline_rates, headline_scores, to_metrics
 from pipeline.report.verdict import at_equal_score
 from pipeline.scoring.metrics import SCORES
+from pipeline.tracking_views import SavedView, column, curves_view, table_view
 from stages.settings import load, run
 
 BUILT_IN = "data/streets"
-LOCAL_SERVER = ("http://127.0.0.1:5000", "uv run mlflow ui --backend-store-uri sqlite:///mlflow.db")
+LOCAL_SERVER = "http://127.0.0.1:5000"
+SERVE = "uv run mlflow ui --backend-store-uri"
 LIBRARIES = ("numpy", "pandas", "scipy", "bjontegaard", "pillow", "matplotlib", "plotly", "dvc")
 
 
@@ -60,7 +64,11 @@ def main() -> None:
         tags={"stage": "report"}
         | {f"run.{name}": id for name in names if (id := runs[f"evaluate {name}"])},
     ) as tracked:
-        findings = report(params, names, runs | {"report": tracked.id})
+        views = saved_views(params)
+        for view in views:
+            tracked.view(view)
+        links = view_links(views, tracked.experiment_id)
+        findings = report(params, names, runs | {"report": tracked.id}, links)
         metrics = to_metrics(findings.trust)
         write_json(REPORT_FOLDER / "bd_rate.json", headline_rates(metrics))
         scores = headline_scores(findings.points, params.codecs[0], SCORES)
@@ -69,6 +77,11 @@ def main() -> None:
             for model, by_score in models.items():
                 known = {s: x for s, x in by_score.items() if x is not None}
                 tracked.log({f"{figure}/{model}/{s}": x for s, x in known.items()})
+        # Beside the scores of the proposed arm, so that a row of the runs table holds both.
+        for name in names:
+            evaluated, values = runs[f"evaluate {name}"], bd_rates(metrics, name)
+            if name.arm == ARMS[1] and evaluated and values:
+                tracked.log_to(evaluated, values)
         for kept in ("index.html", "tables/table.md", "tables/bd_rate.csv"):
             tracked.file(REPORT_FOLDER / kept)
         for path in sorted((REPORT_FOLDER / "figures").glob("*.png")):
@@ -78,10 +91,20 @@ def main() -> None:
     for encoder in params.encoders:
         print(at_equal_score(findings.trust, findings.scores, encoder))
     print(f"More in {REPORT_FOLDER / 'index.html'} and {REPORT_FOLDER / 'tables' / 'table.md'}")
+    if links:
+        command = server()[1]
+        print(f"In MLflow{f', once `{command}` is running' if command else ''}:")
+    for title, url in links.items():
+        print(f"  {title}: {url}")
 
 
-def report(params: Params, names: Sequence[ModelName], runs: Mapping[str, str | None]) -> Findings:
-    """Find out, and write the tables, the figures and the page."""
+def report(
+    params: Params,
+    names: Sequence[ModelName],
+    runs: Mapping[str, str | None],
+    views: Mapping[str, str],
+) -> Findings:
+    """Find out, and write the tables, the figures and the page, with links to MLflow's views."""
     frames = open_frames(prepared_folder("val"))
     findings = find(
         [measured(name, params.codecs, frames) for name in names],
@@ -118,6 +141,7 @@ def report(params: Params, names: Sequence[ModelName], runs: Mapping[str, str | 
         settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
         versions=versions(names[0]),
         runs=links,
+        views=views,
         mlflow=command,
         joint_loss=params.report.joint_loss,
     )
@@ -237,11 +261,69 @@ def run_ids(names: Sequence[ModelName]) -> dict[str, str | None]:
     return found
 
 
+def bd_rates(metrics: Mapping[str, Mapping[str, Any]], name: ModelName) -> dict[str, float]:
+    """BD-rates in per cent of one model against its benchmark, as the tables print them."""
+    return {
+        f"{figure}/{score}": round(percent, 2)
+        for figure, models in metrics.items()
+        for score, percent in models[f"{name.encoder}-{name.seed}"].items()
+        if percent is not None
+    }
+
+
+def saved_views(params: Params) -> list[SavedView]:
+    """What someone wants to see first in MLflow: the table of all models, an encoder's curves."""
+    scores = [SCORES[task] for task in params.tasks]
+    figures = [f"{figure}/{score.name}" for figure in FIGURES for score in scores]
+    columns = {
+        column("params", "encoder"): 85,
+        column("params", "arm"): 95,
+        column("params", "seed"): 60,
+        column("params", "scale"): 80,
+        column("attributes", "Dataset"): 125,
+        **{column("metrics", name): 75 for name in ("bpfe", *(x.name for x in scores))},
+        **{column("metrics", name): 160 for name in figures},
+        column("tags", "dvc.experiment"): 150,
+    }
+    runs, order = "tags.stage = 'evaluate'", column("params", "arm")
+    table = table_view(
+        "scores",
+        "Rates, scores and BD-rates",
+        runs=runs,
+        order=column("params", "encoder"),
+        columns=columns,
+    )
+    curves = [
+        curves_view(
+            f"curves-{encoder}",
+            f"{encoder_title(encoder)}, scores over rate",
+            runs=f"{runs} and params.encoder = '{encoder}'",
+            order=order,
+            x="bpfe",
+            metrics=[score.name for score in scores],
+        )
+        for encoder in params.encoders
+    ]
+    return [table, *curves]
+
+
+def server() -> tuple[str, str]:
+    """Where MLflow is looked at, and the command that serves it there if no server does."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and uri.startswith(("http:", "https:")):
+        return uri.rstrip("/"), ""
+    # By its name, since it may hold a password.
+    return LOCAL_SERVER, f"{SERVE} {'$MLFLOW_TRACKING_URI' if uri else 'sqlite:///mlflow.db'}"
+
+
+def view_links(views: Sequence[SavedView], experiment_id: str | None) -> dict[str, str]:
+    """Where MLflow shows each view, by its name; none if nothing is tracked."""
+    return {view.name: view.url(server()[0], experiment_id) for view in views if experiment_id}
+
+
 def run_links(runs: Mapping[str, str | None]) -> tuple[list[RunLink], str]:
     """Where to look the runs up, and the command that serves them if no server does."""
-    uri = tracking.store_uri()
-    served = uri.startswith(("http:", "https:"))
-    base, command = (uri.rstrip("/"), "") if served else LOCAL_SERVER
+    base, command = server()
     links = [RunLink(name, id, f"{base}/#/runs/{id}") for name, id in runs.items() if id]
     return links, command
 

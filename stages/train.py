@@ -191,7 +191,11 @@ def _tracked(
         enabled=params.tracking.enabled and runtime.rank == 0,
         experiment=params.tracking.experiment,
         name=f"train {name}",
-        params={**settings, **name._asdict()},
+        params={
+            **settings,
+            **name._asdict(),
+            "scale": f"{params.data.width}x{params.data.height}",
+        },
         tags={"stage": "train", "encoder": name.encoder, "arm": name.arm, "seed": str(name.seed)},
     )
 

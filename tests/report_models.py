@@ -120,6 +120,7 @@ def shown(models: list[Measured], *, toy: bool = True) -> Shown:
         runs=[
             RunLink("train encoder2-benchmark-0", "abc123", "http://127.0.0.1:5000/#/runs/abc123")
         ],
+        views={"all scores": "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=scores"},
         mlflow="uv run mlflow ui",
         joint_loss=1.0,
     )

@@ -69,3 +69,14 @@ def test_is_linear() -> None:
     a, b = torch.randn(2, 1, 16, 3, 5, dtype=torch.float64)
     zero = net(torch.zeros_like(a))
     torch.testing.assert_close(net(2 * a - 3 * b) - zero, 2 * (net(a) - zero) - 3 * (net(b) - zero))
+
+
+@pytest.mark.parametrize(("task", "channels"), PLANS)
+def test_a_new_decoder_neither_drowns_nor_blows_up_the_signal(task: str, channels: int) -> None:
+    torch.manual_seed(0)
+    net = DECODERS[task](channels, STRIDES[channels])
+    with torch.no_grad():
+        out_BKHW = net(torch.randn(2, channels, 12, 12))
+    # Away from the borders, where the padding is no signal.
+    spread = out_BKHW[..., 32:-32, 32:-32].std().item()
+    assert 0.5 < spread < 2

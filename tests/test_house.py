@@ -229,7 +229,7 @@ def test_params_exist(stage: str) -> None:
 FREE = {"tracking.enabled", "tracking.experiment", "train.device", "train.launcher"}
 ELSEWHERE = {
     "train": {"data", "train.compile", "train.checkpoint_minutes", "loss.rate"},
-    "evaluate": {"quantizer.bits", "tasks"},  # show in the streams and the model
+    "evaluate": {"quantizer.bits", "data", "tasks"},  # show in the streams, frames and model
 }
 
 

@@ -121,7 +121,8 @@ def test_page_fetches_nothing(page: str, reader: Reader) -> None:
     assert reader.fetched
     assert all(address.startswith("data:") for address in reader.fetched)
     assert [x for x in reader.links if not x.startswith("#")] == [
-        "http://127.0.0.1:5000/#/runs/abc123"
+        "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=scores",
+        "http://127.0.0.1:5000/#/runs/abc123",
     ]
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     assert "url(" not in style

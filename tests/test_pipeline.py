@@ -1,11 +1,13 @@
 """The whole experiment as a user runs it: `dvc repro` and `dvc exp run` on a tiny copy."""
 
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from mlflow import MlflowClient
 from tiny_experiment import CODECS, command, runs, tiny_experiment
 
 
@@ -13,6 +15,11 @@ from tiny_experiment import CODECS, command, runs, tiny_experiment
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of its own in which `dvc repro` has run once."""
     return tiny_experiment(tmp_path_factory.mktemp("experiment"))
+
+
+def md5_of(folder: Path, stage: str) -> str:
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())
+    return lock["stages"][stage]["outs"][0]["md5"]
 
 
 def test_repro_leaves_the_table_and_the_figures(repository: Path) -> None:
@@ -68,6 +75,54 @@ def test_every_model_and_evaluation_is_a_run(repository: Path) -> None:
         parent = by_name.loc[f"evaluate encoder2-{arm}-0", "parent"]
         assert parent == by_name.loc[f"train encoder2-{arm}-0", "id"]
     assert "report" in by_name.index
+
+
+PREDICT = """
+import sys
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+for arm in ("benchmark", "proposed"):
+    model = mlflow.pyfunc.load_model(f"models:/compressible-features-encoder2@{arm}")
+    for batch in (1, 3):
+        image = np.zeros((batch, 3, 32, 64), np.float32)
+        assert model.predict(image).shape == (batch, 19 + 1 + 3, 32, 64)
+assert not {"pipeline", "stages"} & set(sys.modules)
+"""
+
+
+def test_a_model_of_either_arm_predicts_without_this_repository(
+    repository: Path, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{repository}/mlflow.db"
+    forbid = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PYTHONPATH": ""}
+    command(tmp_path, sys.executable, "-c", PREDICT, uri, **forbid)
+    client = MlflowClient(uri)
+    by_name = runs(repository).set_index("name")
+    for arm in ("benchmark", "proposed"):
+        version = client.get_model_version_by_alias("compressible-features-encoder2", arm)
+        assert version.run_id == by_name.loc[f"train encoder2-{arm}-0", "id"]
+
+
+def test_runs_hold_data_tables_and_pictures(repository: Path, tmp_path: Path) -> None:
+    client = MlflowClient(f"sqlite:///{repository}/mlflow.db")
+    id_of = runs(repository).set_index("name")["id"]
+    for stage, context in (("train", "training"), ("evaluate", "evaluation")):
+        for arm in ("benchmark", "proposed"):
+            (used,) = client.get_run(id_of[f"{stage} encoder2-{arm}-0"]).inputs.dataset_inputs
+            assert used.dataset.name == "streets"
+            assert used.dataset.digest == md5_of(repository, "prepare")
+            assert [tag.value for tag in used.tags] == [context]
+    evaluated = client.get_run(id_of["evaluate encoder2-proposed-0"])
+    path = client.download_artifacts(evaluated.info.run_id, "images.json", str(tmp_path))
+    images = pd.read_json(path, orient="split")
+    assert '"images.json"' in evaluated.data.tags["mlflow.loggedArtifacts"]
+    assert list(images.columns) == ["image", "codec", "bytes", "bpfe", "miou", "irmse", "psnr"]
+    assert len(images) == 4 * len(CODECS)
+    mean = images[images["codec"] == "png"]["bpfe"].mean()
+    assert evaluated.data.metrics["bpfe"] == pytest.approx(mean)
+    assert evaluated.data.params["scale"] == "64x32"
+    pictures = {Path(x.path).name for x in client.list_artifacts(id_of["report"], "figures")}
+    assert {f"{x}-encoder2.png" for x in ("tiles", "predictions", "rate-accuracy")} <= pictures
 
 
 def test_the_control_is_exactly_zero_and_retrains_no_benchmark(repository: Path) -> None:

@@ -7,6 +7,7 @@ network, and 370,723 parameters for Encoder2's segmentation decoder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,7 +24,26 @@ def decoder(channels: Sequence[int], outputs: int) -> nn.Module:
     for before, after in pairwise(channels):
         steps += [nn.ConvTranspose2d(before, after, 2, stride=2)]
         steps += [nn.Conv2d(after, after, 3, padding=1)]
-    return nn.Sequential(*steps, nn.Conv2d(channels[-1], outputs, 1))
+    layers = nn.Sequential(*steps, nn.Conv2d(channels[-1], outputs, 1))
+    layers.apply(_keep_variance)
+    return layers
+
+
+def _keep_variance(layer: nn.Module) -> None:
+    """Initial weights with which a linear layer's output varies as much as its input.
+
+    torch's own are meant for layers with activations between them. Without any, each step up would
+    shrink the signal to a quarter, and training would begin at a thousandth of it and less.
+    """
+    from torch import nn
+
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        # What a value of the output is summed over: at a stride of its kernel's size a transposed
+        # convolution adds up one value of each channel, a convolution its whole kernel.
+        window = math.prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
+        nn.init.normal_(layer.weight, std=(layer.in_channels * window) ** -0.5)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
 
 
 def _halving(channels: int, stride: int) -> list[int]:

@@ -56,6 +56,8 @@ class Shown:
     settings: Mapping[str, object]
     versions: Mapping[str, str]
     runs: Sequence[RunLink]
+    views: Mapping[str, str]
+    """Of all runs together, in MLflow: the name of the view -> its address."""
     mlflow: str
     """The command that serves the runs; empty for a server that is up anyway."""
     joint_loss: float

@@ -1,0 +1,116 @@
+"""Saved views: which columns and charts MLflow's page of an experiment shows.
+
+A page of runs shows no metric and no param unless someone picks them. MLflow keeps what was picked
+as a tag of the experiment, lists it under *Views*, and opens it by a link. The form of such a tag
+is MLflow's own and described nowhere; `tests/test_mlflow_ui.py` holds it in a browser.
+"""
+
+import base64
+import json
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+TAG = "mlflow.sharedViewState."
+# Columns that are always there: the name of the run, and when it was started.
+FIXED_PX = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 135}
+CHART_COLUMNS = 3
+CHART_HEIGHT_PX = 400
+
+
+@dataclass(frozen=True)
+class SavedView:
+    """What MLflow shows when this view is picked."""
+
+    key: str
+    """In links; a view of the same key is replaced."""
+    name: str
+    """In the menu."""
+    state: Mapping[str, object]
+    """As MLflow's page has it."""
+    charts: bool
+    """Whether a link opens the charts, not the table."""
+
+    @property
+    def tag(self) -> tuple[str, str]:
+        """Key and value of the experiment's tag."""
+        # A value may have 5000 characters at most.
+        packed = base64.b64encode(zlib.compress(json.dumps(self.state).encode())).decode()
+        value = {"name": self.name, "createdAt": time.time_ns() // 10**6}
+        return TAG + self.key, json.dumps(value | {"state": f"deflate;{packed}"})
+
+    def url(self, server: str, experiment_id: str) -> str:
+        """Where a server shows the experiment like this."""
+        mode = "CHART" if self.charts else "TABLE"
+        page = f"{server}/#/experiments/{experiment_id}/runs?viewStateShareKey={self.key}"
+        # Without the last, MLflow opens as a tool for language models.
+        return f"{page}&compareRunsMode={mode}&workflowType=machine_learning"
+
+
+def column(kind: str, name: str) -> str:
+    """How MLflow names a column; `kind` is attributes, params, metrics or tags."""
+    return f"{kind}.`{name}`"
+
+
+def table_view(
+    key: str, name: str, *, runs: str, order: str, columns: Mapping[str, int]
+) -> SavedView:
+    """The runs that the search `runs` finds, by the column `order`; column -> its width in px."""
+    widths = {**FIXED_PX, **columns}
+    state = {
+        "searchFilter": runs,
+        "orderByKey": order,
+        "orderByAsc": True,
+        "selectedColumns": list(columns),
+        "columnOrder": list(widths),
+        "columnWidths": widths,
+    }
+    return SavedView(key, name, state, charts=False)
+
+
+def curves_view(
+    key: str, name: str, *, runs: str, order: str, x: str, metrics: Sequence[str]
+) -> SavedView:
+    """A chart for each of `metrics` over the metric `x`, with a curve per run found by `runs`."""
+    section = {
+        "uuid": "curves",
+        "name": name,
+        "display": True,
+        "isReordered": True,
+        "columns": CHART_COLUMNS,
+        "cardHeight": CHART_HEIGHT_PX,
+    }
+    state = {
+        "searchFilter": runs,
+        "orderByKey": order,
+        "orderByAsc": True,
+        "selectedColumns": [],
+        "compareRunCharts": [_curve(metric, x) for metric in metrics],
+        "compareRunSections": [section],
+        # Otherwise MLflow sorts this section among those it makes for all other metrics.
+        "isAccordionReordered": True,
+    }
+    return SavedView(key, name, state, charts=True)
+
+
+def _curve(metric: str, x: str) -> dict[str, object]:
+    return {
+        "uuid": f"curve-{metric}",
+        "type": "LINE",
+        "metricSectionId": "curves",
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "xAxisKey": "metric",
+        "selectedXAxisMetricKey": x,
+        "useGlobalXaxisKey": False,
+        "useGlobalLineSmoothing": False,
+        "lineSmoothness": 0,
+        "scaleType": "linear",
+        "xAxisScaleType": "linear",
+        "displayPoints": True,
+        "range": {},
+        "runsCountToCompare": 10,
+        "deleted": False,
+        "isGenerated": False,
+    }

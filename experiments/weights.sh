@@ -2,7 +2,7 @@
 # How strong should the rate term be? A grid of its weight, run side by side from DVC's queue.
 #
 #   experiments/weights.sh [-S key=value ...]
-#   JOBS=4 experiments/weights.sh     (at a time; 2 unless given)
+#   JOBS=4 experiments/weights.sh     # four at a time instead of two
 #
 # Costs: one training of the proposed arm per weight, encoder and seed; the benchmarks are reused,
 # or trained once by the first weight, which runs alone. Each job holds its own copy of the

@@ -65,6 +65,7 @@ def test_a_grid_of_weights_trains_the_benchmark_once(repository: Path) -> None:
     """With two workers side by side, one store, and a benchmark that has to be trained anew."""
     before = runs(repository)
     command(repository, "experiments/weights.sh", "-S", "train.epochs=1", JOBS="2")
+    command(repository, "dvc", "queue", "stop")  # or they linger for a minute
     found = experiments(repository)
     weights = {
         settings_of(repository, x)["loss"]["weight"] for n, x in found.items() if "weight-" in n

@@ -90,7 +90,7 @@ def test_an_empty_split(root: Path) -> None:
 def test_a_missing_partner_is_named(root: Path, part: str) -> None:
     path = part_path(root, part, NAMES[1])
     path.unlink()
-    with pytest.raises(CityscapesError, match=rf"1 files are missing(?s:.*){re.escape(str(path))}"):
+    with pytest.raises(CityscapesError, match=rf"1 file is missing(?s:.*){re.escape(str(path))}"):
         cityscapes.find(root, "val", disparity=True)
 
 

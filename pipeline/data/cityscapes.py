@@ -209,8 +209,9 @@ def _refuse_missing(keys: list[str], listings: Iterable[_Listing], split: str) -
         return
     named = "".join(f"\n  {x}" for x in missing[:NAMED_AT_MOST])
     more = f"\n  and {len(missing) - NAMED_AT_MOST} more" if len(missing) > NAMED_AT_MOST else ""
+    files = "file is" if len(missing) == 1 else "files are"
     raise CityscapesError(
-        f"split {split!r} has {len(keys)} frames, but {len(missing)} files are missing, expected"
+        f"split {split!r} has {len(keys)} frames, but {len(missing)} {files} missing, expected"
         f" at:{named}{more}"
     )
 

@@ -45,7 +45,11 @@ def check_same(path: Path, alone: dict) -> None:
     several = json.loads(path.read_text())
     assert several["weights"] == pytest.approx(alone["weights"], rel=1e-4)
     for row, expected in zip(several["history"], alone["history"], strict=True):
-        assert row == pytest.approx(expected, rel=2e-3)
+        # A pixel between two near-equal logits may fall either way: mIoU moves by pixels.
+        for key, value in expected.items():
+            near = {"abs": 5e-4} if key == "val/miou" else {"rel": 2e-3}
+            assert row[key] == pytest.approx(value, **near), key
+        assert row.keys() == expected.keys()
 
 
 def test_two_processes_train_what_one_does(tmp_path: Path, alone: dict) -> None:

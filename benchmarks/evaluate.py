@@ -9,6 +9,7 @@ the same bitstreams (PNG and JPEG-90) to the same sums, which are compared.
 """
 
 import argparse
+import copy
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -67,17 +68,20 @@ def compare(
     """Frames per second by sample and by ours, and their ratio: medians over rounds."""
     _, channels, stride = ENCODERS[encoder]
     count, height, width, _ = frames.image_NHW3.shape
-    streams = encode_all(levels_of((count, channels, height // stride, width // stride)), codec)
+    shape_Chw = (channels, height // stride, width // stride)
+    streams = encode_all(levels_of((count, *shape_Chw)), codec)
     seed_all(0)
-    net = SplitNet(encoder, TASKS).eval().to(device)
+    usual_net = SplitNet(encoder, TASKS).eval().to(device)
+    net = copy.deepcopy(usual_net).to(memory_format=torch.channels_last)
     batches = Batches(frames, device=device)
     rows = []
     with torch.no_grad():
         for _ in range(1 + rounds):
             start = now(device)
-            expected = by_sample(net, frames, streams, device)
+            expected = by_sample(usual_net, frames, streams, device)
             middle = now(device)
-            sums, _ = score(net, batches, decoded(streams, Path("memory"), device), 0)
+            features = decoded(streams, Path("memory"), shape_Chw, device)
+            sums, _ = score(net, batches, features, 0)
             end = now(device)
             rows.append((count / (middle - start), count / (end - middle)))
     found = {key: x for parts in sums.values() for key, x in parts.items()}

@@ -40,6 +40,7 @@ from pipeline.nets.split import SplitNet
 from pipeline.params import Params
 from pipeline.scoring.metrics import SCORES, bits_per_element, iou_per_class
 from pipeline.scoring.sums import SUMS
+from pipeline.tracking_views import ARM_COLORS, RUN_COLOR
 from pipeline.training.checkpoint import load_model
 from pipeline.training.device import open_runtime
 from stages.settings import load, run
@@ -69,7 +70,13 @@ def main(encoder: str, arm: str, seed: int) -> None:
             "quantizer.bits": params.quantizer.bits,
             "codecs": params.codecs,
         },
-        tags={"stage": "evaluate", "encoder": encoder, "arm": arm, "seed": str(seed)},
+        tags={
+            "stage": "evaluate",
+            "encoder": encoder,
+            "arm": arm,
+            "seed": str(seed),
+            RUN_COLOR: ARM_COLORS[arm],
+        },
         parent=train_run,
     ) as tracked:
         # Under the bare names a chart of a score over bpfe draws the curve. The last step is what

@@ -3,10 +3,9 @@
 import io
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +40,8 @@ from pipeline.params import Params
 from pipeline.scoring.metrics import SCORES, bits_per_element, iou_per_class
 from pipeline.scoring.sums import SUMS
 from pipeline.tracking_views import ARM_COLORS, RUN_COLOR
-from pipeline.training.checkpoint import load_model
 from pipeline.training.device import open_runtime
+from stages.models import open_model
 from stages.settings import load, run
 
 # On a CPU larger batches leave its caches, on a GPU smaller ones leave it idle.
@@ -104,8 +103,7 @@ def main(encoder: str, arm: str, seed: int) -> None:
 
 def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
     """Per-image sums at every codec point, and the predictions of the first frames."""
-    net, described = load_model(model_folder(name), name.encoder)
-    check_model(name, params, described)
+    net = open_model(name, params)
     frames = open_frames(prepared_folder("val"))
     spec, (_, height, width, _) = ENCODERS[name.encoder], frames.image_NHW3.shape
     shape_Chw = (spec.channels, height // spec.stride, width // spec.stride)
@@ -159,17 +157,6 @@ def whole_network(net: SplitNet, coded: Sequence[bytes], device: torch.device) -
         images = [np.array(Image.open(io.BytesIO(x))) for x in coded[start : start + BATCH]]
         image_BHW3 = torch.from_numpy(np.stack(images)).to(device)
         yield net.front(image_BHW3.permute(0, 3, 1, 2).float() / 255)
-
-
-def check_model(name: ModelName, params: Params, described: Mapping[str, Any]) -> None:
-    """Refuse a model that is not the one its folder is named after, or of other tasks."""
-    asked = {**name._asdict(), "tasks": list(params.tasks)}
-    for key, value in asked.items():
-        if described.get(key) != value:
-            raise ArtifactError(
-                f"{model_folder(name)} holds a model whose {key} is {described.get(key)}, not "
-                f"{value}; run `dvc repro` to make it again"
-            )
 
 
 def headers(streams: Sequence[bytes], path: Path, codec: str) -> np.ndarray:

@@ -7,7 +7,6 @@ from pipeline.artifacts import (
     Features,
     ModelName,
     features_file,
-    model_folder,
     prepared_folder,
     write_features,
 )
@@ -15,8 +14,8 @@ from pipeline.coding.quantizer import quantize
 from pipeline.coding.rate import rate_per_image, to_unit_range
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
-from pipeline.training.checkpoint import load_model
 from pipeline.training.device import open_runtime
+from stages.models import open_model
 from stages.settings import load, run
 
 BATCH = 16
@@ -26,7 +25,7 @@ def main(encoder: str, arm: str, seed: int) -> None:
     """Export the quantised features of one model."""
     params = load()
     name = ModelName(encoder, arm, seed)
-    net, _ = load_model(model_folder(name), encoder)
+    net = open_model(name, params)
     frames = open_frames(prepared_folder("val"))
     levels, rates = [], []
     with open_runtime(params.train.device, "float32", "off") as runtime, torch.no_grad():

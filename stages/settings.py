@@ -36,7 +36,7 @@ def load() -> Params:
         raise ParamsError(
             f"model.weights is {weights!r}; allowed: none, imagenet or the path of a file"
         )
-    if shutil.which(shlex.split(params.train.launcher)[0]) is None:
+    if _missing(params.train.launcher):
         raise ParamsError(
             f"train.launcher is {params.train.launcher!r}, but there is no such command here; "
             "allowed: python, or a launcher such as torchrun --nproc-per-node=2"
@@ -50,6 +50,13 @@ def load() -> Params:
                 f"{CODECS[codec].max_bits}; lower the bits or leave the codec out"
             )
     return params
+
+
+def _missing(command: str) -> bool:
+    try:
+        return shutil.which(shlex.split(command)[0]) is None
+    except ValueError:  # a quotation that does not end
+        return True
 
 
 def _check_streets(params: Params) -> None:

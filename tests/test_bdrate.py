@@ -21,6 +21,7 @@ from pipeline.scoring.bdrate import (
     diagnose,
     envelope_bd_rate,
     monotone_envelope,
+    objections,
 )
 
 ELEMENTS = {"encoder1": 65536, "encoder2": 131072}
@@ -287,6 +288,21 @@ class TestDiagnose:
         found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS, interval=interval)
         assert found.verdict is not None
         assert words in found.verdict
+
+    @pytest.mark.parametrize(
+        ("by_method", "without", "words"),
+        [
+            ({"pchip": -14.9}, {}, "lie more than a quarter of the effect apart"),
+            ({"pchip": 1.0}, {}, "the methods of interpolation disagree in sign"),
+            ({"pchip": -20.5}, {"png": 2.0}, "its sign hangs on a single point"),
+            ({"pchip": -15.1, "akima": None}, {"png": -3.0}, None),
+        ],
+    )
+    def test_what_other_ways_of_counting_say(
+        self, by_method: dict, without: dict, words: str | None
+    ) -> None:
+        against = objections(-20.0, 0.9, by_method, without, self.interval)
+        assert any(words in x for x in against) if words else against == []
 
     def test_four_points_cannot_lose_one(self) -> None:
         found = diagnose(RATE[1:], SCORE[1:], RATE[1:], SCORE[1:], points=CODECS[1:])

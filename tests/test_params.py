@@ -237,6 +237,7 @@ def test_load(write: Callable[..., Path]) -> None:
         ({"data__height": 8, "encoders": ["encoder2"]}, ["data.height is 8", "encoder2", "16"]),
         ({"model__weights": "resnet.pth"}, ["model.weights is 'resnet.pth'", "imagenet", "file"]),
         ({"train__launcher": "torchran -n 2"}, ["train.launcher is 'torchran -n 2'", "torchrun"]),
+        ({"train__launcher": "'torchrun"}, ["train.launcher is", "no such command", "torchrun"]),
         ({"train__batch": 500}, ["train.batch is 500", "streets.train", "240"]),
         ({"data__width": 512}, ["data.width is 512", "streets.width", "384"]),
         ({"data__height": 256}, ["data.height is 256", "streets.height", "192"]),

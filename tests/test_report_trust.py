@@ -158,6 +158,12 @@ def test_the_result_counts_what_came_out() -> None:
         "At equal score it saves bits in 2 of 3 comparisons (1 encoder, 3 tasks) and costs bits in "
         "1; 2 of these figures are firm enough to quote."
     )
+    contested = found.trust.assign(pchip=found.trust["pchip"].where(~one_costs, 4.0))
+    text = in_two_sentences(contested, found.compared, SCORES)
+    assert "saves bits in 2 of 3 comparisons (1 encoder, 3 tasks) and saves or costs" in text
+    assert "at equal IRMSE the methods of interpolation disagree in sign" in at_equal_score(
+        contested, SCORES, "encoder2"
+    )
     assert "costs 5.0 % of the bits at equal IRMSE (not firm)" in at_equal_score(
         loose, SCORES, "encoder2"
     )

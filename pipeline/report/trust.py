@@ -11,10 +11,10 @@ from pipeline.report.results import DRAW, Measured, pairs
 from pipeline.report.table import ARMS, FIGURES, MEAN, in_arms, with_means
 from pipeline.scoring.bdrate import (
     METHODS,
-    QUOTABLE_OVERLAP,
     BDRate,
     Interval,
     diagnose,
+    objections,
 )
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import Score
@@ -58,7 +58,7 @@ def trust_table(
         if row["seed"] in seeds:
             found |= _diagnostics(*seeds[row["seed"]], row["task"], score, row, interval)
         else:
-            found |= {"verdict": _verdict(row, {}, interval)}
+            found |= {"verdict": _verdict(row, {}, {}, interval)}
         rows.append(found)
     return pd.DataFrame(rows)
 
@@ -93,7 +93,7 @@ def _diagnostics(
         verdict, bd_score = in_arms(found.verdict or ""), found.bd_score.difference
     else:
         by_method, without = _of_figure(four, codecs, FIGURES[row["figure"]])
-        verdict, bd_score = _verdict(row, by_method, interval), None
+        verdict, bd_score = _verdict(row, by_method, without, interval), None
     known = [percent for percent in without.values() if percent is not None]
     return {
         **{method: _number(by_method[method]) for method in METHODS},
@@ -120,24 +120,16 @@ def _of_figure(
 
 
 def _verdict(
-    row: Mapping[Any, Any], by_method: Mapping[str, float | None], interval: Interval | None
+    row: Mapping[Any, Any],
+    by_method: Mapping[str, float | None],
+    without: Mapping[str, float | None],
+    interval: Interval | None,
 ) -> str:
-    """The rules of `diagnose`, for figures that it does not look at; empty if nothing speaks
-    against quoting."""
+    """That of `diagnose`, for figures that it does not look at; empty if nothing speaks against
+    quoting."""
     if not np.isfinite(row["percent"]):
         return f"not available: {row['reason']}"
-    against = []
-    if row["overlap"] < QUOTABLE_OVERLAP:
-        against.append(f"the curves overlap by {100 * row['overlap']:.0f} % only")
-    if {-1.0, 1.0} <= {np.sign(value) for value in by_method.values() if value is not None}:
-        against.append("the methods of interpolation disagree in sign")
-    if interval and (interval.low is None or interval.high is None):
-        against.append(f"it has no interval: {interval.reason}")
-    elif interval and interval.high - interval.low > abs(row["percent"]):  # type: ignore[operator]
-        against.append(
-            f"its {100 * interval.level:g} % interval, {interval.low:+.2f} to "
-            f"{interval.high:+.2f} %, is wider than the effect"
-        )
+    against = objections(row["percent"], row["overlap"], by_method, without, interval)
     return f"do not quote: {'; '.join(against)}" if against else ""
 
 

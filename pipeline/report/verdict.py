@@ -7,12 +7,14 @@ import pandas as pd
 
 from pipeline.report.names import Row, codec_title, encoder_title, print_of, signed
 from pipeline.report.table import ARMS, MEAN
+from pipeline.scoring.bdrate import METHODS
 from pipeline.scoring.metrics import Score
 
 OUTCOMES = {
     "saves": "saves bits",
     "costs": "costs bits",
     "none": "shows no difference",
+    "contested": "saves or costs bits as the method of interpolation has it",
     "unsure": "gives a figure without an interval",
     "unknown": "gives no figure",
 }
@@ -69,6 +71,8 @@ def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: st
         parts.append(f"{'it' if parts else 'the rate loss'} costs {_listed(found)}")
     if found := by_outcome.get("none"):
         parts.append(f"at equal {_listed(found)} no difference is shown")
+    if found := by_outcome.get("contested"):
+        parts.append(f"at equal {_listed(found)} the methods of interpolation disagree in sign")
     if found := by_outcome.get("unsure"):
         parts.append(f"at equal {_listed(found)} the figure has no interval to judge it by")
     if found := by_outcome.get("unknown"):
@@ -112,7 +116,8 @@ def _firmness(firm: Sequence[bool]) -> str:
     if all(firm):
         return "nothing speaks against quoting these figures"
     if any(firm):
-        return f"{sum(firm)} of these figures are firm enough to quote"
+        verb = "is" if sum(firm) == 1 else "are"
+        return f"{sum(firm)} of these figures {verb} firm enough to quote"
     return "none of these figures is firm enough to quote"
 
 
@@ -152,6 +157,8 @@ def _best_figure(rows: pd.DataFrame) -> Row:
 def _outcome(row: Row) -> str:
     if not np.isfinite(row["percent"]):
         return "unknown"
+    if {-1.0, 1.0} <= {float(np.sign(row[method])) for method in METHODS}:
+        return "contested"
     if row["no_difference"]:
         return "none"
     if not np.isfinite(row["low"]):

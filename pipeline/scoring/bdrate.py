@@ -7,7 +7,7 @@ A curve is a set of points (rate > 0 in any unit, score where more is better) in
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 METHODS = ("cubic", "pchip", "akima")
 FEWEST_POINTS = 4
 QUOTABLE_OVERLAP = 0.5
+QUOTABLE_SPREAD = 0.25  # of the figure, by which other methods of interpolation may differ
 
 
 @dataclass(frozen=True)
@@ -195,31 +196,59 @@ def diagnose(
         percent_by_method=by_method,
         percent_without=without,
         out_of_order={curve.arm: tuple(points[i] for i in _beaten(curve)) for curve in curves},
-        verdict=_verdict(figure, by_method, interval),
+        verdict=_verdict(figure, by_method, without, interval),
     )
 
 
-def _verdict(
-    figure: BDRate,
-    by_method: dict[str, float | None],
+def objections(
+    percent: float,
+    overlap: float,
+    by_method: Mapping[str, float | None],
+    without: Mapping[str, float | None],
     interval: Interval | None,
-) -> str | None:
-    if figure.percent is None:
-        return f"not available: {figure.reason}"
+) -> list[str]:
+    """What speaks against quoting a figure, in words; empty if nothing does.
+
+    percent: the figure. overlap: of the curves, 0 to 1. by_method: the figure by other methods of
+    interpolation. without: with one point left out of both curves, by point. interval: of the
+    figure; None if none was asked for.
+    """
     against = []
-    if figure.overlap < QUOTABLE_OVERLAP:
-        against.append(f"the curves overlap by {100 * figure.overlap:.0f} % only")
-    if {-1.0, 1.0} <= {np.sign(value) for value in by_method.values() if value is not None}:
+    if overlap < QUOTABLE_OVERLAP:
+        against.append(f"the curves overlap by {100 * overlap:.0f} % only")
+    others = [value for value in by_method.values() if value is not None]
+    fewer = [value for value in without.values() if value is not None]
+    if _both_signs([percent, *others]):
         against.append("the methods of interpolation disagree in sign")
+    elif any(abs(value - percent) > QUOTABLE_SPREAD * abs(percent) for value in others):
+        against.append("the methods of interpolation lie more than a quarter of the effect apart")
+    if _both_signs([percent, *fewer]):
+        against.append("its sign hangs on a single point")
     if interval is None:
-        pass
-    elif interval.low is None or interval.high is None:
-        against.append(f"it has no interval: {interval.reason}")
-    elif interval.high - interval.low > abs(figure.percent):
+        return against
+    if interval.low is None or interval.high is None:
+        return [*against, f"it has no interval: {interval.reason}"]
+    if interval.high - interval.low > abs(percent):
         against.append(
             f"its {100 * interval.level:g} % interval, {interval.low:+.2f} to "
             f"{interval.high:+.2f} %, is wider than the effect"
         )
+    return against
+
+
+def _both_signs(values: Sequence[float]) -> bool:
+    return {-1.0, 1.0} <= {float(np.sign(value)) for value in values}
+
+
+def _verdict(
+    figure: BDRate,
+    by_method: Mapping[str, float | None],
+    without: Mapping[str, float | None],
+    interval: Interval | None,
+) -> str | None:
+    if figure.percent is None:
+        return f"not available: {figure.reason}"
+    against = objections(figure.percent, figure.overlap, by_method, without, interval)
     return f"do not quote: {'; '.join(against)}" if against else None
 
 

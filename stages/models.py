@@ -1,0 +1,19 @@
+"""How the stages after training open a model."""
+
+from pipeline.artifacts import ArtifactError, ModelName, model_folder
+from pipeline.nets.split import SplitNet
+from pipeline.params import Params
+from pipeline.training.checkpoint import load_model
+
+
+def open_model(name: ModelName, params: Params) -> SplitNet:
+    """The net of a model's folder, which must hold the one it is named after, of these tasks."""
+    net, described = load_model(model_folder(name), name.encoder)
+    asked = {**name._asdict(), "tasks": list(params.tasks)}
+    for key, value in asked.items():
+        if described.get(key) != value:
+            raise ArtifactError(
+                f"{model_folder(name)} holds a model whose {key} is {described.get(key)}, not "
+                f"{value}; run `dvc repro` to make it again"
+            )
+    return net

@@ -13,6 +13,7 @@ from pipeline import tracking
 from pipeline.artifacts import (
     ARMS,
     REPORT_FOLDER,
+    STREETS_FOLDER,
     ModelName,
     evaluation_folder,
     features_file,
@@ -45,7 +46,6 @@ from pipeline.scoring.metrics import SCORES
 from pipeline.tracking_views import SavedView, column, curves_view, table_view
 from stages.settings import load, run
 
-BUILT_IN = "data/streets"
 LOCAL_SERVER = "http://127.0.0.1:5000"
 SERVE = "uv run mlflow ui --backend-store-uri"
 LIBRARIES = ("numpy", "pandas", "scipy", "bjontegaard", "pillow", "matplotlib", "plotly", "dvc")
@@ -118,7 +118,7 @@ def report(
     first = [name for name in names if name.seed == params.seeds[0]]
     seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
     truths = [truth(frames, i) for i in range(min(params.report.examples, len(frames.names)))]
-    toy = params.data.root == BUILT_IN
+    toy = Path(params.data.root) == STREETS_FOLDER
     folder = REPORT_FOLDER / "figures"
     drawn = {
         stem: style.save(figure, folder / stem)[0]
@@ -228,7 +228,7 @@ def facts(params: Params, frames: Frames) -> dict[str, str]:
     """What a reader must know before any number."""
     data, train = params.data, params.train
     trained = len(open_frames(prepared_folder("train")).names)
-    name = "built-in streets" if data.root == BUILT_IN else Path(data.root).name
+    name = "built-in streets" if Path(data.root) == STREETS_FOLDER else Path(data.root).name
     return {
         "Data": f"{name}, {data.width} × {data.height}",
         "Frames": f"{trained:,} to train on, {len(frames.names):,} to test on",

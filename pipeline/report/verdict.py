@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.report.names import Row, codec_title, encoder_title, print_of, signed
 from pipeline.report.table import ARMS, MEAN
-from pipeline.scoring.bdrate import METHODS
+from pipeline.scoring.bdrate import METHODS, both_signs
 from pipeline.scoring.metrics import Score
 
 OUTCOMES = {
@@ -21,6 +21,13 @@ OUTCOMES = {
 """How a comparison at equal score can come out, in words."""
 CHANGES = ("saves", "costs")
 """The outcomes that have a figure."""
+WITHOUT_FIGURE = {
+    "none": "no difference is shown",
+    "contested": "the methods of interpolation disagree in sign",
+    "unsure": "the figure has no interval to judge it by",
+    "unknown": "the curves cannot be compared",
+}
+"""What is said of the others, after the scores they are at."""
 
 
 def in_two_sentences(
@@ -69,14 +76,9 @@ def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: st
         parts.append(f"the rate loss saves {_listed(found)}")
     if found := by_outcome.get("costs"):
         parts.append(f"{'it' if parts else 'the rate loss'} costs {_listed(found)}")
-    if found := by_outcome.get("none"):
-        parts.append(f"at equal {_listed(found)} no difference is shown")
-    if found := by_outcome.get("contested"):
-        parts.append(f"at equal {_listed(found)} the methods of interpolation disagree in sign")
-    if found := by_outcome.get("unsure"):
-        parts.append(f"at equal {_listed(found)} the figure has no interval to judge it by")
-    if found := by_outcome.get("unknown"):
-        parts.append(f"at equal {_listed(found)} the curves cannot be compared")
+    for outcome, words in WITHOUT_FIGURE.items():
+        if found := by_outcome.get(outcome):
+            parts.append(f"at equal {_listed(found)} {words}")
     by_envelope = any(
         row["figure"] != "bd_rate" and outcomes[task] != "unknown"
         for task, row in found_rows.items()
@@ -157,7 +159,7 @@ def _best_figure(rows: pd.DataFrame) -> Row:
 def _outcome(row: Row) -> str:
     if not np.isfinite(row["percent"]):
         return "unknown"
-    if {-1.0, 1.0} <= {float(np.sign(row[method])) for method in METHODS}:
+    if both_signs([row[method] for method in METHODS]):
         return "contested"
     if row["no_difference"]:
         return "none"

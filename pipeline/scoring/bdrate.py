@@ -218,11 +218,11 @@ def objections(
         against.append(f"the curves overlap by {100 * overlap:.0f} % only")
     others = [value for value in by_method.values() if value is not None]
     fewer = [value for value in without.values() if value is not None]
-    if _both_signs([percent, *others]):
+    if both_signs([percent, *others]):
         against.append("the methods of interpolation disagree in sign")
     elif any(abs(value - percent) > QUOTABLE_SPREAD * abs(percent) for value in others):
         against.append("the methods of interpolation lie more than a quarter of the effect apart")
-    if _both_signs([percent, *fewer]):
+    if both_signs([percent, *fewer]):
         against.append("its sign hangs on a single point")
     if interval is None:
         return against
@@ -236,7 +236,8 @@ def objections(
     return against
 
 
-def _both_signs(values: Sequence[float]) -> bool:
+def both_signs(values: Sequence[float]) -> bool:
+    """Whether some of the values are above 0 and some below; a NaN is neither."""
     return {-1.0, 1.0} <= {float(np.sign(value)) for value in values}
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 from pipeline.tracking import store_uri
 from stages.report import saved_views
 from stages.settings import load
-from tests.mlflow_page import chromium, open_runs
-from tests.mlflow_server import Server
+from tests.support.mlflow_page import chromium, open_runs
+from tests.support.mlflow_server import Server
 
 FOLDER = Path(__file__).parent
 WIDTH_PX = 1400

@@ -17,8 +17,6 @@ from safetensors.numpy import save_file
 
 from pipeline.files import whole_file
 
-ARMS = ("benchmark", "proposed")
-
 
 class ArtifactError(ValueError):
     """A file from an earlier stage that is missing or damaged."""

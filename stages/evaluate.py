@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline import tracking
+from pipeline.arms import ARM_COLORS, ARMS
 from pipeline.artifacts import (
-    ARMS,
     ArtifactError,
     Evaluation,
     Examples,
@@ -39,7 +38,8 @@ from pipeline.nets.split import SplitNet
 from pipeline.params import Params
 from pipeline.scoring.metrics import SCORES, bits_per_element, iou_per_class
 from pipeline.scoring.sums import SUMS
-from pipeline.tracking_views import ARM_COLORS, RUN_COLOR
+from pipeline.tracking import start as tracking
+from pipeline.tracking.views import RUN_COLOR
 from pipeline.training.device import open_runtime
 from stages.models import open_model
 from stages.settings import load, run

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import tracking
+from pipeline.arms import ARMS
 from pipeline.artifacts import (
-    ARMS,
     REPORT_FOLDER,
     STREETS_FOLDER,
     ModelName,
@@ -43,7 +42,8 @@ from pipeline.report.results import Coded, Measured
 from pipeline.report.table import FIGURES, headline_rates, headline_scores, to_metrics
 from pipeline.report.verdict import at_equal_score
 from pipeline.scoring.metrics import SCORES
-from pipeline.tracking_views import SavedView, column, curves_view, table_view
+from pipeline.tracking import start as tracking
+from pipeline.tracking.views import SavedView, column, curves_view, table_view
 from stages.settings import load, run
 
 LOCAL_SERVER = "http://127.0.0.1:5000"

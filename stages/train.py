@@ -12,9 +12,8 @@ import pandas as pd
 import torch
 import torchvision
 
-from pipeline import tracking
+from pipeline.arms import ARMS
 from pipeline.artifacts import (
-    ARMS,
     ModelName,
     model_folder,
     prepared_folder,
@@ -25,10 +24,12 @@ from pipeline.data.frames import open_frames
 from pipeline.files import write_csv, write_json
 from pipeline.nets.split import SplitNet, StackedPredictions
 from pipeline.params import Params, ParamsError, flat
+from pipeline.tracking import start as tracking
 from pipeline.training.checkpoint import Checkpoints, digest, save_model
 from pipeline.training.device import Runtime, open_runtime, seed_all
 from pipeline.training.loop import Row, Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.workspace import main_root
 from stages.settings import load, run
 
 # Settings of the rate term: the benchmark knows none of them.
@@ -91,7 +92,7 @@ def train_model(
     weights = [path for path in [Path(params.model.weights)] if path.is_file()]
     files = [*Path("data/prepared").glob("*/*"), *weights, *_code()]
     key = digest({"model": name, **settings}, files)
-    folder = tracking.main_root() / ".checkpoints"
+    folder = main_root() / ".checkpoints"
     checkpoints = Checkpoints(
         folder / f"{name}-{key}.pt" if runtime.rank == 0 else None, params.train.checkpoint_minutes
     )

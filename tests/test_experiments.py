@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_experiment import command, runs, tiny_experiment
+
+from tests.support.tiny_experiment import command, runs, tiny_experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
-from tiny_experiment import CODECS, command, runs, tiny_experiment
+
+from tests.support.tiny_experiment import CODECS, command, runs, tiny_experiment
 
 
 @pytest.fixture(scope="module")

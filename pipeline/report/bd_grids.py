@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from pipeline.arms import ARMS
 from pipeline.report.grid import Footnotes, Grid
 from pipeline.report.names import (
     Row,
@@ -14,7 +15,7 @@ from pipeline.report.names import (
     print_of,
     signed,
 )
-from pipeline.report.table import ARMS, MEAN
+from pipeline.report.table import MEAN
 from pipeline.scoring.bdrate import METHODS, QUOTABLE_OVERLAP
 from pipeline.scoring.metrics import Score
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.arms import ARMS
 from pipeline.report.figures import rate_accuracy
 from pipeline.report.findings import Findings
 from pipeline.report.history import training
@@ -15,7 +16,6 @@ from pipeline.report.joint import largest_loss
 from pipeline.report.joint_figure import all_tasks
 from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
 from pipeline.report.scatter import rate_loss
-from pipeline.report.table import ARMS
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from pipeline.arms import ARMS
 from pipeline.report.labels import PointLabel, place_labels
 from pipeline.report.names import encoder_title, task_title, with_unit
 from pipeline.report.style import ARM_LINES, COLUMN, LINES, PAGE, new_figure, settle, styled
-from pipeline.report.table import ARMS, check_points
+from pipeline.report.table import check_points
 from pipeline.scoring.metrics import Score
 
 SHADE = 0.13

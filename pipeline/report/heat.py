@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.arms import ARMS
 from pipeline.report.names import codec_title
-from pipeline.report.table import ARMS
 
 
 def heat_tables(iou: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from pipeline.arms import ARMS
 from pipeline.data.labels import CLASSES, PALETTE
 from pipeline.report.drawing import Looks
 from pipeline.report.findings import Findings
@@ -22,7 +23,6 @@ from pipeline.report.names import codec_title, encoder_title, signed
 from pipeline.report.pictures import View
 from pipeline.report.published import published_points
 from pipeline.report.rate_charts import joint_chart, rate_chart
-from pipeline.report.table import ARMS
 from pipeline.report.traces import RATES, Chart
 from pipeline.report.verdict import at_equal_codec, at_equal_score, in_two_sentences
 

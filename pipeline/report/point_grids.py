@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from pipeline.arms import ARMS
 from pipeline.report.grid import Footnotes, Grid
 from pipeline.report.names import (
     Row,
@@ -16,7 +17,6 @@ from pipeline.report.names import (
     signed,
     with_unit,
 )
-from pipeline.report.table import ARMS
 from pipeline.scoring.metrics import Score
 
 FLOAT_BITS = 32.0

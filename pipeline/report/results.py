@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.report.table import ARMS
+from pipeline.arms import ARMS
 from pipeline.scoring.bootstrap import CurveSums, image_counts
 from pipeline.scoring.metrics import Score, Sums, bits_per_element, iou_per_class
 

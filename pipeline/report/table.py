@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from pipeline.arms import ARMS
 from pipeline.scoring.bdrate import BDRate, bd_rate, envelope_bd_rate
 from pipeline.scoring.metrics import Score
 
-ARMS = ("benchmark", "proposed")
 """The anchor of every comparison, and what is held against it."""
 
 FIGURES: dict[str, Callable[..., BDRate]] = {

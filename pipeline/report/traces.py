@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from pipeline.arms import ARMS
 from pipeline.report.names import Row
-from pipeline.report.table import ARMS
 
 RATES = {
     "bpfe": "bits per feature element",

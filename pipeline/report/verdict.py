@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.arms import ARMS
 from pipeline.report.names import Row, codec_title, encoder_title, print_of, signed
-from pipeline.report.table import ARMS, MEAN
+from pipeline.report.table import MEAN
 from pipeline.scoring.bdrate import METHODS, both_signs
 from pipeline.scoring.metrics import Score
 

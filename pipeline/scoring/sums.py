@@ -6,29 +6,12 @@ case of its own: `SUMS[task](prediction, truth)`.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-VOID = 255
-"""Label of every pixel that is not scored."""
-
-
-class Truth(Protocol):
-    """What a batch must carry to be scored; all on the prediction's device."""
-
-    @property
-    def image_B3HW(self) -> Tensor:
-        """float, 0 to 1."""
-
-    @property
-    def label_BHW(self) -> Tensor:
-        """int64, 0 to K-1, or 255 for void."""
-
-    @property
-    def disparity_BHW(self) -> Tensor | None:
-        """float, pixels, scored where > 0; None for a data set without disparity."""
+from pipeline.data.labels import VOID
+from pipeline.data.truth import Truth
 
 
 def segmentation_sums(logits_BKHW: Tensor, truth: Truth) -> dict[str, Tensor]:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from pipeline.data.truth import Truth
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.sums import SUMS
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.device import Runtime, seed_all
-from pipeline.training.losses import Objective, Targets
+from pipeline.training.losses import Objective
 from pipeline.training.parallel import anyone, from_first, gather, wrap
 
 Row = dict[str, float]
@@ -26,7 +27,7 @@ class Source(Protocol):
     """A split that batches are drawn from by the indices of their frames."""
 
     def __len__(self) -> int: ...
-    def over(self, order: Sequence[np.ndarray]) -> Iterator[Targets]: ...
+    def over(self, order: Sequence[np.ndarray]) -> Iterator[Truth]: ...
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def fit(
     return history
 
 
-def train_step(run: "Run", batch: Targets, surrogate: Surrogate, runtime: Runtime) -> None:
+def train_step(run: "Run", batch: Truth, surrogate: Surrogate, runtime: Runtime) -> None:
     """One step of equation 6: forward, backward, Adam; the weights of the parts move last."""
     with runtime.autocast():
         output = run.forward(batch.image_B3HW, surrogate)
@@ -172,11 +173,11 @@ def validate(net: SplitNet, val: Source, batch: int, runtime: Runtime) -> Row:
     mine = np.arange(runtime.rank, len(val), runtime.world)
     order = [mine[i : i + batch] for i in range(0, len(mine), batch)]
     sums: dict[str, dict[str, list[np.ndarray]]] = {}
-    for targets in val.over(order):
+    for truth in val.over(order):
         with runtime.autocast():
-            predictions = net(targets.image_B3HW).predictions
+            predictions = net(truth.image_B3HW).predictions
         for task, prediction in predictions.items():
-            for name, value in SUMS[task](prediction, targets).items():
+            for name, value in SUMS[task](prediction, truth).items():
                 sums.setdefault(task, {}).setdefault(name, []).append(value.cpu().numpy())
     net.train()
     return {

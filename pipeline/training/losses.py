@@ -7,7 +7,7 @@ processes is exactly the mean of the whole batch.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -16,21 +16,11 @@ from torch import Tensor, nn
 
 from pipeline.coding.rate import rate_loss, to_unit_range
 from pipeline.data.labels import VOID
+from pipeline.data.truth import Truth
 from pipeline.nets.split import SplitOutput
 
 RATE = "rate"
 """Name of the rate term among the parts of the loss."""
-
-
-class Targets(Protocol):
-    """What a batch must hold: the image in [0, 1], train ids, pixels of disparity (0 invalid)."""
-
-    @property
-    def image_B3HW(self) -> Tensor: ...
-    @property
-    def label_BHW(self) -> Tensor: ...
-    @property
-    def disparity_BHW(self) -> Tensor | None: ...
 
 
 class LossSum(NamedTuple):
@@ -40,29 +30,29 @@ class LossSum(NamedTuple):
     divisor: Tensor
 
 
-def segmentation_loss(logits_BKHW: Tensor, targets: Targets) -> LossSum:
+def segmentation_loss(logits_BKHW: Tensor, truth: Truth) -> LossSum:
     """Cross-entropy over the pixels that are not void."""
-    label_BHW = targets.label_BHW
+    label_BHW = truth.label_BHW
     total = F.cross_entropy(logits_BKHW.float(), label_BHW, ignore_index=VOID, reduction="sum")
     return LossSum(total, (label_BHW != VOID).sum())
 
 
-def disparity_loss(disparity_B1HW: Tensor, targets: Targets) -> LossSum:
+def disparity_loss(disparity_B1HW: Tensor, truth: Truth) -> LossSum:
     """Squared error, in squared pixels of the original width, over the valid pixels."""
-    truth_BHW = targets.disparity_BHW
+    truth_BHW = truth.disparity_BHW
     assert truth_BHW is not None
     valid_BHW = truth_BHW > 0
     error_BHW = (disparity_B1HW[:, 0].float() - truth_BHW) * valid_BHW
     return LossSum(error_BHW.square().sum(), valid_BHW.sum())
 
 
-def reconstruction_loss(image_B3HW: Tensor, targets: Targets) -> LossSum:
+def reconstruction_loss(image_B3HW: Tensor, truth: Truth) -> LossSum:
     """Absolute error of the image in [0, 1], over all its values."""
-    error_B3HW = image_B3HW.float() - targets.image_B3HW
+    error_B3HW = image_B3HW.float() - truth.image_B3HW
     return LossSum(error_B3HW.abs().sum(), error_B3HW.new_tensor(error_B3HW.numel()))
 
 
-LOSSES: dict[str, Callable[[Tensor, Targets], LossSum]] = {
+LOSSES: dict[str, Callable[[Tensor, Truth], LossSum]] = {
     "segmentation": segmentation_loss,
     "disparity": disparity_loss,
     "reconstruction": reconstruction_loss,
@@ -137,10 +127,10 @@ class Objective(nn.Module):
         if self.balance.startswith("adam"):
             self.adam = torch.optim.Adam([self.log_weights_P], lr=self.learning_rate)
 
-    def parts(self, output: SplitOutput, targets: Targets) -> tuple[Tensor, Tensor]:
+    def parts(self, output: SplitOutput, truth: Truth) -> tuple[Tensor, Tensor]:
         """The losses of all parts: to differentiate (P,), and their values over all ranks (P,)."""
         tasks = [name for name in self.names if name != RATE]
-        sums = [LOSSES[task](output.predictions[task], targets) for task in tasks]
+        sums = [LOSSES[task](output.predictions[task], truth) for task in tasks]
         if self.rate:
             sums.append(self.rate.loss(output.features_BChw))
         totals_P = torch.stack([x.total for x in sums])

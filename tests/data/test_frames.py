@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 
 from pipeline.data.cityscapes import CityscapesError
 from pipeline.data.frames import (
@@ -17,6 +16,7 @@ from pipeline.data.frames import (
 )
 from pipeline.data.labels import LABELS
 from pipeline.data.prepare import nearest, prepare_split, reduce_image
+from tests.support.synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 
 SMALL = {"width": 16, "height": 8, "disparity": True}
 
@@ -227,5 +227,5 @@ def test_a_prepared_file_is_not_like_the_others(release: Path, tmp_path: Path, n
 
 def test_preparing_needs_no_torch() -> None:
     code = "import sys, pipeline.data.frames; sys.exit('torch' in sys.modules)"
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
-from report_models import CODECS, arms, model, shown
 
 from pipeline.report.findings import Findings, find
 from pipeline.report.grid import to_markdown
@@ -23,6 +22,7 @@ from pipeline.report.images import WIDEST, png_uri
 from pipeline.report.page import cell, render, setting
 from pipeline.report.results import Measured
 from pipeline.scoring.metrics import SCORES
+from tests.support.report_models import CODECS, arms, model, shown
 
 VOID_ELEMENTS = {"meta", "link", "img", "input", "br"}
 STILLS = ("rate-accuracy", "rate-accuracy-picture", "joint", "rate-loss", "training-encoder2")

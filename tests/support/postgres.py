@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlflow_server import free_port
+from tests.support.mlflow_server import free_port
 
 OWNER = "postgres"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SOURCES = (
     *("pipeline", "stages", "experiments", "dvc.yaml", "params.yaml"),
     *(".dvc", ".gitignore", ".dvcignore"),

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow.entities import FileInfo
-from mlflow_server import Server
-from postgres import Cluster, NoPostgres, cluster
 
-from pipeline import tracking
-from pipeline.tracking_outbox import Call, Outbox
-from pipeline.tracking_run import NullRun, Run
-from pipeline.tracking_views import table_view
+from pipeline.tracking import start as tracking
+from pipeline.tracking.outbox import Call, Outbox
+from pipeline.tracking.run import NullRun, Run
+from pipeline.tracking.views import table_view
+from tests.support.mlflow_server import Server
+from tests.support.postgres import Cluster, NoPostgres, cluster
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MD5 = "d41d8cd98f00b204e9800998ecf8427e.dir"  # with .dir the longest digest MLflow takes
 
 OPEN = """
 import sys, time
-from pipeline import tracking
+from pipeline.tracking import start as tracking
 with tracking.start(enabled=True, experiment="x", name=sys.argv[1], params={}, tags={}) as run:
     print("open", run.id, flush=True)
 """
@@ -354,8 +354,8 @@ def switch(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
     members = inspect.getmembers(mlflow.MlflowClient, inspect.isfunction)
     methods = {name: guarded(method) for name, method in members if not name.startswith("_")}
     monkeypatch.setattr(mlflow, "MlflowClient", type("Client", (mlflow.MlflowClient,), methods))
-    monkeypatch.setattr("pipeline.tracking_outbox.SEND_SECONDS", 0.0)
-    monkeypatch.setattr("pipeline.tracking_outbox.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.tracking.outbox.SEND_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.tracking.outbox.RETRY_SECONDS", 0.0)
     yield switch
     switch.off = False
 
@@ -363,7 +363,7 @@ def switch(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
 def test_a_store_that_comes_back_gets_everything(
     switch: Switch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pipeline.tracking_outbox.METRICS_PER_BATCH", 30)
+    monkeypatch.setattr("pipeline.tracking.outbox.METRICS_PER_BATCH", 30)
     with begin() as run:
         for step in range(300):
             switch.off = step % 100 > 20 and step < 280
@@ -401,7 +401,7 @@ def test_an_absent_store_is_not_asked_at_every_step(
     switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("pipeline.tracking_outbox.RETRY_SECONDS", 30.0)
+    monkeypatch.setattr("pipeline.tracking.outbox.RETRY_SECONDS", 30.0)
     with begin() as run:
         asked: list[float] = []
 
@@ -571,8 +571,8 @@ def test_a_real_server_that_is_killed_and_comes_back(
 ) -> None:
     import torch
 
-    monkeypatch.setattr("pipeline.tracking_outbox.RETRY_SECONDS", 0.5)
-    monkeypatch.setattr("pipeline.tracking_outbox.SEND_SECONDS", 0.0)
+    monkeypatch.setattr("pipeline.tracking.outbox.RETRY_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.tracking.outbox.SEND_SECONDS", 0.0)
     with begin() as run:
         for step in range(40):
             if step == 10:

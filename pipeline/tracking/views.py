@@ -15,8 +15,6 @@ from dataclasses import dataclass
 TAG = "mlflow.sharedViewState."
 RUN_COLOR = "mlflow.runColor"
 """Tag of a run: the colour of its curves."""
-ARM_COLORS = {"benchmark": "#0072B2", "proposed": "#D55E00"}
-"""As in the report's figures."""
 # Columns that are always there: the name of the run, and when it was started.
 FIXED_PX = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 135}
 CHART_COLUMNS = 3

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-JOB = str(Path(__file__).parent / "parallel_job.py")
+ROOT = Path(__file__).parents[2]
+JOB = str(ROOT / "tests" / "support" / "parallel_job.py")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_models import arms, model
 
 from pipeline.report.findings import find
 from pipeline.report.grid import Footnotes, Grid, latex, to_latex, to_markdown
 from pipeline.scoring.metrics import SCORES
+from tests.support.report_models import arms, model
 
 TWO = Grid(
     "a-key",

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 import yaml
-from mlflow_server import Server
-from report_models import CODECS
-from tracked_experiment import ENCODERS, MD5, NAMES, measured, track
 
-from pipeline import tracking
 from pipeline.scoring.metrics import SCORES, bits_per_element
+from pipeline.tracking import start as tracking
 from stages.report import saved_views
 from stages.settings import load
+from tests.support.mlflow_server import Server
+from tests.support.report_models import CODECS
+from tests.support.tracked_experiment import ENCODERS, MD5, NAMES, measured, track
 
 pytestmark = pytest.mark.slow
-pages = pytest.importorskip("mlflow_page", reason="Playwright is not installed")
+pages = pytest.importorskip("tests.support.mlflow_page", reason="Playwright is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 
 from pipeline.data import cityscapes
 from pipeline.data.cityscapes import CityscapesError, ReleaseFile
+from tests.support.synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from report_models import CODECS, IMAGES, arms, model
 
 from pipeline.report.bd_grids import bd_grid, diagnostics_grid
 from pipeline.report.findings import Findings, find
@@ -18,6 +17,7 @@ from pipeline.report.verdict import at_equal_codec, at_equal_score, in_two_sente
 from pipeline.scoring.bdrate import diagnose
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
+from tests.support.report_models import CODECS, IMAGES, arms, model
 
 RESAMPLES = 100
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.tracking_lineage import data_md5 as data_md5
-from pipeline.tracking_lineage import lineage, main_root
-from pipeline.tracking_outbox import REQUEST_SECONDS
-from pipeline.tracking_run import NullRun, Run
+from pipeline.tracking.lineage import data_md5 as data_md5
+from pipeline.tracking.lineage import lineage
+from pipeline.tracking.outbox import REQUEST_SECONDS
+from pipeline.tracking.run import NullRun, Run
+from pipeline.workspace import main_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

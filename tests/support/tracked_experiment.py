@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from report_models import CODECS, model
 
-from pipeline.artifacts import ARMS, REPORT_FOLDER, Evaluation, ModelName, model_folder
+from pipeline.arms import ARMS
+from pipeline.artifacts import REPORT_FOLDER, Evaluation, ModelName, model_folder
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.report.findings import Findings, find
 from pipeline.report.results import Measured
 from pipeline.scoring.metrics import SCORES
 from stages import evaluate, report, train
+from tests.support.report_models import CODECS, model
 
 ENCODERS = ("encoder1", "encoder2")
 MD5 = "0123456789abcdef0123456789abcdef.dir"

@@ -41,7 +41,7 @@ SCORE = np.array([0.56, 0.55, 0.53, 0.50, 0.46])
 def published(encoder: str, score: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The authors' operating points: anchor rate and score, test rate and score."""
     columns = []
-    with (Path(__file__).parent / "data" / "alvar2019_points.csv").open() as file:
+    with (Path(__file__).parents[1] / "data" / "alvar2019_points.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["encoder"] == encoder]
     for arm in ("benchmark", "proposed"):
         of_arm = [row for row in rows if row["arm"] == arm]

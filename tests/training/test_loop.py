@@ -511,11 +511,11 @@ def train_until_killed(path: str) -> None:
 
 def test_killed_process_resumes(tmp_path: Path, repository: Path) -> None:
     path = tmp_path / "run.pt"
-    tests = str(Path(__file__).parent)
+    code = f"from tests.training import test_loop; test_loop.train_until_killed({str(path)!r})"
     result = subprocess.run(
-        [sys.executable, "-c", f"import test_loop; test_loop.train_until_killed({str(path)!r})"],
-        cwd=tests,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(repository), tests])},
+        [sys.executable, "-c", code],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from synthetic_release import write_release
 
 from pipeline.data.batches import Batch, Batches
 from pipeline.data.frames import Frames, disparity_px, open_frames
 from pipeline.data.prepare import prepare_split
+from tests.support.synthetic_release import write_release
 
 SIZE = {"width": 13, "height": 7}
 

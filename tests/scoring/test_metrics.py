@@ -214,4 +214,4 @@ class TestJointRate:
 
 def test_scores_and_bd_rates_need_no_torch() -> None:
     code = "import sys, pipeline.scoring.bootstrap; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

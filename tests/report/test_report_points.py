@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_models import CODECS, IMAGES, arms, model
 from scipy.stats import pearsonr, spearmanr
 
 from pipeline.artifacts import Evaluation, read_evaluation, write_evaluation
@@ -18,6 +17,7 @@ from pipeline.report.results import (
 )
 from pipeline.report.table import check_points, point_table
 from pipeline.scoring.metrics import SCORES
+from tests.support.report_models import CODECS, IMAGES, arms, model
 
 NAMES = [f"class {i}" for i in range(19)]
 

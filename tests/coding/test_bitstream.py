@@ -221,7 +221,7 @@ def test_encoding_needs_neither_torch_nor_mlflow_nor_pandas():
         "import sys, pipeline.coding.bitstream;"
         "print({'torch', 'mlflow', 'pandas', 'scipy'} & set(sys.modules))"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     printed = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking_model import export_model, model_sender
-from pipeline.tracking_outbox import Call, Outbox
-from pipeline.tracking_views import SavedView
+from pipeline.tracking.model import export_model, model_sender
+from pipeline.tracking.outbox import Call, Outbox
+from pipeline.tracking.views import SavedView
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,17 +30,18 @@ from pipeline.coding.tiling import tile
 from pipeline.data.frames import Frames, disparity_px, open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
-from pipeline.report import style
-from pipeline.report.drawing import Looks, draw_all
-from pipeline.report.findings import Findings, find
-from pipeline.report.grid import to_latex, to_markdown
-from pipeline.report.names import codec_title, encoder_title
-from pipeline.report.page import RunLink, Shown, render
-from pipeline.report.pictures import FIELD_OF_TASK, View
-from pipeline.report.published import published_points
-from pipeline.report.results import Coded, Measured
-from pipeline.report.table import FIGURES, headline_rates, headline_scores, to_metrics
-from pipeline.report.verdict import at_equal_score
+from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.models import Measured
+from pipeline.report.found.published import published_points
+from pipeline.report.found.table import FIGURES, headline_rates, headline_scores, to_metrics
+from pipeline.report.page.render import RunLink, Shown, render
+from pipeline.report.paper import style
+from pipeline.report.paper.drawing import Looks, draw_all
+from pipeline.report.paper.pictures import FIELD_OF_TASK, View
+from pipeline.report.tables.grid import to_latex, to_markdown
+from pipeline.report.text.names import codec_title, encoder_title
+from pipeline.report.text.verdict import at_equal_score
+from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES
 from pipeline.tracking import start as tracking
 from pipeline.tracking.views import SavedView, column, curves_view, table_view
@@ -158,12 +159,14 @@ def measured(name: ModelName, codecs: Sequence[str], frames: Frames) -> Measured
         elements=found.elements,
         pixels=frames.label_NHW[0].size,
         codecs={
-            codec: Coded(payload[codec] + found.header_bytes[codec], payload[codec], sums)
+            codec: Coded(found.header_bytes[codec], payload[codec], sums)
             for codec, sums in ((codec, found.sums[codec]) for codec in codecs)
         },
         uncompressed=found.uncompressed,
         pictures={
-            quality: Coded(found.picture_bytes[quality], found.picture_bytes[quality], sums)
+            quality: Coded(
+                np.zeros_like(found.picture_bytes[quality]), found.picture_bytes[quality], sums
+            )
             for quality, sums in found.picture_sums.items()
         },
         rate_loss_N=read_rate_loss(features_file(name)),

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.findings import Findings, find
-from pipeline.report.grid import to_markdown
-from pipeline.report.heat import heat_tables
-from pipeline.report.images import WIDEST, png_uri
-from pipeline.report.page import cell, render, setting
-from pipeline.report.results import Measured
+from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.models import Measured
+from pipeline.report.page.images import WIDEST, png_uri
+from pipeline.report.page.render import cell, render, setting
+from pipeline.report.tables.grid import to_markdown
+from pipeline.report.tables.heat import heat_tables
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import CODECS, arms, model, shown
 

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline.data.labels import PALETTE
-from pipeline.report.figures import THIN, rate_accuracy
-from pipeline.report.history import training
-from pipeline.report.joint_figure import all_tasks
-from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
-from pipeline.report.sheet import INVALID, to_rgb
-from pipeline.report.style import ARM_LINES, log_ticks, save, settle
+from pipeline.report.paper.history import training
+from pipeline.report.paper.joint import all_tasks
+from pipeline.report.paper.pictures import View, predictions, predictions_by_codec, tile
+from pipeline.report.paper.rate_accuracy import THIN, rate_accuracy
+from pipeline.report.paper.sheet import INVALID, to_rgb
+from pipeline.report.paper.style import ARM_LINES, log_ticks, save, settle
 from pipeline.scoring.metrics import SCORES
 
 CODECS = ["png", "jpeg-90", "jpeg-50", "jpeg-10"]

@@ -6,16 +6,16 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from pipeline.artifacts import Evaluation, read_evaluation, write_evaluation
-from pipeline.report.joint import joint_table, largest_loss
-from pipeline.report.point_grids import joint_grid, picture_grid, point_grids, rate_loss_grid
-from pipeline.report.results import (
+from pipeline.report.found.joint import joint_table, largest_loss
+from pipeline.report.found.models import (
     iou_table,
     picture_table,
     points_table,
     rate_loss_table,
     uncompressed_table,
 )
-from pipeline.report.table import check_points, point_table
+from pipeline.report.found.table import check_points, point_table
+from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import CODECS, IMAGES, arms, model
 

@@ -11,11 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.files import write_json
-from pipeline.report.bd_grids import bd_grid
-from pipeline.report.grid import to_markdown
-from pipeline.report.point_grids import point_grids
-from pipeline.report.published import published_points, published_rates
-from pipeline.report.table import (
+from pipeline.report.found.published import published_points, published_rates
+from pipeline.report.found.table import (
     bd_table,
     headline_rates,
     headline_scores,
@@ -24,6 +21,9 @@ from pipeline.report.table import (
     to_metrics,
     with_means,
 )
+from pipeline.report.tables.bd import bd_grid
+from pipeline.report.tables.grid import to_markdown
+from pipeline.report.tables.points import point_grids
 from pipeline.scoring.metrics import SCORES
 
 TABLE_1 = {
@@ -261,7 +261,7 @@ def test_markdown_tables_are_well_formed(published: pd.DataFrame) -> None:
 
 
 def test_published_points_are_the_authors(repository: Path) -> None:
-    ours = (repository / "pipeline/report/alvar2019_points.csv").read_bytes()
+    ours = (repository / "pipeline/report/found/alvar2019_points.csv").read_bytes()
     assert ours == (repository / "tests/data/alvar2019_points.csv").read_bytes()
     points = published_points()
     assert len(points) == 20

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.report.bd_grids import bd_grid, diagnostics_grid
-from pipeline.report.findings import Findings, find
-from pipeline.report.published import published_rates
-from pipeline.report.results import DRAW, Measured, band_table, points_table
-from pipeline.report.table import FIGURES, bd_table, to_metrics
-from pipeline.report.trust import trust_table
-from pipeline.report.verdict import at_equal_codec, at_equal_score, in_two_sentences
+from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.models import DRAW, Measured, band_table, points_table
+from pipeline.report.found.published import published_rates
+from pipeline.report.found.table import FIGURES, bd_table, to_metrics
+from pipeline.report.found.trust import trust_table
+from pipeline.report.tables.bd import bd_grid, diagnostics_grid
+from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_sentences
 from pipeline.scoring.bdrate import diagnose
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES

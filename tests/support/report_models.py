@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.report.drawing import Looks
-from pipeline.report.page import RunLink, Shown
-from pipeline.report.pictures import View
-from pipeline.report.results import Coded, Measured
+from pipeline.report.found.models import Measured
+from pipeline.report.page.render import RunLink, Shown
+from pipeline.report.paper.drawing import Looks
+from pipeline.report.paper.pictures import View
+from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import Sums
 
 CODECS = ("png", "jpeg-90", "jpeg-60", "jpeg-30", "jpeg-10")
@@ -54,9 +55,9 @@ def model(
     for i, (codec, level, cost) in enumerate(zip(CODECS, levels, costs, strict=True)):
         payload_N = np.rint(10_000 * rate * cost * bulk_N).astype(np.int64)
         sums = sums_at(level, tasks=tasks, seed=10 * noise_seed + i)
-        codecs[codec] = Coded(payload_N + 22, payload_N, sums)
+        codecs[codec] = Coded(np.full(IMAGES, 22), payload_N, sums)
     picture_N = np.rint(3000 * bulk_N).astype(np.int64)
-    pictures = {"90": Coded(picture_N, picture_N, sums_at(5, tasks=tasks, seed=7))}
+    pictures = {"90": Coded(np.zeros(IMAGES, np.int64), picture_N, sums_at(5, tasks=tasks, seed=7))}
     return Measured(
         encoder=encoder,
         arm=arm,

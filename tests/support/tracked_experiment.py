@@ -14,8 +14,8 @@ from pipeline.arms import ARMS
 from pipeline.artifacts import REPORT_FOLDER, Evaluation, ModelName, model_folder
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
-from pipeline.report.findings import Findings, find
-from pipeline.report.results import Measured
+from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.models import Measured
 from pipeline.scoring.metrics import SCORES
 from stages import evaluate, report, train
 from tests.support.report_models import CODECS, model

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.report.results import Measured
+from pipeline.report.found.models import Measured
 from pipeline.scoring.metrics import Score, joint_rate
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.colors import Normalize
 from PIL import Image
 
-from pipeline.report.names import codec_title, part_title
-from pipeline.report.pictures import FIELD_OF_TASK, View
-from pipeline.report.sheet import disparity_scale, to_rgb
+from pipeline.report.paper.pictures import FIELD_OF_TASK, View
+from pipeline.report.paper.sheet import disparity_scale, to_rgb
+from pipeline.report.text.names import codec_title, part_title
 
 WIDEST = 256
 """Pixels: pictures of predictions are reduced to it."""

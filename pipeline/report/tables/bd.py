@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
-from pipeline.report.grid import Footnotes, Grid
-from pipeline.report.names import (
+from pipeline.report.found.table import MEAN
+from pipeline.report.tables.grid import Footnotes, Grid
+from pipeline.report.text.names import (
     Row,
     codec_title,
     model_title,
@@ -15,7 +16,6 @@ from pipeline.report.names import (
     print_of,
     signed,
 )
-from pipeline.report.table import MEAN
 from pipeline.scoring.bdrate import METHODS, QUOTABLE_OVERLAP
 from pipeline.scoring.metrics import Score
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.report.names import part_title, with_unit
-from pipeline.report.style import COLUMN, LINES, PAGE, log_ticks, new_figure, settle, styled
+from pipeline.report.paper.style import COLUMN, LINES, PAGE, log_ticks, new_figure, settle, styled
+from pipeline.report.text.names import part_title, with_unit
 from pipeline.scoring.metrics import Score
 
 

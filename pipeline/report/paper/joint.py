@@ -3,14 +3,14 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report.figures import LEVEL
-from pipeline.report.names import encoder_title
-from pipeline.report.style import ARM_LINES, COLUMN, PAGE, new_figure, settle, styled
+from pipeline.report.paper.rate_accuracy import LEVEL
+from pipeline.report.paper.style import ARM_LINES, COLUMN, PAGE, new_figure, settle, styled
+from pipeline.report.text.names import encoder_title
 
 
 @styled()
 def all_tasks(points: pd.DataFrame, *, loss_percent: float) -> Figure:
-    """Both arms of each encoder in a panel; takes what `pipeline.report.joint.largest_loss` gives.
+    """Both arms of each encoder in a panel; takes what `pipeline.report.found.joint.largest_loss` gives.
 
     `loss_percent` is the loss allowed, a level. Of several seeds the mean is shown.
     """

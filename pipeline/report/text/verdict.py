@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
-from pipeline.report.names import Row, codec_title, encoder_title, print_of, signed
-from pipeline.report.table import MEAN
+from pipeline.report.found.table import MEAN
+from pipeline.report.text.names import Row, codec_title, encoder_title, print_of, signed
 from pipeline.scoring.bdrate import METHODS, both_signs
 from pipeline.scoring.metrics import Score
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.report.table import MEAN
+from pipeline.report.found.table import MEAN
 from pipeline.scoring.metrics import Score
 
 Row = Mapping[Hashable, Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.report.table import bd_table
+from pipeline.report.found.table import bd_table
 from pipeline.scoring.metrics import SCORES
 
 POINTS = Path(__file__).with_name("alvar2019_points.csv")
@@ -17,7 +17,7 @@ PIXELS = 512 * 256
 
 
 def published_points() -> pd.DataFrame:
-    """Their twenty points as a table of points (see `pipeline.report.table`), seed 0."""
+    """Their twenty points as a table of points (see `pipeline.report.found.table`), seed 0."""
     raw = pd.read_csv(POINTS)
     bytes_per_image = raw["total_bytes"] / raw["images"]
     bpfe = 8 * bytes_per_image / raw["encoder"].map(ELEMENTS)

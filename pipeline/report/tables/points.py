@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
-from pipeline.report.grid import Footnotes, Grid
-from pipeline.report.names import (
+from pipeline.report.tables.grid import Footnotes, Grid
+from pipeline.report.text.names import (
     Row,
     codec_title,
     encoder_title,

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.data.labels import CLASSES
-from pipeline.report.bd_grids import bd_grid, diagnostics_grid
-from pipeline.report.grid import Grid
-from pipeline.report.joint import joint_table
-from pipeline.report.point_grids import joint_grid, picture_grid, point_grids, rate_loss_grid
-from pipeline.report.published import published_rates
-from pipeline.report.results import (
+from pipeline.report.found.joint import joint_table
+from pipeline.report.found.models import (
     Measured,
     band_table,
     iou_table,
@@ -20,8 +16,12 @@ from pipeline.report.results import (
     rate_loss_table,
     uncompressed_table,
 )
-from pipeline.report.table import bd_table, point_table
-from pipeline.report.trust import trust_table
+from pipeline.report.found.published import published_rates
+from pipeline.report.found.table import bd_table, point_table
+from pipeline.report.found.trust import trust_table
+from pipeline.report.tables.bd import bd_grid, diagnostics_grid
+from pipeline.report.tables.grid import Grid
+from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
 from pipeline.scoring.metrics import Score
 
 

@@ -6,9 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.report.names import codec_title, encoder_title, signed
-from pipeline.report.results import Measured
-from pipeline.report.style import ARM_LINES, COLUMN, PAGE, log_ticks, new_figure, settle, styled
+from pipeline.report.found.models import Measured
+from pipeline.report.paper.style import (
+    ARM_LINES,
+    COLUMN,
+    PAGE,
+    log_ticks,
+    new_figure,
+    settle,
+    styled,
+)
+from pipeline.report.text.names import codec_title, encoder_title, signed
 
 
 @styled()

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.arms import ARMS
-from pipeline.report.names import codec_title
+from pipeline.report.text.names import codec_title
 
 
 def heat_tables(iou: pd.DataFrame) -> dict[str, dict[str, Any]]:

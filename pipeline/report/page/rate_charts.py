@@ -4,8 +4,15 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pipeline.arms import ARMS
-from pipeline.report.names import codec_title, encoder_title, print_of, task_title, with_unit
-from pipeline.report.traces import Chart, add_band, add_curve, add_level, mean_over_seeds, rates
+from pipeline.report.page.traces import (
+    Chart,
+    add_band,
+    add_curve,
+    add_level,
+    mean_over_seeds,
+    rates,
+)
+from pipeline.report.text.names import codec_title, encoder_title, print_of, task_title, with_unit
 from pipeline.scoring.metrics import Score
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
-from pipeline.report.results import DRAW, Measured, pairs
-from pipeline.report.table import FIGURES, MEAN, in_arms, with_means
+from pipeline.report.found.models import DRAW, Measured, pairs
+from pipeline.report.found.table import FIGURES, MEAN, in_arms, with_means
 from pipeline.scoring.bdrate import (
     METHODS,
     BDRate,

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipeline.report.names import encoder_title, print_of, task_title, with_unit
-from pipeline.report.results import Measured
-from pipeline.report.traces import DASH, SYMBOL, Chart
+from pipeline.report.found.models import Measured
+from pipeline.report.page.traces import DASH, SYMBOL, Chart
+from pipeline.report.text.names import encoder_title, print_of, task_title, with_unit
 from pipeline.scoring.metrics import Score
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pipeline.arms import ARMS
-from pipeline.report.names import Row
+from pipeline.report.text.names import Row
 
 RATES = {
     "bpfe": "bits per feature element",

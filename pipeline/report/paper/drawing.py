@@ -9,13 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pipeline.arms import ARMS
-from pipeline.report.figures import rate_accuracy
-from pipeline.report.findings import Findings
-from pipeline.report.history import training
-from pipeline.report.joint import largest_loss
-from pipeline.report.joint_figure import all_tasks
-from pipeline.report.pictures import View, predictions, predictions_by_codec, tile
-from pipeline.report.scatter import rate_loss
+from pipeline.report.found.findings import Findings
+from pipeline.report.found.joint import largest_loss
+from pipeline.report.paper.history import training
+from pipeline.report.paper.joint import all_tasks
+from pipeline.report.paper.pictures import View, predictions, predictions_by_codec, tile
+from pipeline.report.paper.rate_accuracy import rate_accuracy
+from pipeline.report.paper.scatter import rate_loss
 
 
 @dataclass(frozen=True)

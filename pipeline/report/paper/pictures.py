@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.report.names import codec_title, part_title
-from pipeline.report.sheet import MARGIN, SMALL, Cell, picture_grid, sheet
-from pipeline.report.style import styled
+from pipeline.report.paper.sheet import MARGIN, SMALL, Cell, picture_grid, sheet
+from pipeline.report.paper.style import styled
+from pipeline.report.text.names import codec_title, part_title
 
 
 @dataclass(frozen=True)

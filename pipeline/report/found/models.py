@@ -9,22 +9,11 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.scoring.bootstrap import CurveSums, image_counts
+from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import Score, Sums, bits_per_element, iou_per_class
 
 DRAW = 0
 """Seed of every bootstrap here: all intervals of a report come from the same resamples."""
-
-
-@dataclass(frozen=True)
-class Coded:
-    """All images at one point of a curve."""
-
-    bytes_N: np.ndarray
-    """int64, of the whole bitstream or file."""
-    payload_N: np.ndarray
-    """int64, without the header of our own; equal to `bytes_N` where there is none."""
-    sums: Mapping[str, Sums]
-    """task -> its sums over the same images (see `pipeline.scoring.sums`)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Measured:
 
 
 def points_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
-    """One row per model and codec, as `pipeline.report.table` describes it."""
+    """One row per model and codec, as `pipeline.report.found.table` describes it."""
     return pd.DataFrame(
         {
             **model.key,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pipeline.data.labels import CLASSES, PALETTE, VOID
-from pipeline.report.style import PAGE, new_figure
+from pipeline.report.paper.style import PAGE, new_figure
 
 INVALID = np.uint8(140)
 """Grey of pixels without a true disparity; the colour map holds no grey."""

@@ -12,19 +12,19 @@ from plotly.offline import get_plotlyjs
 
 from pipeline.arms import ARMS
 from pipeline.data.labels import CLASSES, PALETTE
-from pipeline.report.drawing import Looks
-from pipeline.report.findings import Findings
-from pipeline.report.grid import PLAIN
-from pipeline.report.heat import heat_tables
-from pipeline.report.images import Example, examples, png_uri, still_uri, stretched
-from pipeline.report.joint import largest_loss
-from pipeline.report.model_charts import history_charts, rate_loss_chart
-from pipeline.report.names import codec_title, encoder_title, signed
-from pipeline.report.pictures import View
-from pipeline.report.published import published_points
-from pipeline.report.rate_charts import joint_chart, rate_chart
-from pipeline.report.traces import RATES, Chart
-from pipeline.report.verdict import at_equal_codec, at_equal_score, in_two_sentences
+from pipeline.report.found.findings import Findings
+from pipeline.report.found.joint import largest_loss
+from pipeline.report.found.published import published_points
+from pipeline.report.page.images import Example, examples, png_uri, still_uri, stretched
+from pipeline.report.page.model_charts import history_charts, rate_loss_chart
+from pipeline.report.page.rate_charts import joint_chart, rate_chart
+from pipeline.report.page.traces import RATES, Chart
+from pipeline.report.paper.drawing import Looks
+from pipeline.report.paper.pictures import View
+from pipeline.report.tables.grid import PLAIN
+from pipeline.report.tables.heat import heat_tables
+from pipeline.report.text.names import codec_title, encoder_title, signed
+from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_sentences
 
 FOLDER = Path(__file__).parent / "template"
 

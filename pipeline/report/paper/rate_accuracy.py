@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from pipeline.arms import ARMS
-from pipeline.report.labels import PointLabel, place_labels
-from pipeline.report.names import encoder_title, task_title, with_unit
-from pipeline.report.style import ARM_LINES, COLUMN, LINES, PAGE, new_figure, settle, styled
-from pipeline.report.table import check_points
+from pipeline.report.found.table import check_points
+from pipeline.report.paper.labels import PointLabel, place_labels
+from pipeline.report.paper.style import ARM_LINES, COLUMN, LINES, PAGE, new_figure, settle, styled
+from pipeline.report.text.names import encoder_title, task_title, with_unit
 from pipeline.scoring.metrics import Score
 
 SHADE = 0.13
@@ -40,7 +40,7 @@ def rate_accuracy(
 ) -> Figure:
     """Score over rate: a row per score, a column per encoder.
 
-    Takes a table of points (see `pipeline.report.table`) and the column that holds the rate, one of
+    Takes a table of points (see `pipeline.report.found.table`) and the column that holds the rate, one of
     `AXES`. With several seeds the marked curve is the mean over seeds at each codec point, and each
     seed is a thin line. `bands` (of `band_table`) are drawn as shades, `uncompressed` (of
     `uncompressed_table`) as dotted levels, `published` (a table of points) as faint curves,

@@ -1,11 +1,11 @@
-"""The encode stage's work against its codec's own time, and against the usual loops.
+"""Quantising and coding against its codec's own time, and against the usual loops.
 
     python -m benchmarks.encode [--width 512] [--height 256] [--frames 64] [--rounds 5] [--record]
 
-Each round times, on the same levels of each encoder, one after the other:
+Each round times, on the same features of each encoder, one after the other:
 
 - the codec alone on ready tiles, on one core and on all;
-- the stage's work from levels to bitstreams (`encode_all`), on all cores;
+- the stage's work from features to bitstreams (`edge.encode`), on all cores;
 - the usual loop: per image, channels copied into a tile one by one, saved to a file, its size read;
 - the same with every element copied by itself (on two images: it is slow).
 
@@ -25,16 +25,17 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.clock import Timing, timed
-from benchmarks.made_up import levels_of
+from benchmarks.made_up import features_of
 from benchmarks.record import CORES, load, record
-from pipeline.artifacts import Features
 from pipeline.coding.codecs import CODECS
+from pipeline.coding.quantizer import quantize
 from pipeline.coding.tiling import grid, tile
+from pipeline.inference import edge
 from pipeline.nets.encoder import ENCODERS
-from stages.encode import encode_all
 
 CODECS_TIMED = {"png": ("png", {}), "jpeg-90": ("jpg", {"quality": 90})}
 """Codec -> suffix and options that make Pillow write the same file."""
+BITS = 8
 ELEMENT_LOOP_FRAMES = 2
 
 
@@ -79,8 +80,8 @@ class Result(NamedTuple):
     element_ratio: float
 
 
-def compare(features: Features, codec: str, folder: Path, rounds: int) -> Result:
-    levels_NChw = features.levels_NChw
+def compare(features_NChw: np.ndarray, codec: str, folder: Path, rounds: int) -> Result:
+    levels_NChw = np.stack([quantize(x, BITS).levels_Chw for x in features_NChw])
     tiles = [tile(x) for x in levels_NChw]
     code = CODECS[codec].encode
     suffix, options = CODECS_TIMED[codec]
@@ -99,7 +100,7 @@ def compare(features: Features, codec: str, folder: Path, rounds: int) -> Result
     for _ in range(1 + rounds):
         alone = timed(lambda: [code(x) for x in tiles])
         cores = timed(on_all_cores)
-        ours = timed(lambda: encode_all(features, codec))
+        ours = timed(lambda: edge.encode(features_NChw, BITS, codec))
         channels = loop(by_channel, len(levels_NChw))
         elements = loop(by_element, ELEMENT_LOOP_FRAMES)
         results.append(
@@ -128,7 +129,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, load() as others:
         for name, encoder in ENCODERS.items():
             h, w = options.height // encoder.stride, options.width // encoder.stride
-            features = levels_of((options.frames, encoder.channels, h, w))
+            features = features_of((options.frames, encoder.channels, h, w))
             for codec in CODECS_TIMED:
                 results[f"{name} {codec}"] = compare(features, codec, Path(folder), options.rounds)
     print(f"{options.frames} frames of {options.width}x{options.height}; the stage's work, of")

@@ -19,17 +19,16 @@ import numpy as np
 import torch
 
 from benchmarks.device_clock import now
-from benchmarks.made_up import levels_of, noise_frames
+from benchmarks.made_up import features_of, noise_frames
 from benchmarks.record import CORES, load, record
 from pipeline.coding.bitstream import decode_features
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames, disparity_px
 from pipeline.data.labels import CLASSES
+from pipeline.inference import cloud, edge
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.device import open_runtime, seed_all
-from stages.encode import encode_all
-from stages.evaluate import decoded, score
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 CODECS_TIMED = ("png", "jpeg-90")
@@ -69,7 +68,7 @@ def compare(
     _, channels, stride = ENCODERS[encoder]
     count, height, width, _ = frames.image_NHW3.shape
     shape_Chw = (channels, height // stride, width // stride)
-    streams = encode_all(levels_of((count, *shape_Chw)), codec)
+    streams = edge.encode(features_of((count, *shape_Chw)), 8, codec)
     seed_all(0)
     usual_net = SplitNet(encoder, TASKS).eval().to(device)
     net = copy.deepcopy(usual_net).to(memory_format=torch.channels_last)
@@ -80,8 +79,7 @@ def compare(
             start = now(device)
             expected = by_sample(usual_net, frames, streams, device)
             middle = now(device)
-            features = decoded(streams, Path("memory"), shape_Chw, device)
-            sums, _ = score(net, batches, features, 0)
+            sums = cloud.serve(net, batches, cloud.decode(streams, shape_Chw, device)).sums
             end = now(device)
             rows.append((count / (middle - start), count / (end - middle)))
     found = {key: x for parts in sums.values() for key, x in parts.items()}

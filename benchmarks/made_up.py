@@ -1,10 +1,9 @@
-"""Made-up frames and levels, for measurements that do not care what is on them."""
+"""Made-up frames and features, for measurements that do not care what is on them."""
 
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.artifacts import Features
 from pipeline.data.frames import Frames, open_frames
 
 
@@ -28,20 +27,8 @@ def noise_frames(folder: Path, count: int, *, width: int, height: int) -> Frames
     return open_frames(folder)
 
 
-def levels_of(shape: tuple[int, int, int, int]) -> Features:
-    """8-bit levels N x C x h x w as an encoder leaves them: half of them 0, the rest smooth."""
-    rng = np.random.default_rng(0)
-    noise_NChw = rng.standard_normal(shape, np.float32)
+def features_of(shape: tuple[int, int, int, int]) -> np.ndarray:
+    """Return features N x C x h x w as an encoder leaves them: half of them 0, the rest smooth."""
+    noise_NChw = np.random.default_rng(0).standard_normal(shape, np.float32)
     smooth_NChw = noise_NChw + np.roll(noise_NChw, 1, 2) + np.roll(noise_NChw, 1, 3)
-    values_NChw = np.maximum(smooth_NChw, 0)
-    high_N = values_NChw.max((1, 2, 3))
-    levels_NChw = np.rint(255 * values_NChw / high_N[:, None, None, None]).astype(np.uint8)
-    count = shape[0]
-    return Features(
-        levels_NChw=levels_NChw,
-        low_N=np.zeros(count, np.float32),
-        high_N=high_N,
-        rate_loss_N=np.zeros(count, np.float32),
-        bits=8,
-        names=tuple(f"noise_{i:06}_000019" for i in range(count)),
-    )
+    return np.maximum(smooth_NChw, 0)

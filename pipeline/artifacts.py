@@ -1,7 +1,8 @@
-"""Every file that passes between stages: its name, how it is read and how it is written.
+"""Every file that passes between stages: its name, its record, how it is read and written.
 
 Paths are relative to the root of the repository (or of a temporary experiment). Files are written
-whole under a temporary name first, so a file under its final name is complete.
+whole under a temporary name first, so a file under its final name is complete. This is one list on
+purpose, longer than other files: whoever looks for a file between stages looks here alone.
 """
 
 import json
@@ -9,13 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pipeline.files import whole_file
+from pipeline.files import whole_file, write_json
+from pipeline.scoring.coded import Coded
+from pipeline.scoring.examples import Examples
+
+if TYPE_CHECKING:  # stages that read no table must not wait for pandas
+    import pandas as pd
 
 
 class ArtifactError(ValueError):
@@ -35,21 +41,46 @@ class ModelName(NamedTuple):
 
 STREETS_FOLDER = Path("data/streets")
 """The built-in data set, in the official layout."""
+PREPARED_FOLDER = Path("data/prepared")
+SPLITS = ("train", "val")
+REPORT_FOLDER = Path("reports")
+TABLES_FOLDER = REPORT_FOLDER / "tables"
+DRAWINGS_FOLDER = REPORT_FOLDER / "figures"
+PAGE_FILE = REPORT_FOLDER / "index.html"
+POINTS_FILE = REPORT_FOLDER / "points.csv"
+BD_RATE_FILE = REPORT_FOLDER / "bd_rate.json"
+SCORES_FILE = REPORT_FOLDER / "scores.json"
+LOCK_FILE = Path("dvc.lock")
 
 
 def prepared_folder(split: str) -> Path:
     """The frames of `train` or `val` as arrays."""
-    return Path("data/prepared") / split
+    return PREPARED_FOLDER / split
 
 
 def model_folder(name: ModelName) -> Path:
-    """model.safetensors, model.json, history.csv, run.json of a trained model."""
+    """The weights, the description, the history and the MLflow run of a trained model."""
     return Path("models") / str(name)
 
 
+def model_description(name: ModelName) -> Any:
+    """Return what was noted of a model when it was trained (see `training.checkpoint`)."""
+    return read_json(model_folder(name) / "model.json")
+
+
+def history_file(name: ModelName) -> Path:
+    """The training of a model, one row per epoch."""
+    return model_folder(name) / "history.csv"
+
+
 def features_file(name: ModelName) -> Path:
-    """The quantised features of the validation set."""
+    """The features of the validation set, as the edge half puts them out."""
     return Path("features") / f"{name}.safetensors"
+
+
+def diagnostics_file(name: ModelName) -> Path:
+    """What is measured on those features beside what is coded of them."""
+    return Path("diagnostics") / f"{name}.safetensors"
 
 
 def streams_file(name: ModelName, codec: str) -> Path:
@@ -58,66 +89,84 @@ def streams_file(name: ModelName, codec: str) -> Path:
 
 
 def evaluation_folder(name: ModelName) -> Path:
-    """sums.safetensors and run.json of an evaluated model."""
+    """The sums, the example pictures and the MLflow run of an evaluated model."""
     return Path("evaluation") / str(name)
 
 
-REPORT_FOLDER = Path("reports")
+def sums_file(name: ModelName) -> Path:
+    """The per-image sums of an evaluated model: its `Evaluation`."""
+    return evaluation_folder(name) / "sums.safetensors"
+
+
+def examples_file(name: ModelName) -> Path:
+    """The example pictures of an evaluated model."""
+    return evaluation_folder(name) / "examples.safetensors"
+
+
+# The MLflow run of a folder
+
+
+def write_run_id(folder: Path, run_id: str | None) -> None:
+    """Note which MLflow run the contents of a folder come from; None if nothing was tracked."""
+    write_json(folder / "run.json", {"run_id": run_id})
+
+
+def read_run_id(folder: Path) -> str | None:
+    """Return the id of the MLflow run that made the contents of a folder, if one did."""
+    return read_json(folder / "run.json")["run_id"]
+
+
+# Features and what is measured on them
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the edge sends of each image, before the codec."""
+    """What the edge half makes of each image, before the quantiser."""
 
-    levels_NChw: np.ndarray
-    """uint8, or uint16 above 8 bits."""
-    low_N: np.ndarray
-    """float32, the feature value of level 0."""
-    high_N: np.ndarray
-    """float32, the feature value of the highest level."""
-    rate_loss_N: np.ndarray
-    """float32, L_r of each image in the form that `loss` gives it in training."""
-    bits: int
+    features_NChw: np.ndarray
+    """float32."""
     names: tuple[str, ...]
     """Of the frames."""
 
 
 def write_features(path: Path, features: Features) -> None:
-    arrays = {
-        "levels": features.levels_NChw,
-        "low": features.low_N,
-        "high": features.high_N,
-        "rate_loss": features.rate_loss_N,
-    }
-    _write_arrays(path, arrays, {"bits": features.bits, "names": features.names})
+    """Write the features of one model."""
+    _write_arrays(path, {"features": features.features_NChw}, {"names": features.names})
 
 
 def read_features(path: Path) -> Features:
+    """Read the features of one model."""
     arrays, facts = _read_arrays(path)
-    return Features(
-        levels_NChw=arrays["levels"],
-        low_N=arrays["low"],
-        high_N=arrays["high"],
-        rate_loss_N=arrays["rate_loss"],
-        bits=facts["bits"],
-        names=tuple(facts["names"]),
-    )
+    return Features(arrays["features"], tuple(facts["names"]))
 
 
-def read_rate_loss(path: Path) -> np.ndarray:
-    """rate_loss_N alone, without reading the features it stands beside."""
-    return _read_arrays(path, only="rate_loss")[0]["rate_loss"]
+def write_diagnostics(path: Path, rate_loss_N_of: Mapping[str, np.ndarray]) -> None:
+    """Write L_r of each image, float32, by the name of its form."""
+    _write_arrays(path, rate_loss_N_of, {})
+
+
+def read_rate_loss(path: Path, form: str) -> np.ndarray:
+    """Read L_r of each image in one form."""
+    arrays, _ = _read_arrays(path)
+    if form not in arrays:
+        raise ArtifactError(
+            f"{path} has no rate loss of the form {form}, only {', '.join(arrays)}; run `dvc repro`"
+        )
+    return arrays[form]
+
+
+# Bitstreams
 
 
 def write_streams(path: Path, streams: Sequence[bytes], names: Sequence[str]) -> None:
-    """One bitstream per frame, end to end in one array."""
+    """Write one bitstream per frame, end to end in one array."""
     ends = np.cumsum([0, *map(len, streams)], dtype=np.int64)
     data = np.frombuffer(b"".join(streams), np.uint8)
     _write_arrays(path, {"bytes": data, "ends": ends}, {"names": list(names)})
 
 
 def read_streams(path: Path) -> tuple[list[bytes], tuple[str, ...]]:
-    """The bitstreams and the names of their frames."""
+    """Read the bitstreams and the names of their frames."""
     arrays, facts = _read_arrays(path)
     data, ends = arrays["bytes"].tobytes(), arrays["ends"].tolist()
     streams = [data[a:b] for a, b in pairwise(ends)]
@@ -127,95 +176,118 @@ def read_streams(path: Path) -> tuple[list[bytes], tuple[str, ...]]:
     return streams, names
 
 
+# Evaluations
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Per-image sums of one model, from which every score can be computed again."""
 
-    sums: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
-    """codec -> task -> sum -> array over images (see `pipeline.scoring.sums`)."""
-    header_bytes: Mapping[str, np.ndarray]
-    """codec -> (N,) int64."""
-    payload_bytes: Mapping[str, np.ndarray]
-    """codec -> (N,) int64."""
+    points: Mapping[str, Coded]
+    """codec -> all images coded by it."""
     elements: int
     """Feature elements per image, C h w."""
     names: tuple[str, ...]
+    """Of the frames."""
     uncompressed: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
-    """task -> sum -> array over images, of the float features, neither quantised nor coded."""
-    picture_sums: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]] = field(default_factory=dict)
-    """JPEG quality -> task -> sum -> array, of the whole network run on the picture so coded."""
-    picture_bytes: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """JPEG quality -> (N,) int64, the coded picture."""
-
-
-UNCOMPRESSED, PICTURE = "uncompressed", "picture-"
-"""Where the reference points stand among the codecs in an evaluation's file."""
+    """task -> sums of the float features, neither quantised nor coded."""
+    pictures: Mapping[str, Coded] = field(default_factory=dict)
+    """JPEG quality -> the whole network run on the picture so coded."""
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
-    of_pictures = {f"{PICTURE}{key}": tasks for key, tasks in evaluation.picture_sums.items()}
-    points = {**evaluation.sums, UNCOMPRESSED: evaluation.uncompressed, **of_pictures}
+    """Write the per-image sums of one model."""
+    groups = {"points": evaluation.points, "pictures": evaluation.pictures}
     arrays = {
-        f"{codec}/{task}/{name}": array
-        for codec, tasks in points.items()
-        for task, parts in tasks.items()
-        for name, array in parts.items()
+        f"uncompressed/{task}/{name}": array
+        for task, sums in evaluation.uncompressed.items()
+        for name, array in sums.items()
     }
-    arrays |= {f"{codec}/header_bytes": x for codec, x in evaluation.header_bytes.items()}
-    arrays |= {f"{codec}/payload_bytes": x for codec, x in evaluation.payload_bytes.items()}
-    arrays |= {f"{PICTURE}{key}/bytes": x for key, x in evaluation.picture_bytes.items()}
-    facts = {"elements": evaluation.elements, "names": evaluation.names}
-    _write_arrays(path, arrays, facts)
+    for group, points in groups.items():
+        for point, coded in points.items():
+            arrays[f"{group}/{point}/header"] = coded.header_N
+            arrays[f"{group}/{point}/payload"] = coded.payload_N
+            for task, sums in coded.sums.items():
+                arrays |= {f"{group}/{point}/{task}/{name}": x for name, x in sums.items()}
+    _write_arrays(path, arrays, {"elements": evaluation.elements, "names": evaluation.names})
 
 
 def read_evaluation(path: Path) -> Evaluation:
+    """Read the per-image sums of one model."""
     arrays, facts = _read_arrays(path)
-    sums: dict[str, dict[str, dict[str, np.ndarray]]] = {}
-    counts: dict[str, dict[str, np.ndarray]] = {
-        "header_bytes": {},
-        "payload_bytes": {},
-        "bytes": {},
-    }
+    tree: dict[str, Any] = {}
     for key, array in arrays.items():
-        codec, *rest = key.split("/")
-        if len(rest) == 1:
-            counts[rest[0]][codec] = array
-        else:
-            sums.setdefault(codec, {}).setdefault(rest[0], {})[rest[1]] = array
-    pictures = [key for key in sums if key.startswith(PICTURE)]
+        *above, last = key.split("/")
+        branch = tree
+        for part in above:
+            branch = branch.setdefault(part, {})
+        branch[last] = array
+
+    def coded(branches: Mapping[str, Any]) -> dict[str, Coded]:
+        return {
+            point: Coded(
+                branch["header"],
+                branch["payload"],
+                {task: sums for task, sums in branch.items() if isinstance(sums, dict)},
+            )
+            for point, branch in branches.items()
+        }
+
     return Evaluation(
-        uncompressed=sums.pop(UNCOMPRESSED, {}),
-        picture_sums={key.removeprefix(PICTURE): sums.pop(key) for key in pictures},
-        picture_bytes={key.removeprefix(PICTURE): x for key, x in counts["bytes"].items()},
-        sums=sums,
-        header_bytes=counts["header_bytes"],
-        payload_bytes=counts["payload_bytes"],
+        points=coded(tree.get("points", {})),
         elements=facts["elements"],
         names=tuple(facts["names"]),
+        uncompressed=tree.get("uncompressed", {}),
+        pictures=coded(tree.get("pictures", {})),
     )
 
 
-Examples = dict[str, dict[str, np.ndarray]]
-"""codec -> task -> the predictions of the first frames: train ids BHW uint8, disparity BHW float16
-in pixels, reconstruction B3HW uint8."""
-
-
 def write_examples(path: Path, examples: Examples) -> None:
-    arrays = {
-        f"{codec}/{task}": x for codec, tasks in examples.items() for task, x in tasks.items()
+    """Write the example pictures of one model."""
+    arrays = {"image": examples.image_BHW3}
+    arrays |= {f"truth/{task}": x for task, x in examples.truths.items()}
+    arrays |= {
+        f"prediction/{codec}/{task}": x
+        for codec, tasks in examples.predictions.items()
+        for task, x in tasks.items()
     }
-    _write_arrays(path, arrays, {})
+    _write_arrays(path, arrays, {"names": examples.names, "legends": examples.legends})
 
 
 def read_examples(path: Path) -> Examples:
-    examples: Examples = {}
-    for key, array in _read_arrays(path)[0].items():
-        codec, task = key.split("/")
-        examples.setdefault(codec, {})[task] = array
-    return examples
+    """Read the example pictures of one model."""
+    arrays, facts = _read_arrays(path)
+    predictions: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        kind, *rest = key.split("/")
+        if kind == "prediction":
+            predictions.setdefault(rest[0], {})[rest[1]] = array
+    return Examples(
+        names=tuple(facts["names"]),
+        image_BHW3=arrays["image"],
+        truths={k.removeprefix("truth/"): x for k, x in arrays.items() if k.startswith("truth/")},
+        predictions=predictions,
+        legends={
+            task: tuple((words, tuple(colour)) for words, colour in legend)
+            for task, legend in facts["legends"].items()
+        },
+    )
+
+
+def read_history(name: ModelName) -> "pd.DataFrame":
+    """Read the training of a model, one row per epoch."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(history_file(name))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{history_file(name)} cannot be read: {error}; run `dvc repro`"
+        ) from error
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file that a stage has written."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -224,18 +296,18 @@ def read_json(path: Path) -> Any:
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    # The format sorts its tensors, so their order travels beside them.
+    metadata = {"facts": json.dumps(facts), "order": json.dumps(list(arrays))}
     with whole_file(path) as part:
-        save_file(arrays, part, metadata={"facts": json.dumps(facts)})
+        save_file(arrays, part, metadata=metadata)
 
 
-def _read_arrays(
-    path: Path, only: str | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, "numpy") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
-            keys = [only] if only else file.keys()
-            return {key: file.get_tensor(key) for key in keys}, facts
+            metadata = file.metadata() or {}
+            order = json.loads(metadata["order"])
+            return {key: file.get_tensor(key) for key in order}, json.loads(metadata["facts"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ArtifactError(
             f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"

@@ -1,5 +1,7 @@
 """How the stages after training open a model."""
 
+import torch
+
 from pipeline.artifacts import ArtifactError, ModelName, model_folder
 from pipeline.nets.split import SplitNet
 from pipeline.params import Params
@@ -7,7 +9,10 @@ from pipeline.training.checkpoint import load_model
 
 
 def open_model(name: ModelName, params: Params) -> SplitNet:
-    """The net of a model's folder, which must hold the one it is named after, of these tasks."""
+    """Return the net of a model's folder, in the memory layout that convolutions are fastest in.
+
+    Raises ArtifactError if the folder holds another model than it is named after, or other tasks.
+    """
     net, described = load_model(model_folder(name), name.encoder)
     asked = {**name._asdict(), "tasks": list(params.tasks)}
     for key, value in asked.items():
@@ -16,4 +21,4 @@ def open_model(name: ModelName, params: Params) -> SplitNet:
                 f"{model_folder(name)} holds a model whose {key} is {described.get(key)}, not "
                 f"{value}; run `dvc repro` to make it again"
             )
-    return net
+    return net.to(memory_format=torch.channels_last)

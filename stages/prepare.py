@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.artifacts import prepared_folder
+from pipeline.artifacts import SPLITS, prepared_folder
 from pipeline.data.cityscapes import find
 from pipeline.data.prepare import prepare_split
 from stages.settings import load, run
-
-SPLITS = ("train", "val")
 
 
 def main() -> None:

@@ -1,102 +1,98 @@
 """Compare the arms: BD-rates, the tables, the figures and the page."""
 
-import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
+    BD_RATE_FILE,
+    DRAWINGS_FOLDER,
+    PAGE_FILE,
+    POINTS_FILE,
     REPORT_FOLDER,
+    SCORES_FILE,
     STREETS_FOLDER,
+    TABLES_FOLDER,
     ModelName,
+    diagnostics_file,
     evaluation_folder,
-    features_file,
+    examples_file,
+    model_description,
     model_folder,
     prepared_folder,
     read_evaluation,
     read_examples,
-    read_json,
+    read_history,
     read_rate_loss,
+    read_run_id,
     read_streams,
     streams_file,
+    sums_file,
+    write_run_id,
 )
 from pipeline.coding.bitstream import decode_levels
+from pipeline.coding.forms import RateForm
 from pipeline.coding.tiling import tile
-from pipeline.data.frames import Frames, disparity_px, open_frames
+from pipeline.data.frames import Frames, open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.report.found.published import published_points
 from pipeline.report.found.table import FIGURES, headline_rates, headline_scores, to_metrics
+from pipeline.report.page.facts import facts, versions
 from pipeline.report.page.render import RunLink, Shown, render
-from pipeline.report.paper import style
 from pipeline.report.paper.drawing import Looks, draw_all
-from pipeline.report.paper.pictures import FIELD_OF_TASK, View
+from pipeline.report.paper.style import save
 from pipeline.report.tables.grid import to_latex, to_markdown
 from pipeline.report.text.names import codec_title, encoder_title
 from pipeline.report.text.verdict import at_equal_score
-from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES
-from pipeline.tracking import start as tracking
-from pipeline.tracking.views import SavedView, column, curves_view, table_view
+from pipeline.tracking import face as tracking
 from stages.settings import load, run
-
-LOCAL_SERVER = "http://127.0.0.1:5000"
-SERVE = "uv run mlflow ui --backend-store-uri"
-LIBRARIES = ("numpy", "pandas", "scipy", "bjontegaard", "pillow", "matplotlib", "plotly", "dvc")
 
 
 def main() -> None:
     """Compare the arms of every encoder and seed."""
     params = load()
     names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
-    runs = run_ids(names)
+    evaluated = {name: read_run_id(evaluation_folder(name)) for name in names}
+    runs = {f"train {name}": read_run_id(model_folder(name)) for name in names}
+    runs |= {f"evaluate {name}": run_id for name, run_id in evaluated.items()}
+    views = saved_views(params)
     with tracking.start(
         enabled=params.tracking.enabled,
         experiment=params.tracking.experiment,
         name="report",
         params={"encoders": params.encoders, "seeds": params.seeds, "codecs": params.codecs},
-        tags={"stage": "report"}
-        | {f"run.{name}": id for name in names if (id := runs[f"evaluate {name}"])},
+        tags={"stage": "report", **{f"run.{name}": id for name, id in evaluated.items() if id}},
     ) as tracked:
-        views = saved_views(params)
         for view in views:
             tracked.view(view)
-        links = view_links(views, tracked.experiment_id)
+        links = tracking.view_links(views, tracked.experiment_id)
         findings = report(params, names, runs | {"report": tracked.id}, links)
-        metrics = to_metrics(findings.trust)
-        write_json(REPORT_FOLDER / "bd_rate.json", headline_rates(metrics))
-        scores = headline_scores(findings.points, params.codecs[0], SCORES)
-        write_json(REPORT_FOLDER / "scores.json", scores)
-        for figure, models in metrics.items():
-            for model, by_score in models.items():
-                known = {s: x for s, x in by_score.items() if x is not None}
-                tracked.log({f"{figure}/{model}/{s}": x for s, x in known.items()})
-        # Beside the scores of the proposed arm, so that a row of the runs table holds both.
-        for name in names:
-            evaluated, values = runs[f"evaluate {name}"], bd_rates(metrics, name)
-            if name.arm == ARMS[1] and evaluated and values:
-                tracked.log_to(evaluated, values)
-        for kept in ("index.html", "tables/table.md", "tables/bd_rate.csv"):
-            tracked.file(REPORT_FOLDER / kept)
-        for path in sorted((REPORT_FOLDER / "figures").glob("*.png")):
-            tracked.file(path, "figures")
-        tracked.table(findings.points, "points")
-        write_json(REPORT_FOLDER / "run.json", {"run_id": tracked.id})
+        track(findings, evaluated, tracked)
+        write_run_id(REPORT_FOLDER, tracked.id)
     for encoder in params.encoders:
         print(at_equal_score(findings.trust, findings.scores, encoder))
-    print(f"More in {REPORT_FOLDER / 'index.html'} and {REPORT_FOLDER / 'tables' / 'table.md'}")
+    print(f"More in {PAGE_FILE} and {TABLES_FOLDER / 'table.md'}")
     if links:
-        command = server()[1]
+        command = tracking.server().command
         print(f"In MLflow{f', once `{command}` is running' if command else ''}:")
     for title, url in links.items():
         print(f"  {title}: {url}")
+
+
+def saved_views(params: Params) -> list[tracking.SavedView]:
+    """Return what MLflow's page of the experiment offers under *Views*."""
+    scores = [SCORES[task].name for task in params.tasks]
+    return tracking.experiment_views(
+        {encoder: encoder_title(encoder) for encoder in params.encoders},
+        scores=scores,
+        rates=[f"{kind}/{score}" for kind in FIGURES for score in scores],
+    )
 
 
 def report(
@@ -105,230 +101,126 @@ def report(
     runs: Mapping[str, str | None],
     views: Mapping[str, str],
 ) -> Findings:
-    """Find out, and write the tables, the figures and the page, with links to MLflow's views."""
+    """Compare, and write the tables, the figures and the page, with links to MLflow's views."""
     frames = open_frames(prepared_folder("val"))
     findings = find(
-        [measured(name, params.codecs, frames) for name in names],
+        [measured(name, params, frames) for name in names],
         {task: SCORES[task] for task in params.tasks},
         method=params.report.bd_method,
         resamples=params.report.resamples,
         level=params.report.level,
         joint_loss=params.report.joint_loss,
     )
-    write_tables(findings)
+    write_tables(findings, first_codec=params.codecs[0])
+    toy = Path(params.data.root) == STREETS_FOLDER
     first = [name for name in names if name.seed == params.seeds[0]]
     seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
-    truths = [truth(frames, i) for i in range(min(params.report.examples, len(frames.names)))]
-    toy = Path(params.data.root) == STREETS_FOLDER
-    folder = REPORT_FOLDER / "figures"
-    drawn = {
-        stem: style.save(figure, folder / stem)[0]
-        for stem, figure in draw_all(
-            findings,
-            seen,
-            truths,
-            published=None if toy else published_points(),
-            joint_loss=params.report.joint_loss,
-        ).items()
-    }
-    links, command = run_links(runs)
-    page = Shown(
-        facts=facts(params, frames),
-        toy=toy,
-        looks=seen,
-        truths=truths,
-        names=frames.names,
-        stills={stem: path.read_bytes() for stem, path in drawn.items()},
-        settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
-        versions=versions(names[0]),
-        runs=links,
-        views=views,
-        mlflow=command,
+    drawn = draw_all(
+        findings,
+        seen,
+        published=None if toy else published_points(),
         joint_loss=params.report.joint_loss,
     )
-    write_text(REPORT_FOLDER / "index.html", render(findings, page))
+    stills = {stem: save(figure, DRAWINGS_FOLDER / stem)[0] for stem, figure in drawn.items()}
+    page = Shown(
+        facts=facts(
+            data="built-in streets" if toy else Path(params.data.root).name,
+            size=(params.data.width, params.data.height),
+            trained=len(open_frames(prepared_folder("train")).names),
+            tested=len(frames.names),
+            epochs=params.train.epochs,
+            batch=params.train.batch,
+            weights=params.model.weights,
+            seeds=params.seeds,
+            bits=params.quantizer.bits,
+        ),
+        toy=toy,
+        looks=seen,
+        stills={stem: path.read_bytes() for stem, path in stills.items()},
+        settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
+        versions=versions(model_description(names[0])["versions"], tracking.lineage()),
+        runs=[RunLink(k, runs[k] or "", url) for k, url in tracking.run_links(runs).items()],
+        views=views,
+        mlflow=tracking.server().command,
+        joint_loss=params.report.joint_loss,
+    )
+    write_text(PAGE_FILE, render(findings, page))
     return findings
 
 
-def measured(name: ModelName, codecs: Sequence[str], frames: Frames) -> Measured:
-    """What the stages before have left of one model."""
-    found = read_evaluation(evaluation_folder(name) / "sums.safetensors")
-    payload = found.payload_bytes
+def measured(name: ModelName, params: Params, frames: Frames) -> Measured:
+    """Return what the stages before have left of one model, its codecs in the order of params."""
+    found = read_evaluation(sums_file(name))
+    form = RateForm(params.loss.rate_of, params.loss.prediction, params.loss.transform)
     return Measured(
         **name._asdict(),
         elements=found.elements,
         pixels=frames.label_NHW[0].size,
-        codecs={
-            codec: Coded(found.header_bytes[codec], payload[codec], sums)
-            for codec, sums in ((codec, found.sums[codec]) for codec in codecs)
-        },
+        codecs={codec: found.points[codec] for codec in params.codecs},
         uncompressed=found.uncompressed,
-        pictures={
-            quality: Coded(
-                np.zeros_like(found.picture_bytes[quality]), found.picture_bytes[quality], sums
-            )
-            for quality, sums in found.picture_sums.items()
-        },
-        rate_loss_N=read_rate_loss(features_file(name)),
+        pictures=found.pictures,
+        rate_loss_N=read_rate_loss(diagnostics_file(name), str(form)),
     )
 
 
-def write_tables(findings: Findings) -> None:
-    """As CSV, Markdown and LaTeX."""
-    folder = REPORT_FOLDER / "tables"
-    write_csv(REPORT_FOLDER / "points.csv", findings.points)
+def write_tables(findings: Findings, first_codec: str) -> None:
+    """Write the tables as CSV, Markdown and LaTeX, and the numbers that experiments compare."""
+    write_csv(POINTS_FILE, findings.points)
+    write_json(BD_RATE_FILE, headline_rates(to_metrics(findings.trust)))
+    write_json(SCORES_FILE, headline_scores(findings.points, first_codec, findings.scores))
     for name, table in findings.tables.items():
-        write_csv(folder / f"{name}.csv", table)
+        write_csv(TABLES_FOLDER / f"{name}.csv", table)
     for grid in findings.grids:
-        write_text(folder / f"{grid.key}.tex", to_latex(grid))
-    write_text(folder / "table.md", to_markdown(findings.grids))
+        write_text(TABLES_FOLDER / f"{grid.key}.tex", to_latex(grid))
+    write_text(TABLES_FOLDER / "table.md", to_markdown(findings.grids))
 
 
 def looks(names: Sequence[ModelName], codecs: Sequence[str]) -> Looks:
-    """What there is to see of the two arms of one encoder."""
+    """Return what there is to see of the two arms of one encoder."""
     return Looks(
-        histories={n.arm: pd.read_csv(model_folder(n) / "history.csv") for n in names},
-        tiles=[first_tile(n, codecs) for n in names],
-        views={n.arm: views(n, codecs) for n in names},
+        histories={name.arm: read_history(name) for name in names},
+        tiles=[first_tile(name, codecs) for name in names],
+        examples={name.arm: read_examples(examples_file(name)) for name in names},
     )
 
 
 def first_tile(name: ModelName, codecs: Sequence[str]) -> tuple[str, np.ndarray]:
-    """The first frame's features as the codecs see them, with what each makes of them."""
+    """Return the first frame's features as the codecs see them, and what each makes of them."""
     streams = {codec: read_streams(streams_file(name, codec))[0][0] for codec in codecs}
     ends = dict.fromkeys([codecs[0], codecs[-1]])
     sizes = ", ".join(f"{len(streams[x]):,} bytes as {codec_title(x)}" for x in ends)
-    levels = decode_levels(streams[codecs[0]]).levels_Chw
-    return f"{name.arm}: {sizes}", tile(levels)
+    return f"{name.arm}: {sizes}", tile(decode_levels(streams[codecs[0]]).levels_Chw)
 
 
-def truth(frames: Frames, index: int) -> View:
-    """What the predictions of one frame should be."""
-    encoded = frames.disparity_NHW
-    return View(
-        image_HW3=frames.image_NHW3[index],
-        label_HW=frames.label_NHW[index],
-        disparity_HW=None if encoded is None else disparity_px(encoded[index]),
-    )
+def track(
+    findings: Findings,
+    evaluated: Mapping[ModelName, str | None],
+    tracked: tracking.Run | tracking.NullRun,
+) -> None:
+    """Log the BD-rates, the tables and the figures to the report's run.
 
-
-def views(name: ModelName, codecs: Sequence[str]) -> dict[str, list[View]]:
-    """Predictions of the first frames by codec."""
-    found = read_examples(evaluation_folder(name) / "examples.safetensors")
-    result = {}
-    for codec in codecs:
-        of = {FIELD_OF_TASK[task]: array for task, array in found[codec].items()}
-        if "image_HW3" in of:
-            of["image_HW3"] = of["image_HW3"].transpose(0, 2, 3, 1)
-        if "disparity_HW" in of:
-            of["disparity_HW"] = of["disparity_HW"].astype(np.float32)
-        count = len(next(iter(of.values())))
-        result[codec] = [View(**{k: x[i] for k, x in of.items()}) for i in range(count)]
-    return result
-
-
-def facts(params: Params, frames: Frames) -> dict[str, str]:
-    """What a reader must know before any number."""
-    data, train = params.data, params.train
-    trained = len(open_frames(prepared_folder("train")).names)
-    name = "built-in streets" if Path(data.root) == STREETS_FOLDER else Path(data.root).name
-    return {
-        "Data": f"{name}, {data.width} × {data.height}",
-        "Frames": f"{trained:,} to train on, {len(frames.names):,} to test on",
-        "Training": f"{train.epochs} epoch{'s' * (train.epochs != 1)} of batch {train.batch}",
-        "Encoder weights": "from scratch"
-        if params.model.weights == "none"
-        else params.model.weights,
-        "Seeds": ", ".join(map(str, params.seeds)),
-        "Quantiser": f"{params.quantizer.bits} bits",
-    }
-
-
-def versions(name: ModelName) -> dict[str, str]:
-    """Of the code and the libraries, those of the training as its model noted them."""
-    tags = tracking.lineage()
-    commit = tags.get("mlflow.source.git.commit", "none")
-    found = {"git commit": commit + (", changed" if tags.get("git.dirty") == "true" else "")}
-    if "dvc.experiment" in tags:
-        found["DVC experiment"] = tags["dvc.experiment"]
-    found |= read_json(model_folder(name) / "model.json")["versions"]
-    return found | {library: version(library) for library in LIBRARIES}
-
-
-def run_ids(names: Sequence[ModelName]) -> dict[str, str | None]:
-    """MLflow ids of every model's training and evaluation, by what they are."""
-    found: dict[str, str | None] = {}
-    for name in names:
-        for kind, folder in (("train", model_folder(name)), ("evaluate", evaluation_folder(name))):
-            found[f"{kind} {name}"] = read_json(folder / "run.json")["run_id"]
-    return found
-
-
-def bd_rates(metrics: Mapping[str, Mapping[str, Any]], name: ModelName) -> dict[str, float]:
-    """BD-rates in per cent of one model against its benchmark, as the tables print them."""
-    return {
-        f"{figure}/{score}": round(percent, 2)
-        for figure, models in metrics.items()
-        for score, percent in models[f"{name.encoder}-{name.seed}"].items()
-        if percent is not None
-    }
-
-
-def saved_views(params: Params) -> list[SavedView]:
-    """What someone wants to see first in MLflow: the table of all models, an encoder's curves."""
-    scores = [SCORES[task] for task in params.tasks]
-    figures = [f"{figure}/{score.name}" for figure in FIGURES for score in scores]
-    columns = {
-        column("params", "encoder"): 85,
-        column("params", "arm"): 95,
-        column("params", "seed"): 60,
-        column("params", "scale"): 80,
-        column("attributes", "Dataset"): 125,
-        **{column("metrics", name): 75 for name in ("bpfe", *(x.name for x in scores))},
-        **{column("metrics", name): 160 for name in figures},
-        column("tags", "dvc.experiment"): 150,
-    }
-    runs, order = "tags.stage = 'evaluate'", column("params", "arm")
-    table = table_view(
-        "scores",
-        "Rates, scores and BD-rates",
-        runs=runs,
-        order=column("params", "encoder"),
-        columns=columns,
-    )
-    curves = [
-        curves_view(
-            f"curves-{encoder}",
-            f"{encoder_title(encoder)}, scores over rate",
-            runs=f"{runs} and params.encoder = '{encoder}'",
-            order=order,
-            x="bpfe",
-            metrics=[score.name for score in scores],
-        )
-        for encoder in params.encoders
-    ]
-    return [table, *curves]
-
-
-def server() -> tuple[str, str]:
-    """Where MLflow is looked at, and the command that serves it there if no server does."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and uri.startswith(("http:", "https:")):
-        return uri.rstrip("/"), ""
-    # By its name, since it may hold a password.
-    return LOCAL_SERVER, f"{SERVE} {'$MLFLOW_TRACKING_URI' if uri else 'sqlite:///mlflow.db'}"
-
-
-def view_links(views: Sequence[SavedView], experiment_id: str | None) -> dict[str, str]:
-    """Where MLflow shows each view, by its name; none if nothing is tracked."""
-    return {view.name: view.url(server()[0], experiment_id) for view in views if experiment_id}
-
-
-def run_links(runs: Mapping[str, str | None]) -> tuple[list[RunLink], str]:
-    """Where to look the runs up, and the command that serves them if no server does."""
-    base, command = server()
-    links = [RunLink(name, id, f"{base}/#/runs/{id}") for name, id in runs.items() if id]
-    return links, command
+    The BD-rates of a model are logged to its evaluation too, so that a row of MLflow's table of
+    runs shows them beside the scores.
+    """
+    metrics = to_metrics(findings.trust)
+    for kind, models in metrics.items():
+        for model, by_score in models.items():
+            known = {score: x for score, x in by_score.items() if x is not None}
+            tracked.log({f"{kind}/{model}/{score}": x for score, x in known.items()})
+    for name, run_id in evaluated.items():
+        values = {
+            f"{kind}/{score}": round(percent, 2)
+            for kind, models in metrics.items()
+            for score, percent in models[f"{name.encoder}-{name.seed}"].items()
+            if percent is not None
+        }
+        if name.arm == ARMS[1] and run_id and values:
+            tracked.log_to(run_id, values)
+    for path in (PAGE_FILE, TABLES_FOLDER / "table.md", TABLES_FOLDER / "bd_rate.csv"):
+        tracked.file(path)
+    for path in sorted(DRAWINGS_FOLDER.glob("*.png")):
+        tracked.file(path, DRAWINGS_FOLDER.name)
+    tracked.table(findings.points, "points")
 
 
 if __name__ == "__main__":

@@ -14,17 +14,22 @@ import torchvision
 
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
+    LOCK_FILE,
+    PREPARED_FOLDER,
+    SPLITS,
     ModelName,
+    history_file,
     model_folder,
     prepared_folder,
+    write_run_id,
 )
 from pipeline.coding.quantizer import add_noise
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
-from pipeline.files import write_csv, write_json
+from pipeline.files import write_csv
 from pipeline.nets.split import SplitNet, StackedPredictions
 from pipeline.params import Params, ParamsError, flat
-from pipeline.tracking import start as tracking
+from pipeline.tracking import face as tracking
 from pipeline.training.checkpoint import Checkpoints, digest, save_model
 from pipeline.training.device import Runtime, open_runtime, seed_all
 from pipeline.training.loop import Row, Schedule, fit
@@ -86,11 +91,10 @@ def train_model(
         initial_weight=params.loss.initial_weight,
     )
     splits = [
-        Batches(open_frames(prepared_folder(split)), device=runtime.device)
-        for split in ("train", "val")
+        Batches(open_frames(prepared_folder(split)), device=runtime.device) for split in SPLITS
     ]
     weights = [path for path in [Path(params.model.weights)] if path.is_file()]
-    files = [*Path("data/prepared").glob("*/*"), *weights, *_code()]
+    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *_code()]
     key = digest({"model": name, **settings}, files)
     folder = main_root() / ".checkpoints"
     checkpoints = Checkpoints(
@@ -170,11 +174,11 @@ def _write(
         },
     }
     save_model(folder, net, description)
-    write_csv(folder / "history.csv", pd.DataFrame(history))
-    write_json(folder / "run.json", {"run_id": tracked.id})
-    tracked.file(folder / "history.csv")
+    write_csv(history_file(name), pd.DataFrame(history))
+    write_run_id(folder, tracked.id)
+    tracked.file(history_file(name))
     tracked.file(folder / "model.json")
-    digest_of_data = tracking.data_md5(Path("dvc.lock"), "prepare")
+    digest_of_data = tracking.data_md5(LOCK_FILE, "prepare")
     if digest_of_data:
         source = params.data.root
         tracked.dataset(Path(source).name, digest=digest_of_data, source=source, context="training")

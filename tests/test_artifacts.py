@@ -1,4 +1,7 @@
+"""Files between stages: what is written is what is read, and damage is named."""
+
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,6 @@ from pipeline import artifacts
 from pipeline.artifacts import (
     ArtifactError,
     Evaluation,
-    Examples,
     Features,
     ModelName,
     evaluation_folder,
@@ -19,29 +21,24 @@ from pipeline.artifacts import (
     read_examples,
     read_features,
     read_json,
+    read_rate_loss,
     read_streams,
     streams_file,
+    write_diagnostics,
     write_evaluation,
     write_examples,
     write_features,
     write_streams,
 )
 from pipeline.files import write_json
+from pipeline.scoring.coded import Coded
+from tests.support.report_models import some_examples
 
 NAMES = ("munster_000000_000019", "münster_000001_000019", "ulm_000000_000019")
 
 
-def features(bits: int = 8) -> Features:
-    rng = np.random.default_rng(bits)
-    dtype = np.uint8 if bits <= 8 else np.uint16
-    return Features(
-        levels_NChw=rng.integers(0, 2**bits, (3, 5, 2, 7), dtype),
-        low_N=rng.normal(size=3).astype(np.float32),
-        high_N=np.float32([np.finfo(np.float32).max, 0.0, 1e-40]),
-        rate_loss_N=rng.random(3, np.float32),
-        bits=bits,
-        names=NAMES,
-    )
+def features() -> Features:
+    return Features(np.random.default_rng(8).normal(size=(3, 5, 2, 7)).astype(np.float32), NAMES)
 
 
 def assert_equal_array(found: np.ndarray, expected: np.ndarray) -> None:
@@ -59,30 +56,28 @@ def test_names_of_files() -> None:
     assert evaluation_folder(name) == Path("evaluation/encoder2-proposed-3")
 
 
-@pytest.mark.parametrize("bits", [1, 8, 9, 16])
-def test_features(tmp_path: Path, bits: int) -> None:
-    written = features(bits)
+def test_features(tmp_path: Path) -> None:
+    written = features()
     write_features(tmp_path / "new" / "f.safetensors", written)
     found = read_features(tmp_path / "new" / "f.safetensors")
-    for field in ("levels_NChw", "low_N", "high_N", "rate_loss_N"):
-        assert_equal_array(getattr(found, field), getattr(written, field))
-    assert (found.bits, found.names) == (bits, NAMES)
+    assert_equal_array(found.features_NChw, written.features_NChw)
+    assert found.names == NAMES
 
 
 def test_features_laid_out_otherwise_in_memory(tmp_path: Path) -> None:
     written = features()
-    levels_NhwC = np.ascontiguousarray(written.levels_NChw.transpose(0, 2, 3, 1))
-    view = Features(
-        levels_NhwC.transpose(0, 3, 1, 2),
-        written.low_N[::-1],
-        written.high_N,
-        written.rate_loss_N,
-        8,
-        NAMES,
-    )
-    write_features(tmp_path / "f", view)
-    assert_equal_array(read_features(tmp_path / "f").levels_NChw, written.levels_NChw)
-    assert_equal_array(read_features(tmp_path / "f").low_N, written.low_N[::-1])
+    features_NhwC = np.ascontiguousarray(written.features_NChw.transpose(0, 2, 3, 1))
+    write_features(tmp_path / "f", Features(features_NhwC.transpose(0, 3, 1, 2), NAMES))
+    assert_equal_array(read_features(tmp_path / "f").features_NChw, written.features_NChw)
+
+
+def test_rate_losses_by_form(tmp_path: Path) -> None:
+    losses = {"levels-transform": np.float32([1, 2]), "features": np.float32([3, 4])}
+    write_diagnostics(tmp_path / "d", losses)
+    for form, loss_N in losses.items():
+        assert_equal_array(read_rate_loss(tmp_path / "d", form), loss_N)
+    with pytest.raises(ArtifactError, match="no rate loss of the form levels, only levels-tr"):
+        read_rate_loss(tmp_path / "d", "levels")
 
 
 @pytest.mark.parametrize(
@@ -93,58 +88,68 @@ def test_streams(tmp_path: Path, streams: list[bytes]) -> None:
     assert read_streams(tmp_path / "s") == (streams, NAMES)
 
 
-def evaluation() -> Evaluation:
-    rng = np.random.default_rng(0)
-    codecs = ("png", "jpeg-90")
-    return Evaluation(
-        sums={
-            codec: {
-                "segmentation": {"confusion": rng.integers(0, 2**40, (3, 19, 19))},
-                "disparity": {
-                    "disparity_squared_error": rng.random(3),
-                    "disparity_pixels": rng.integers(0, 100, 3),
-                },
-            }
-            for codec in codecs
+def coded(seed: int, tasks: int = 2) -> Coded:
+    rng = np.random.default_rng(seed)
+    sums = {
+        "segmentation": {"confusion": rng.integers(0, 2**40, (3, 19, 19))},
+        "disparity": {
+            "disparity_squared_error": rng.random(3),
+            "disparity_pixels": rng.integers(0, 100, 3),
         },
-        header_bytes={codec: rng.integers(0, 30, 3) for codec in codecs},
-        payload_bytes={codec: rng.integers(0, 2**33, 3) for codec in codecs},
+    }
+    return Coded(rng.integers(0, 30, 3), rng.integers(0, 2**33, 3), dict([*sums.items()][:tasks]))
+
+
+def evaluation() -> Evaluation:
+    return Evaluation(
+        points={"png": coded(0), "jpeg-90": coded(1)},
         elements=131072,
         names=NAMES,
+        uncompressed=coded(2).sums,
+        pictures={"60": coded(3, tasks=1)},
     )
+
+
+def assert_equal_sums(
+    found: Mapping[str, Mapping[str, np.ndarray]], expected: Mapping[str, Mapping[str, np.ndarray]]
+) -> None:
+    assert {task: list(x) for task, x in found.items()} == {t: list(x) for t, x in expected.items()}
+    for task, sums in expected.items():
+        for name, array in sums.items():
+            assert_equal_array(found[task][name], array)
 
 
 def test_evaluation(tmp_path: Path) -> None:
     written = evaluation()
     write_evaluation(tmp_path / "e", written)
     found = read_evaluation(tmp_path / "e")
-    assert set(found.sums) == {"png", "jpeg-90"}
-    for codec, tasks in written.sums.items():
-        assert {t: set(x) for t, x in found.sums[codec].items()} == {
-            t: set(x) for t, x in tasks.items()
-        }
-        for task, sums in tasks.items():
-            for name, array in sums.items():
-                assert_equal_array(found.sums[codec][task][name], array)
-        assert_equal_array(found.header_bytes[codec], written.header_bytes[codec])
-        assert_equal_array(found.payload_bytes[codec], written.payload_bytes[codec])
+    for points, expected in (
+        (found.points, written.points),
+        (found.pictures, written.pictures),
+    ):
+        assert list(points) == list(expected)
+        for name, at in expected.items():
+            assert_equal_array(points[name].header_N, at.header_N)
+            assert_equal_array(points[name].payload_N, at.payload_N)
+            assert_equal_sums(points[name].sums, at.sums)
+    assert_equal_sums(found.uncompressed, written.uncompressed)
     assert (found.elements, found.names) == (131072, NAMES)
 
 
 def test_examples(tmp_path: Path) -> None:
-    written: Examples = {
-        "png": {
-            "segmentation": np.full((2, 4, 6), 255, np.uint8),
-            "disparity": np.linspace(0, 126, 48).reshape(2, 4, 6).astype(np.float16),
-        },
-        "jpeg-10": {"reconstruction": np.arange(144, dtype=np.uint8).reshape(2, 3, 4, 6)},
-    }
+    written = some_examples(("segmentation", "reconstruction"), ("png", "jpeg-10"), frames=2)
     write_examples(tmp_path / "x", written)
     found = read_examples(tmp_path / "x")
-    assert {c: set(x) for c, x in found.items()} == {c: set(x) for c, x in written.items()}
-    for codec, tasks in written.items():
-        for task, array in tasks.items():
-            assert_equal_array(found[codec][task], array)
+    assert (found.names, found.legends) == (written.names, written.legends)
+    assert_equal_array(found.image_BHW3, written.image_BHW3)
+    assert_equal_sums({"truth": found.truths}, {"truth": written.truths})
+    assert_equal_sums(found.predictions, written.predictions)
+
+
+def test_an_evaluation_without_points_and_pictures(tmp_path: Path) -> None:
+    write_evaluation(tmp_path / "e", Evaluation({}, 4, ()))
+    found = read_evaluation(tmp_path / "e")
+    assert (found.points, found.uncompressed, found.pictures) == ({}, {}, {})
 
 
 def test_json(tmp_path: Path) -> None:
@@ -171,7 +176,7 @@ def test_damaged_file_is_named(tmp_path: Path, read) -> None:
         read_features: lambda: write_features(path, features()),
         read_streams: lambda: write_streams(path, [b"abc", b"de", b"f"], NAMES),
         read_evaluation: lambda: write_evaluation(path, evaluation()),
-        read_examples: lambda: write_examples(path, {"png": {"a": np.zeros(9, np.uint8)}}),
+        read_examples: lambda: write_examples(path, some_examples(("disparity",))),
     }[read]()
     whole = path.read_bytes()
     for cut in (0, 4, 8, 20, len(whole) // 2, len(whole) - 1):

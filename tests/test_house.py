@@ -21,6 +21,7 @@ STAGES = sorted((REPOSITORY / "stages").glob("*.py"))
 GROUND = {
     "pipeline.arms",
     "pipeline.data.labels",
+    "pipeline.data.source",
     "pipeline.data.truth",
     "pipeline.files",
     "pipeline.workspace",
@@ -35,9 +36,10 @@ ROOMS = {
     "coding": set(),
     "scoring": set(),
     "nets": {"coding"},
+    "inference": {"nets", "coding", "scoring"},
     "training": {"nets", "coding", "scoring"},
     "report": {"scoring"},
-    "artifacts": set(),
+    "artifacts": {"scoring"},
     "tracking": set(),
 }
 

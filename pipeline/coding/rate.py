@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.coding.forms import RateForm
+
 
 def rate_loss(features_BChw: Tensor, prediction: bool = True, transform: bool = True) -> Tensor:
     """The mean of `rate_per_image` over the batch: a scalar, in units of the features."""
@@ -58,6 +60,12 @@ def to_unit_range(features_BChw: Tensor) -> Tensor:
 
 def _at_least_float32(features_BChw: Tensor) -> Tensor:
     return features_BChw if features_BChw.dtype == torch.float64 else features_BChw.float()
+
+
+def rate_in_form(features_BChw: Tensor, form: RateForm) -> Tensor:
+    """Return the rate loss of each image, (B,), in one of its forms."""
+    units_BChw = to_unit_range(features_BChw) if form.of == "levels" else features_BChw
+    return rate_per_image(units_BChw, form.prediction, form.transform)
 
 
 @torch.compiler.assume_constant_result

@@ -45,6 +45,7 @@ class Batches:
     def __init__(
         self, frames: Frames, *, device: torch.device | str, resident: bool | None = None
     ) -> None:
+        self.frames = frames
         self.device = torch.device(device)
         # Torch indexes uint8 and int16 everywhere, uint16 not: disparity goes as its bit pattern.
         self._arrays = [frames.image_NHW3, frames.label_NHW]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.scoring.metrics import Sums
+from pipeline.scoring.metrics import SCORES, Sums, bits_per_element
 
 
 @dataclass(frozen=True)
@@ -23,3 +23,26 @@ class Coded:
     def bytes_N(self) -> np.ndarray:
         """int64, bytes of each whole bitstream or file."""
         return self.header_N + self.payload_N
+
+    def values(self, elements: int) -> dict[str, float]:
+        """Return the rates, in bits per feature element, and the scores by name.
+
+        elements: feature elements of an image, C h w.
+        """
+        return {
+            "bpfe": bits_per_element(self.bytes_N, elements=elements),
+            "bpfe_payload": bits_per_element(self.payload_N, elements=elements),
+            **{SCORES[task].name: SCORES[task].compute(sums) for task, sums in self.sums.items()},
+        }
+
+    def per_image(self, elements: int) -> dict[str, np.ndarray]:
+        """Return bytes, bits per feature element and scores of each single image by name, (N,).
+
+        A score that an image does not have (no valid disparity, no error at all) is NaN.
+        """
+        one_each_NN = np.eye(len(self.payload_N))
+        columns = {"bytes": self.bytes_N, "bpfe": 8.0 / elements * self.bytes_N}
+        for task, sums in self.sums.items():
+            score_N = SCORES[task].resampled(sums, one_each_NN)
+            columns[SCORES[task].name] = np.where(np.isfinite(score_N), score_N, np.nan)
+        return columns

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.data.labels import CLASSES
+
 Sums = Mapping[str, np.ndarray]
 """Name of a sum (see `sums`) -> array whose first dimension is the image."""
 
@@ -25,6 +27,8 @@ class Score:
     """"" for a score without one."""
     resampled: Callable[[Sums, np.ndarray], np.ndarray]
     """(sums of N images, counts_RN) -> scores_R float64."""
+    parts: Callable[[Sums], dict[str, float]] | None = None
+    """Sums of N images -> what the score is made of, by name; None for a score of one part."""
 
     def compute(self, sums: Sums) -> float:
         """The score of all images, each once. ValueError if there are none."""
@@ -49,6 +53,11 @@ def mean_iou(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
 def iou_per_class(sums: Sums) -> np.ndarray:
     """Intersection over union of each class over the whole set, (K,) float64; NaN where absent."""
     return _iou(sums["confusion"].sum(0).astype(np.float64))
+
+
+def iou_by_name(sums: Sums) -> dict[str, float]:
+    """Return the intersection over union of each class by its name; NaN where absent."""
+    return dict(zip(CLASSES, iou_per_class(sums).tolist(), strict=True))
 
 
 def inverse_rmse(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
@@ -157,7 +166,7 @@ def _check_counts(per_image: np.ndarray, counts_RN: np.ndarray) -> None:
 
 
 SCORES = {
-    "segmentation": Score("miou", "mIoU", "", mean_iou),
+    "segmentation": Score("miou", "mIoU", "", mean_iou, iou_by_name),
     "disparity": Score("irmse", "IRMSE", "1/px", inverse_rmse),
     "reconstruction": Score("psnr", "PSNR", "dB", mean_psnr),
 }

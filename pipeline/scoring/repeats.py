@@ -57,8 +57,8 @@ def repeated_effect(effect_S: ArrayLike, resampled_SR: ArrayLike) -> Effect:
     seeds = len(effect)
     if effect.ndim != 1 or not seeds or resampled.ndim != 2 or len(resampled) != seeds:
         raise ValueError(
-            f"effects of shape {effect.shape} with resamples of shape {resampled.shape}: one effect "
-            "and one row of resamples for each seed are needed"
+            f"effects of shape {effect.shape} with resamples of shape {resampled.shape}: one "
+            "effect and one row of resamples for each seed are needed"
         )
     if resampled.shape[1] < 2:
         raise ValueError(f"{resampled.shape[1]} resamples: at least 2 are needed for a variance")

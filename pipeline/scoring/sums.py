@@ -5,8 +5,9 @@ without torch). Each task's function is called the same way, so that a loop over
 case of its own: `SUMS[task](prediction, truth)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,3 +90,20 @@ SUMS: dict[str, Callable[[Tensor, Truth], dict[str, Tensor]]] = {
     "reconstruction": reconstruction_sums,
 }
 """Task -> (prediction, truth) -> name -> sums, each with the image as its first dimension."""
+
+
+def sums_of(predictions: Mapping[str, Tensor], truth: Truth) -> dict[str, dict[str, Tensor]]:
+    """Return the sums of each task over the images of one batch."""
+    return {task: SUMS[task](prediction, truth) for task, prediction in predictions.items()}
+
+
+def collect(
+    batches: Iterable[Mapping[str, Mapping[str, Tensor]]],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return the sums of all images, by task, from those of each batch in turn."""
+    parts: dict[str, dict[str, list[np.ndarray]]] = {}
+    for tasks in batches:
+        for task, sums in tasks.items():
+            for name, value_B in sums.items():
+                parts.setdefault(task, {}).setdefault(name, []).append(value_B.cpu().numpy())
+    return {task: {k: np.concatenate(v) for k, v in x.items()} for task, x in parts.items()}

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.tracking.lineage import data_md5 as data_md5
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.outbox import REQUEST_SECONDS
 from pipeline.tracking.run import NullRun, Run

@@ -50,6 +50,46 @@ class SavedView:
         return f"{page}&compareRunsMode={mode}&workflowType=machine_learning"
 
 
+def experiment_views(
+    encoders: Mapping[str, str], *, scores: Sequence[str], rates: Sequence[str]
+) -> list[SavedView]:
+    """Return what someone wants to see first: the table of all models, the curves of an encoder.
+
+    encoders: name -> title. scores: names of the metrics of an evaluation, beside `bpfe`. rates:
+    names of the metrics of the proposed arm's BD-rates.
+    """
+    columns = {
+        column("params", "encoder"): 85,
+        column("params", "arm"): 95,
+        column("params", "seed"): 60,
+        column("params", "scale"): 80,
+        column("attributes", "Dataset"): 125,
+        **{column("metrics", name): 75 for name in ("bpfe", *scores)},
+        **{column("metrics", name): 160 for name in rates},
+        column("tags", "dvc.experiment"): 150,
+    }
+    runs = "tags.stage = 'evaluate'"
+    table = table_view(
+        "scores",
+        "Rates, scores and BD-rates",
+        runs=runs,
+        order=column("params", "encoder"),
+        columns=columns,
+    )
+    curves = [
+        curves_view(
+            f"curves-{encoder}",
+            f"{title}, scores over rate",
+            runs=f"{runs} and params.encoder = '{encoder}'",
+            order=column("params", "arm"),
+            x="bpfe",
+            metrics=scores,
+        )
+        for encoder, title in encoders.items()
+    ]
+    return [table, *curves]
+
+
 def column(kind: str, name: str) -> str:
     """How MLflow names a column; `kind` is attributes, params, metrics or tags."""
     return f"{kind}.`{name}`"

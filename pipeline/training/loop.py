@@ -3,17 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from pipeline.data.source import Source, in_order
 from pipeline.data.truth import Truth
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.sums import SUMS
+from pipeline.scoring.sums import collect, sums_of
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.device import Runtime, seed_all
 from pipeline.training.losses import Objective
@@ -21,13 +22,6 @@ from pipeline.training.parallel import anyone, from_first, gather, wrap
 
 Row = dict[str, float]
 Surrogate = Callable[[Tensor], Tensor]
-
-
-class Source(Protocol):
-    """A split that batches are drawn from by the indices of their frames."""
-
-    def __len__(self) -> int: ...
-    def over(self, order: Sequence[np.ndarray]) -> Iterator[Truth]: ...
 
 
 @dataclass(frozen=True)
@@ -170,26 +164,22 @@ def train_step(run: "Run", batch: Truth, surrogate: Surrogate, runtime: Runtime)
 def validate(net: SplitNet, val: Source, batch: int, runtime: Runtime) -> Row:
     """Scores by name of the uncompressed features over a whole split, shared out over ranks."""
     net.eval()
-    mine = np.arange(runtime.rank, len(val), runtime.world)
-    order = [mine[i : i + batch] for i in range(0, len(mine), batch)]
-    sums: dict[str, dict[str, list[np.ndarray]]] = {}
-    for truth in val.over(order):
-        with runtime.autocast():
-            predictions = net(truth.image_B3HW).predictions
-        for task, prediction in predictions.items():
-            for name, value in SUMS[task](prediction, truth).items():
-                sums.setdefault(task, {}).setdefault(name, []).append(value.cpu().numpy())
+
+    def served() -> Iterator[dict[str, dict[str, Tensor]]]:
+        for truth in val.over(in_order(len(val), batch, rank=runtime.rank, world=runtime.world)):
+            with runtime.autocast():
+                predictions = net(truth.image_B3HW).predictions
+            yield sums_of(predictions, truth)
+
+    everyone = gather(collect(served()), runtime)
     net.train()
+    # A process without frames of its own has nothing to add, but is asked like the others.
+    parts = [of_rank for of_rank in everyone if of_rank]
     return {
-        SCORES[task].name: float(
-            SCORES[task].compute(
-                {
-                    name: np.concatenate(gather(np.concatenate(x), runtime))
-                    for name, x in parts.items()
-                }
-            )
+        SCORES[task].name: SCORES[task].compute(
+            {key: np.concatenate([x[task][key] for x in parts]) for key in sums}
         )
-        for task, parts in sums.items()
+        for task, sums in parts[0].items()
     }
 
 

@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.data.labels import PALETTE
+from pipeline.arms import ARMS
 from pipeline.report.paper.history import training
 from pipeline.report.paper.joint import all_tasks
-from pipeline.report.paper.pictures import View, predictions, predictions_by_codec, tile
+from pipeline.report.paper.pictures import predictions, predictions_by_codec, tile
 from pipeline.report.paper.rate_accuracy import THIN, rate_accuracy
-from pipeline.report.paper.sheet import INVALID, to_rgb
+from pipeline.report.paper.sheet import sheet
 from pipeline.report.paper.style import ARM_LINES, log_ticks, save, settle
 from pipeline.scoring.metrics import SCORES
+from tests.support.report_models import some_examples
 
 CODECS = ["png", "jpeg-90", "jpeg-50", "jpeg-10"]
 
@@ -39,16 +40,6 @@ def some_points(encoders: list[str], scores: list[str], seeds: int = 1) -> pd.Da
                         | values
                     )
     return pd.DataFrame(rows)
-
-
-def a_view(seed: int, *, floating: bool = False) -> View:
-    rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (18, 35, 3), np.uint8)
-    return View(
-        image / 255 * 1.1 if floating else image,
-        rng.choice([0, 10, 18, 255], (18, 35)).astype(np.uint8),
-        rng.uniform(0, 90, (18, 35)).astype(np.float32),
-    )
 
 
 def a_history(rate: bool) -> pd.DataFrame:
@@ -223,55 +214,36 @@ def test_training_of_a_subset() -> None:
         training({str(i): history for i in range(5)}, SCORES)
 
 
+TASKS = ("segmentation", "disparity", "reconstruction")
+
+
 def test_predictions_have_a_column_for_what_there_is() -> None:
-    full = predictions([(a_view(i), a_view(9, floating=True)) for i in range(3)])
+    examples = some_examples(TASKS, frames=3)
+    full = predictions(examples, "png")
     titles = [x.get_title() for x in shown(full) if x.get_title()]
     assert titles == [
         *("Input", "True segmentation", "True disparity"),
-        *("Reconstruction", "Predicted segmentation", "Predicted disparity"),
+        *("Predicted segmentation", "Predicted disparity", "Predicted reconstruction"),
     ]
-    assert sum(len(x.get_images()) for x in full.axes) >= 18
+    drawn = [np.asarray(x.get_images()[0].get_array()) for x in full.axes if x.get_images()]
+    assert len(drawn) == 18
+    np.testing.assert_array_equal(drawn[6], examples.image_BHW3[1])
+    np.testing.assert_array_equal(drawn[8], examples.truths["disparity"][1])
+    np.testing.assert_array_equal(drawn[9], examples.predictions["png"]["segmentation"][1])
     legend = [text.get_text() for text in full.legends[0].get_texts()]
-    assert legend == ["road", "sky", "bicycle", "void"]
-    truth, predicted = a_view(0), a_view(1)
-    part = predictions(
-        [(View(truth.image_HW3, truth.label_HW), View(None, predicted.label_HW, None))]
-    )
-    assert [x.get_title() for x in shown(part)] == [
-        *("Input", "True segmentation", "Predicted segmentation"),
-    ]
+    assert legend == ["segmentation is", "disparity is"]
+    part = predictions(some_examples(("a task from elsewhere",)), "png")
+    assert [x.get_title() for x in shown(part)] == ["Input", "Predicted a task from elsewhere"]
+
+
+def test_a_sheet_without_pictures_is_refused() -> None:
     with pytest.raises(ValueError, match="no picture"):
-        predictions([(View(), View())])
-
-
-def test_truth_and_prediction_share_the_disparity_scale() -> None:
-    map_HW = np.tile(np.linspace(1, 80, 35), (18, 1))
-    figure = predictions([(View(disparity_HW=map_HW), View(disparity_HW=map_HW))])
-    first, second = (x.get_images()[0].get_array() for x in shown(figure)[:2])
-    np.testing.assert_array_equal(first, second)
-    bar = shown(figure)[-1]
-    assert bar.get_ylabel() == "Disparity (px)"
-    assert bar.get_ylim()[1] == pytest.approx(np.percentile(map_HW, 99.5))
-
-
-def test_colours_are_the_palette_and_invalid_is_grey() -> None:
-    label_HW = np.array([[0, 255], [13, 18]])
-    np.testing.assert_array_equal(
-        to_rgb("label_HW", label_HW, None, true=True), PALETTE[label_HW.astype(int)]
-    )
-    norm = matplotlib.colors.Normalize(0, 10, clip=True)
-    disparity_HW = np.array([[0.0, 5.0]])
-    rgb = to_rgb("disparity_HW", disparity_HW, norm, true=True)
-    assert rgb[0, 0].tolist() == [INVALID] * 3
-    assert len(set(rgb[0, 1].tolist())) > 1
-    assert to_rgb("disparity_HW", disparity_HW, norm, true=False)[0, 0].tolist() != [INVALID] * 3
-    image = to_rgb("image_HW3", np.array([[[-0.2, 0.5, 1.3]]]), None, true=False)
-    assert image.tolist() == [[[0, 128, 255]]]
+        sheet([], [], [], ())
 
 
 def test_predictions_by_codec_has_a_row_per_task_and_arm() -> None:
-    arms = {arm: {c: a_view(i) for i, c in enumerate(CODECS)} for arm in ("benchmark", "proposed")}
-    figure = predictions_by_codec(a_view(7), arms)
+    arms = {arm: some_examples(TASKS, tuple(CODECS), seed=i) for i, arm in enumerate(ARMS)}
+    figure = predictions_by_codec(arms)
     assert sum(len(x.get_images()) == 1 for x in shown(figure)[: 6 * 5]) == 30
     assert [x.get_title() for x in shown(figure)[:5]] == [
         *("Truth", "PNG", "JPEG-90", "JPEG-50", "JPEG-10"),
@@ -279,7 +251,7 @@ def test_predictions_by_codec_has_a_row_per_task_and_arm() -> None:
     rows = [x.get_ylabel() for x in shown(figure)[0:30:5]]
     assert rows[:2] == ["Segmentation\nbenchmark", "Segmentation\nproposed"]
     with pytest.raises(ValueError, match="arm proposed has the codecs"):
-        predictions_by_codec(a_view(7), arms | {"proposed": {"png": a_view(0)}})
+        predictions_by_codec(arms | {"proposed": some_examples(TASKS, ("png",))})
 
 
 def test_tile_shows_the_levels_given() -> None:
@@ -298,7 +270,7 @@ def test_tile_shows_the_levels_given() -> None:
 FIGURES: dict[str, Callable[[], Figure]] = {
     "rate": lambda: rate_accuracy(some_points(["encoder1"], ["miou", "psnr"]), SCORES),
     "training": lambda: training({"one": a_history(True).filter(regex="epoch|rate|val")}, SCORES),
-    "predictions": lambda: predictions([(a_view(0), a_view(1))]),
+    "predictions": lambda: predictions(some_examples(TASKS), "png"),
     "tile": lambda: tile([("one", np.arange(40, dtype=np.uint8).reshape(5, 8))]),
 }
 

@@ -62,8 +62,8 @@ def test_a_95_percent_interval_holds_the_truth_as_often_as_it_says(
 @pytest.mark.parametrize(
     ("effect_S", "resampled_SR", "words"),
     [
-        ([0.1, 0.2], np.zeros((3, 9)), "one row of resamples for each seed"),
-        ([], np.zeros((0, 9)), "one row of resamples for each seed"),
+        ([0.1, 0.2], np.zeros((3, 9)), "row of resamples for each seed"),
+        ([], np.zeros((0, 9)), "row of resamples for each seed"),
         ([0.1, 0.2], np.zeros((2, 1)), "at least 2"),
         ([0.1, np.nan], np.zeros((2, 9)), "not finite"),
     ],

@@ -6,12 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.artifacts import ArtifactError, ModelName, model_folder
-from pipeline.coding.bitstream import encode_features
+from benchmarks.made_up import noise_frames
+from pipeline.artifacts import (
+    ArtifactError,
+    ModelName,
+    model_folder,
+    prepared_folder,
+    streams_file,
+    write_streams,
+)
+from pipeline.data.batches import Batches
+from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
 from pipeline.params import parse
 from pipeline.training.checkpoint import save_model
-from stages.evaluate import headers
+from stages.evaluate import serve_streams
 from stages.models import open_model
 
 TASKS = ["segmentation", "disparity", "reconstruction"]
@@ -45,9 +54,29 @@ def test_a_model_is_the_one_its_folder_is_named_after(
         open_model(name, parse(values))
 
 
-def test_a_stream_is_of_the_codec_its_file_is_named_after() -> None:
-    features_Chw = np.random.default_rng(0).random((4, 6, 8), np.float32)
-    streams = [encode_features(features_Chw, 8, codec) for codec in ("png", "jpeg-90")]
-    with pytest.raises(ArtifactError, match="bitstream 1: coded by jpeg-90, not png"):
-        headers(streams, Path("streams/png.safetensors"), "png")
-    assert headers(streams[:1], Path("streams/png.safetensors"), "png").tolist() == [23]
+def test_a_stream_is_of_the_codec_its_file_is_named_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = ModelName("encoder2", "proposed", 0)
+    frames = noise_frames(prepared_folder("val"), 2, width=32, height=32)
+    net = SplitNet("encoder2", ["reconstruction"]).eval()
+    batches = Batches(frames, device="cpu")
+    features_NChw = np.concatenate([x.numpy() for x in edge.features(net, batches)])
+    streams = edge.encode(features_NChw, 8, "png")
+    write_streams(streams_file(name, "png"), streams, frames.names)
+    coded, pictures = serve_streams(name, "png", net, batches, 1)
+    assert coded.header_N.tolist() == [23, 23]
+    assert coded.bytes_N.tolist() == [len(stream) for stream in streams]
+    assert pictures["reconstruction"].shape == (1, 32, 32, 3)
+
+    foreign = [streams[0], *edge.encode(features_NChw[1:], 8, "jpeg-90")]
+    write_streams(streams_file(name, "png"), foreign, frames.names)
+    with pytest.raises(ArtifactError, match=r"png\.safetensors: coded by jpeg-90, not png"):
+        serve_streams(name, "png", net, batches, 0)
+    write_streams(streams_file(name, "png"), [streams[0], streams[1][:-9]], frames.names)
+    with pytest.raises(ArtifactError, match=r"png\.safetensors: bitstream 1: .* cannot be decoded"):
+        serve_streams(name, "png", net, batches, 0)
+    write_streams(streams_file(name, "png"), streams, ["other", "frames"])
+    with pytest.raises(ArtifactError, match="is of other frames than"):
+        serve_streams(name, "png", net, batches, 0)

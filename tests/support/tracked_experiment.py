@@ -11,14 +11,14 @@ import yaml
 from PIL import Image
 
 from pipeline.arms import ARMS
-from pipeline.artifacts import REPORT_FOLDER, Evaluation, ModelName, model_folder
-from pipeline.files import write_json, write_text
+from pipeline.artifacts import REPORT_FOLDER, Evaluation, ModelName, model_folder, write_run_id
+from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.scoring.metrics import SCORES
 from stages import evaluate, report, train
-from tests.support.report_models import CODECS, model
+from tests.support.report_models import CODECS, model, some_examples
 
 ENCODERS = ("encoder1", "encoder2")
 MD5 = "0123456789abcdef0123456789abcdef.dir"
@@ -51,20 +51,14 @@ def track(folder: Path, settings: Mapping[str, Any], patch: pytest.MonkeyPatch) 
 def trained(name: ModelName, params: Params, settings: object, runtime: object, tracked: Any):
     for epoch in range(3):
         tracked.log({"loss/total": 3.0 - epoch, "val/miou": 0.1 * epoch}, step=epoch)
-    write_json(model_folder(name) / "run.json", {"run_id": tracked.id})
+    write_run_id(model_folder(name), tracked.id)
 
 
 def evaluated(name: ModelName, params: Params):
     found = measured(name)
-    at = found.codecs
-    evaluation = Evaluation(
-        sums={codec: x.sums for codec, x in at.items()},
-        header_bytes={codec: x.bytes_N - x.payload_N for codec, x in at.items()},
-        payload_bytes={codec: x.payload_N for codec, x in at.items()},
-        elements=found.elements,
-        names=tuple(f"frame_{i}" for i in range(len(at["png"].bytes_N))),
-    )
-    return evaluation, {}
+    images = len(found.codecs["png"].payload_N)
+    names = tuple(f"frame_{i}" for i in range(images))
+    return Evaluation(found.codecs, found.elements, names), some_examples(params.tasks)
 
 
 def reported(params: Params, *others: object) -> Findings:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from mlflow.entities import FileInfo
 
-from pipeline.tracking import start as tracking
+from pipeline.tracking import face as tracking
 from pipeline.tracking.outbox import Call, Outbox
 from pipeline.tracking.run import NullRun, Run
 from pipeline.tracking.views import table_view
@@ -27,7 +27,7 @@ MD5 = "d41d8cd98f00b204e9800998ecf8427e.dir"  # with .dir the longest digest MLf
 
 OPEN = """
 import sys, time
-from pipeline.tracking import start as tracking
+from pipeline.tracking import face as tracking
 with tracking.start(enabled=True, experiment="x", name=sys.argv[1], params={}, tags={}) as run:
     print("open", run.id, flush=True)
 """

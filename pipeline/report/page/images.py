@@ -2,16 +2,14 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import Normalize
 from PIL import Image
 
-from pipeline.report.paper.pictures import FIELD_OF_TASK, View
-from pipeline.report.paper.sheet import disparity_scale, to_rgb
 from pipeline.report.text.names import codec_title, part_title
+from pipeline.scoring.examples import Examples
 
 WIDEST = 256
 """Pixels: pictures of predictions are reduced to it."""
@@ -32,7 +30,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Example:
+class Frame:
     """One frame at every codec."""
 
     name: str
@@ -63,63 +61,51 @@ def still_uri(png: bytes) -> str:
     return png_uri(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")))
 
 
-def examples(
-    names: Sequence[str],
-    truths: Sequence[View],
-    arms: Mapping[str, Mapping[str, Sequence[View]]],
-    sizes: Mapping[str, Mapping[str, np.ndarray]],
-) -> list[Example]:
-    """The first frames with what each arm makes of them at each codec.
+def frames_at_codecs(
+    arms: Mapping[str, Examples], sizes: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[Frame]:
+    """Return the first frames with what each arm makes of them at each codec.
 
-    Takes arm -> codec -> a view per frame, and arm -> codec -> bytes of each frame. As many frames
-    as `PIXELS` allows, at least one.
+    arms: the pictures of each. sizes: arm -> codec -> bytes of each frame. As many frames as
+    `PIXELS` allows, at least one.
     """
-    codecs = list(next(iter(arms.values())))
-    tasks = [
-        task
-        for task, field in FIELD_OF_TASK.items()
-        if any(getattr(views[codecs[0]][0], field) is not None for views in arms.values())
+    first = next(iter(arms.values()))
+    pictures = sum(len(tasks) for x in arms.values() for tasks in x.predictions.values())
+    shown = max(1, PIXELS // (pictures * _pixels(first.image_BHW3[0])))
+    return [
+        Frame(
+            name,
+            {part_title(task): _uri(truth[i]) for task, truth in first.truths.items()},
+            tuple(
+                Step(
+                    codec_title(codec),
+                    {arm: f"{sizes[arm][codec][i]:,} bytes" for arm in arms},
+                    {
+                        part_title(task): {
+                            arm: _uri(x.predictions[codec][task][i]) for arm, x in arms.items()
+                        }
+                        for task in first.truths
+                    },
+                )
+                for codec in first.predictions
+            ),
+        )
+        for i, name in enumerate(first.names[:shown])
     ]
-    norm = disparity_scale([x.disparity_HW for x in truths if x.disparity_HW is not None])
-    pictures = len(codecs) * len(arms) * len(tasks)
-    shown = max(1, PIXELS // (pictures * _pixels(truths[0])))
-    found = []
-    for i, (name, truth) in enumerate(zip(names, truths[:shown], strict=False)):
-        steps = [
-            Step(
-                codec_title(codec),
-                {arm: f"{sizes[arm][codec][i]:,} bytes" for arm in arms},
-                {
-                    part_title(task): {
-                        arm: _uri(views[codec][i], task, norm, true=False)
-                        for arm, views in arms.items()
-                    }
-                    for task in tasks
-                },
-            )
-            for codec in codecs
-        ]
-        of_truth = {part_title(task): _uri(truth, task, norm, true=True) for task in tasks}
-        found.append(Example(name, of_truth, tuple(steps)))
-    return found
 
 
-def _pixels(truth: View) -> int:
-    """Of a picture as it is embedded."""
-    size = next(x.shape[:2] for x in (truth.image_HW3, truth.label_HW) if x is not None)
-    factor = min(1, WIDEST / size[1])
-    return max(1, round(factor * size[0]) * round(factor * size[1]))
+def _pixels(picture_HW3: np.ndarray) -> int:
+    """Return how many pixels a picture has as it is embedded."""
+    height, width = picture_HW3.shape[:2]
+    factor = min(1, WIDEST / width)
+    return max(1, round(factor * height) * round(factor * width))
 
 
-def _uri(view: View, task: str, norm: Normalize | None, *, true: bool) -> str:
-    """One field of a view, or an empty text where there is no such thing."""
-    field = FIELD_OF_TASK[task]
-    array = getattr(view, field)
-    if array is None:
-        return ""
-    image = Image.fromarray(to_rgb(field, array, norm, true=true))
+def _uri(picture_HW3: np.ndarray) -> str:
+    image = Image.fromarray(picture_HW3)
     if image.width > WIDEST:
         size = (WIDEST, round(image.height * WIDEST / image.width))
-        smooth = Image.Resampling.LANCZOS if field == "image_HW3" else Image.Resampling.NEAREST
-        image = image.resize(size, smooth)
+        # Flat colours stay flat: a picture of classes must not get new ones at its edges.
+        flat = image.getcolors(256) is not None
+        image = image.resize(size, Image.Resampling.NEAREST if flat else Image.Resampling.LANCZOS)
     return png_uri(np.asarray(image))

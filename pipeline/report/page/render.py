@@ -11,20 +11,20 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from pipeline.arms import ARMS
-from pipeline.data.labels import CLASSES, PALETTE
 from pipeline.report.found.findings import Findings
 from pipeline.report.found.joint import largest_loss
 from pipeline.report.found.published import published_points
-from pipeline.report.page.images import Example, examples, png_uri, still_uri, stretched
+from pipeline.report.page.images import Frame, frames_at_codecs, png_uri, still_uri, stretched
 from pipeline.report.page.model_charts import history_charts, rate_loss_chart
 from pipeline.report.page.rate_charts import joint_chart, rate_chart
 from pipeline.report.page.traces import RATES, Chart
 from pipeline.report.paper.drawing import Looks
-from pipeline.report.paper.pictures import View
+from pipeline.report.paper.pictures import legends
 from pipeline.report.tables.grid import PLAIN
 from pipeline.report.tables.heat import heat_tables
 from pipeline.report.text.names import codec_title, encoder_title, signed
 from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_sentences
+from pipeline.scoring.examples import Legend
 
 FOLDER = Path(__file__).parent / "template"
 
@@ -48,9 +48,6 @@ class Shown:
     """The built-in data set: the authors' published curves are no reference for it."""
     looks: Mapping[str, Looks]
     """By encoder."""
-    truths: Sequence[View]
-    """Of the first frames, which `names` names."""
-    names: Sequence[str]
     stills: Mapping[str, bytes]
     """PNG files by the name of the figure: for print, and where no script runs."""
     settings: Mapping[str, object]
@@ -111,7 +108,7 @@ def render(findings: Findings, shown: Shown) -> str:
         },
         examples=_examples(findings, shown),
         stills={name: still_uri(data) for name, data in shown.stills.items() if name in stills},
-        classes=[(name, "rgb({},{},{})".format(*PALETTE[i])) for i, name in enumerate(CLASSES)],
+        legend=[(words, "rgb({},{},{})".format(*rgb)) for words, rgb in _legend(shown.looks)],
         heat=heat_tables(findings.iou),
         signed=signed,
         style=Markup(_text("page.css")),
@@ -178,20 +175,24 @@ def _rate_loss_charts(findings: Findings, encoders: Sequence[str]) -> list[Chart
     return [rate_loss_chart(name, first, findings.rate_loss) for name in encoders]
 
 
-def _examples(findings: Findings, shown: Shown) -> dict[str, list[Example]]:
+def _examples(findings: Findings, shown: Shown) -> dict[str, list[Frame]]:
     bytes_of = {(m.encoder, m.arm): m.codecs for m in findings.first_seed}
     return {
-        encoder: examples(
-            shown.names,
-            shown.truths,
-            seen.views,
+        encoder: frames_at_codecs(
+            seen.examples,
             {
                 arm: {codec: at.bytes_N for codec, at in bytes_of[encoder, arm].items()}
-                for arm in seen.views
+                for arm in seen.examples
             },
         )
         for encoder, seen in shown.looks.items()
     }
+
+
+def _legend(looks: Mapping[str, Looks]) -> Legend:
+    """Return what the colours of any picture mean, each entry once."""
+    examples = [x for seen in looks.values() for x in seen.examples.values()]
+    return tuple(dict.fromkeys(entry for each in examples for entry in legends(each)))
 
 
 def _parts(looks: Mapping[str, Looks]) -> list[str]:

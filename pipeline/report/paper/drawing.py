@@ -13,9 +13,10 @@ from pipeline.report.found.findings import Findings
 from pipeline.report.found.joint import largest_loss
 from pipeline.report.paper.history import training
 from pipeline.report.paper.joint import all_tasks
-from pipeline.report.paper.pictures import View, predictions, predictions_by_codec, tile
+from pipeline.report.paper.pictures import predictions, predictions_by_codec, tile
 from pipeline.report.paper.rate_accuracy import rate_accuracy
 from pipeline.report.paper.scatter import rate_loss
+from pipeline.scoring.examples import Examples
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,13 @@ class Looks:
     """By arm."""
     tiles: Sequence[tuple[str, np.ndarray]]
     """(caption, tile_HW) of each arm's first frame."""
-    views: Mapping[str, Mapping[str, Sequence[View]]]
-    """arm -> codec -> the first frames."""
+    examples: Mapping[str, Examples]
+    """Pictures of the first frames, by arm."""
 
 
 def draw_all(
     findings: Findings,
     looks: Mapping[str, Looks],
-    truths: Sequence[View],
     *,
     published: pd.DataFrame | None,
     joint_loss: float,
@@ -63,10 +63,8 @@ def draw_all(
         of_encoder = points[points["encoder"] == encoder]
         drawn[f"rate-accuracy-{encoder}"] = rate_accuracy(of_encoder, scores, **beside)
         drawn[f"tiles-{encoder}"] = tile(seen.tiles)
-        best = next(iter(seen.views[ARMS[1]].values()))
-        drawn[f"predictions-{encoder}"] = predictions(list(zip(truths, best, strict=True)))
-        drawn[f"codecs-{encoder}"] = predictions_by_codec(
-            truths[0], {a: {c: views[0] for c, views in x.items()} for a, x in seen.views.items()}
-        )
+        proposed = seen.examples[ARMS[1]]
+        drawn[f"predictions-{encoder}"] = predictions(proposed, next(iter(proposed.predictions)))
+        drawn[f"codecs-{encoder}"] = predictions_by_codec(seen.examples)
         drawn[f"training-{encoder}"] = training(seen.histories, scores)
     return drawn

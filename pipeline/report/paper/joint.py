@@ -10,7 +10,7 @@ from pipeline.report.text.names import encoder_title
 
 @styled()
 def all_tasks(points: pd.DataFrame, *, loss_percent: float) -> Figure:
-    """Both arms of each encoder in a panel; takes what `pipeline.report.found.joint.largest_loss` gives.
+    """Both arms of each encoder in a panel; takes the table of `largest_loss`.
 
     `loss_percent` is the loss allowed, a level. Of several seeds the mean is shown.
     """

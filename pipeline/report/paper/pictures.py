@@ -1,52 +1,23 @@
 """Pictures: a tile (the paper's Figure 2) and predictions beside the truth (its Figure 3)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.report.paper.sheet import MARGIN, SMALL, Cell, picture_grid, sheet
+from pipeline.report.paper.sheet import MARGIN, SMALL, picture_grid, sheet
 from pipeline.report.paper.style import styled
 from pipeline.report.text.names import codec_title, part_title
-
-
-@dataclass(frozen=True)
-class View:
-    """One frame as it is, or as a net sees it. None where there is no such thing."""
-
-    image_HW3: np.ndarray | None = None
-    """RGB: uint8, or float in [0, 1] (what is outside is clipped)."""
-    label_HW: np.ndarray | None = None
-    """Train ids, any integer type; 255 is void and drawn black."""
-    disparity_HW: np.ndarray | None = None
-    """Pixels of the original image width; in a truth 0 is invalid and drawn grey."""
-
-
-FIELD_OF_TASK = {
-    "segmentation": "label_HW",
-    "disparity": "disparity_HW",
-    "reconstruction": "image_HW3",
-}
-
-COLUMNS = (
-    ("Input", "truth", "image_HW3"),
-    ("True segmentation", "truth", "label_HW"),
-    ("True disparity", "truth", "disparity_HW"),
-    ("Reconstruction", "prediction", "image_HW3"),
-    ("Predicted segmentation", "prediction", "label_HW"),
-    ("Predicted disparity", "prediction", "disparity_HW"),
-)
-"""Order of the paper's Figure 3."""
+from pipeline.scoring.examples import Examples, Legend
 
 
 @styled()
 def tile(tiles: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """The tiles of both arms side by side.
+    """Draw the tiles of both arms side by side.
 
     Takes (title, tile_HW of integers) for each; two stand in a row. The grey of each is stretched
     from its 1st to its 99th percentile, and the figure says so.
-    Raises ValueError when there is none.
+    Raises ValueError if there is none.
     """
     if not tiles:
         raise ValueError("there is no tile to draw")
@@ -72,44 +43,44 @@ def tile(tiles: Sequence[tuple[str, np.ndarray]]) -> Figure:
 
 
 @styled()
-def predictions(frames: Sequence[tuple[View, View]]) -> Figure:
-    """Predictions beside the truth, a row per frame.
+def predictions(examples: Examples, codec: str) -> Figure:
+    """Draw the predictions at one codec point beside the truth, a row per frame.
 
-    Takes (truth, prediction) for each frame. Columns that no frame has anything for are left out.
-    One colour scale serves all disparities.
-    Raises ValueError when there is nothing to draw.
+    A truth that is the input picture itself is not drawn twice.
     """
-    views = [{"truth": truth, "prediction": prediction} for truth, prediction in frames]
-    columns = [
-        (title, side, field)
-        for title, side, field in COLUMNS
-        if any(getattr(view[side], field) is not None for view in views)
+    image_BHW3 = examples.image_BHW3
+    columns = [("Input", image_BHW3)]
+    columns += [
+        (f"True {task}", truth)
+        for task, truth in examples.truths.items()
+        if not np.array_equal(truth, image_BHW3)
     ]
-    cells = [
-        [(field, getattr(view[side], field), side == "truth") for _, side, field in columns]
-        for view in views
-    ]
-    return sheet(cells, [title for title, _, _ in columns], row_titles=[])
+    columns += [(f"Predicted {task}", x) for task, x in examples.predictions[codec].items()]
+    cells = [[picture_BHW3[i] for _, picture_BHW3 in columns] for i in range(len(image_BHW3))]
+    return sheet(cells, [title for title, _ in columns], [], legends(examples))
 
 
 @styled()
-def predictions_by_codec(truth: View, arms: Mapping[str, Mapping[str, View]]) -> Figure:
-    """What the same frame comes to after each codec: a row per task and arm, a column per codec.
+def predictions_by_codec(arms: Mapping[str, Examples]) -> Figure:
+    """Draw the first frame after each codec: a row per task and arm, a column per codec.
 
-    Takes the true frame and, for each arm, the prediction by codec; the truth is the first column.
-    Raises ValueError when there is nothing to draw, or the arms differ in their codecs.
+    The truth is the first column. Raises ValueError if the arms differ in their codecs.
     """
-    codecs = list(dict.fromkeys(codec for views in arms.values() for codec in views))
-    for arm, views in arms.items():
-        if set(views) != set(codecs):
-            raise ValueError(f"arm {arm} has the codecs {list(views)}; another has {codecs}")
-    cells: list[list[Cell]] = []
-    row_titles = []
-    for task, field in FIELD_OF_TASK.items():
-        for arm, views in arms.items():
-            predicted = [getattr(views[codec], field) for codec in codecs]
-            if any(array is not None for array in predicted):
-                first = (field, getattr(truth, field), True)
-                cells.append([first, *((field, array, False) for array in predicted)])
-                row_titles.append(f"{part_title(task)}\n{arm}")
-    return sheet(cells, ["Truth", *map(codec_title, codecs)], row_titles)
+    codecs = list(dict.fromkeys(codec for x in arms.values() for codec in x.predictions))
+    for arm, examples in arms.items():
+        if set(examples.predictions) != set(codecs):
+            found = list(examples.predictions)
+            raise ValueError(f"arm {arm} has the codecs {found}; another has {codecs}")
+    first = next(iter(arms.values()))
+    cells, titles = [], []
+    for task, truth_BHW3 in first.truths.items():
+        for arm, examples in arms.items():
+            predicted = [examples.predictions[codec][task][0] for codec in codecs]
+            cells.append([truth_BHW3[0], *predicted])
+            titles.append(f"{part_title(task)}\n{arm}")
+    return sheet(cells, ["Truth", *map(codec_title, codecs)], titles, legends(first))
+
+
+def legends(examples: Examples) -> Legend:
+    """Return the legends of all tasks, one after the other."""
+    return tuple(entry for legend in examples.legends.values() for entry in legend)

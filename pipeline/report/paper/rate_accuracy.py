@@ -40,9 +40,9 @@ def rate_accuracy(
 ) -> Figure:
     """Score over rate: a row per score, a column per encoder.
 
-    Takes a table of points (see `pipeline.report.found.table`) and the column that holds the rate, one of
-    `AXES`. With several seeds the marked curve is the mean over seeds at each codec point, and each
-    seed is a thin line. `bands` (of `band_table`) are drawn as shades, `uncompressed` (of
+    Takes a table of points (see `found.table`) and the column that holds the rate, one of `AXES`.
+    With several seeds the marked curve is the mean over seeds at each codec point, and each seed is
+    a thin line. `bands` (of `band_table`) are drawn as shades, `uncompressed` (of
     `uncompressed_table`) as dotted levels, `published` (a table of points) as faint curves,
     `pictures` (of `picture_table`, which knows no feature elements) as a curve of its own.
     Raises ValueError for a table of points that is none.

@@ -1,0 +1,45 @@
+"""What a reader must know before any number: the data, the training, the versions."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+LIBRARIES = ("numpy", "pandas", "scipy", "bjontegaard", "pillow", "matplotlib", "plotly", "dvc")
+
+
+def facts(
+    *,
+    data: str,
+    size: tuple[int, int],
+    trained: int,
+    tested: int,
+    epochs: int,
+    batch: int,
+    weights: str,
+    seeds: Sequence[int],
+    bits: int,
+) -> dict[str, str]:
+    """Return the head of the page, name by name.
+
+    size: width and height of the frames in pixels. trained, tested: numbers of frames. bits: of
+    the quantiser.
+    """
+    return {
+        "Data": f"{data}, {size[0]} × {size[1]}",
+        "Frames": f"{trained:,} to train on, {tested:,} to test on",
+        "Training": f"{epochs} epoch{'s' * (epochs != 1)} of batch {batch}",
+        "Encoder weights": "from scratch" if weights == "none" else weights,
+        "Seeds": ", ".join(map(str, seeds)),
+        "Quantiser": f"{bits} bits",
+    }
+
+
+def versions(training: Mapping[str, str], lineage: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of the code and the libraries.
+
+    training: those that a model noted when it was trained. lineage: tags of the run.
+    """
+    commit = lineage.get("mlflow.source.git.commit", "none")
+    found = {"git commit": commit + (", changed" if lineage.get("git.dirty") == "true" else "")}
+    if "dvc.experiment" in lineage:
+        found["DVC experiment"] = lineage["dvc.experiment"]
+    return {**found, **training, **{library: version(library) for library in LIBRARIES}}

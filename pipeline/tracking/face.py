@@ -1,0 +1,26 @@
+"""What stages use of this room; nothing else here is theirs.
+
+`start` opens a run, which takes values, files and models; `lineage` and `data_md5` say what it came
+from; views and links say where MLflow shows it.
+"""
+
+from pipeline.tracking.lineage import data_md5, lineage
+from pipeline.tracking.links import run_links, server, view_links
+from pipeline.tracking.run import NullRun, Run
+from pipeline.tracking.start import start, store_uri
+from pipeline.tracking.views import RUN_COLOR, SavedView, experiment_views
+
+__all__ = [
+    "RUN_COLOR",
+    "NullRun",
+    "Run",
+    "SavedView",
+    "data_md5",
+    "experiment_views",
+    "lineage",
+    "run_links",
+    "server",
+    "start",
+    "store_uri",
+    "view_links",
+]

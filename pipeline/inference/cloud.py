@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -49,11 +49,11 @@ def decode(
         return features_Chw
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        order = in_order(len(streams), BATCH)
-        coming = [threads.submit(decoded, i) for i in order[0]] if order else []
-        for following in [*order[1:], np.arange(0)]:
-            waiting, coming = coming, [threads.submit(decoded, i) for i in following]
-            yield torch.from_numpy(np.stack([x.result() for x in waiting])).to(device)
+        ahead: list[Future[np.ndarray]] = []
+        for indices in [*in_order(len(streams), BATCH), np.arange(0)]:
+            waiting, ahead = ahead, [threads.submit(decoded, i) for i in indices]
+            if waiting:
+                yield torch.from_numpy(np.stack([x.result() for x in waiting])).to(device)
 
 
 def serve(net: SplitNet, batches: Source, features: Iterable[Tensor], *, shown: int = 0) -> Served:

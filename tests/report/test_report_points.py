@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from pipeline.artifacts import Evaluation, read_evaluation, write_evaluation
 from pipeline.report.found.joint import joint_table, largest_loss
 from pipeline.report.found.models import (
     iou_table,
@@ -113,26 +112,3 @@ def test_classes_that_never_occur_have_no_iou() -> None:
     points = points_table(arms(), SCORES).set_index(["arm", "codec"])
     assert at_png["iou"].mean() == pytest.approx(points.loc[("benchmark", "png"), "miou"])
     assert iou_table(arms(tasks=("disparity",)), NAMES).empty
-
-
-def test_references_survive_the_file(tmp_path) -> None:
-    one = model("benchmark")
-    written = Evaluation(
-        sums={codec: at.sums for codec, at in one.codecs.items()},
-        header_bytes={codec: at.bytes_N - at.payload_N for codec, at in one.codecs.items()},
-        payload_bytes={codec: at.payload_N for codec, at in one.codecs.items()},
-        elements=one.elements,
-        names=tuple(f"frame {i}" for i in range(IMAGES)),
-        uncompressed=one.uncompressed,
-        picture_sums={"90": one.pictures["90"].sums},
-        picture_bytes={"90": one.pictures["90"].bytes_N},
-    )
-    write_evaluation(tmp_path / "sums", written)
-    found = read_evaluation(tmp_path / "sums")
-    assert set(found.sums) == set(CODECS)
-    np.testing.assert_array_equal(found.picture_bytes["90"], written.picture_bytes["90"])
-    for task, sums in written.uncompressed.items():
-        for key, array in sums.items():
-            np.testing.assert_array_equal(found.uncompressed[task][key], array)
-            expected = written.picture_sums["90"][task][key]
-            np.testing.assert_array_equal(found.picture_sums["90"][task][key], expected)

@@ -30,8 +30,9 @@ from pipeline.data.streets import write_streets
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.device import Runtime, open_runtime, seed_all
-from pipeline.training.loop import Row, Schedule, fit, validate
+from pipeline.training.loop import Schedule, fit, validate
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.state import Row
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 SIZE = {"width": 128, "height": 64}

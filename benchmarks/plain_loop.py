@@ -85,7 +85,8 @@ class PlainLoop:
             losses_P, values_P = self.objective.parts(
                 SplitOutput(features_BChw, predictions), target
             )
-            loss = self.objective.total(losses_P, values_P)
+            self.objective.before_step(values_P)
+            loss = self.objective.total(losses_P)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()

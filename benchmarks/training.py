@@ -35,8 +35,9 @@ from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.device import Runtime, open_runtime, seed_all
-from pipeline.training.loop import Row, Schedule, fit
+from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.state import Row
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 SURROGATE = partial(add_noise, noise="half-step", bits=8)

@@ -4,55 +4,47 @@
 value out of range is one `ParamsError` that names the key, the value and what is allowed.
 """
 
-import sys
-import types
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
 
 
 class ParamsError(ValueError):
     """A setting that cannot be used."""
 
 
-class Rule(NamedTuple):
-    """What a value must satisfy beyond its type, in words and as a test."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-
-Count = Annotated[int, Rule("a whole number of at least 1", lambda x: x >= 1)]
-Seed = Annotated[int, Rule("a whole number of at least 0", lambda x: x >= 0)]
-Positive = Annotated[float, Rule("a number above 0", lambda x: x > 0)]
-Bits = Annotated[int, Rule("a whole number of 1 to 16", lambda x: 1 <= x <= 16)]
-Share = Annotated[float, Rule("a number above 0 and below 1", lambda x: 0 < x < 1)]
-Percent = Annotated[float, Rule("a number from 0 up to 100", lambda x: 0 <= x < 100)]
-Quality = Annotated[int, Rule("a whole number of 1 to 100", lambda x: 1 <= x <= 100)]
+# A description is what an error says is allowed.
+Count = Annotated[int, Strict(), Field(ge=1, description="a whole number of at least 1")]
+Seed = Annotated[int, Strict(), Field(ge=0, description="a whole number of at least 0")]
+Positive = Annotated[float, Strict(), Field(gt=0, description="a number above 0")]
+Bits = Annotated[int, Strict(), Field(ge=1, le=16, description="a whole number of 1 to 16")]
+Share = Annotated[float, Strict(), Field(gt=0, lt=1, description="a number above 0 and below 1")]
+Percent = Annotated[float, Strict(), Field(ge=0, lt=100, description="a number from 0 up to 100")]
+Quality = Annotated[int, Strict(), Field(ge=1, le=100, description="a whole number of 1 to 100")]
 # Of fewer draws the ends of an interval are single draws.
-Resamples = Annotated[int, Rule("a whole number of at least 100", lambda x: x >= 100)]
-Name = Annotated[str, Rule("a name that is not empty", lambda x: bool(x.strip()))]
+Resamples = Annotated[int, Strict(), Field(ge=100, description="a whole number of at least 100")]
+Name = Annotated[str, Strict(), Field(pattern=r"\S", description="a name that is not empty")]
+Text = Annotated[str, Strict(), Field(description="text")]
+Flag = Annotated[bool, Strict(), Field(description="true or false")]
+
+record = partial(dataclass, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))()
+"""A section. Its values are never converted: `true` is no number, and `"8"` is none either."""
 
 
-@dataclass(frozen=True)
+@record
 class Data:
     root: Name
     width: Count
     height: Count
 
 
-@dataclass(frozen=True)
+@record
 class Streets:
     seed: Seed
     train: Count
@@ -61,29 +53,29 @@ class Streets:
     height: Count
 
 
-@dataclass(frozen=True)
+@record
 class Model:
     weights: Name
 
 
-@dataclass(frozen=True)
+@record
 class Quantizer:
     bits: Bits
 
 
-@dataclass(frozen=True)
+@record
 class Loss:
-    rate: bool
+    rate: Flag
     rate_of: Literal["levels", "features"]
-    prediction: bool
-    transform: bool
+    prediction: Flag
+    transform: Flag
     weight: Literal["learned"] | Positive
     balance: Literal["adam-step", "adam-epoch", "closed-form", "fixed"]
     balance_learning_rate: Positive
     initial_weight: Positive
 
 
-@dataclass(frozen=True)
+@record
 class Train:
     launcher: Name
     epochs: Count
@@ -100,13 +92,13 @@ class Train:
     checkpoint_minutes: Positive
 
 
-@dataclass(frozen=True)
+@record
 class Tracking:
-    enabled: bool
+    enabled: Flag
     experiment: Name
 
 
-@dataclass(frozen=True)
+@record
 class Report:
     bd_method: Literal["cubic", "pchip", "akima"]
     resamples: Resamples
@@ -116,14 +108,14 @@ class Report:
     examples: Count
 
 
-@dataclass(frozen=True)
+@record
 class Params:
     """All of params.yaml."""
 
-    encoders: tuple[str, ...]
+    encoders: tuple[Text, ...]
     seeds: tuple[Seed, ...]
-    codecs: tuple[str, ...]
-    tasks: tuple[str, ...]
+    codecs: tuple[Text, ...]
+    tasks: tuple[Text, ...]
     data: Data
     streets: Streets
     model: Model
@@ -134,12 +126,13 @@ class Params:
     report: Report
 
 
-Record = TypeVar("Record")
-
-
 def parse(values: object) -> Params:
-    """The settings from a mapping as YAML gives it; raises `ParamsError`."""
-    params = _record(Params, values, "")
+    """Return the settings from a mapping as YAML gives it; raises `ParamsError`."""
+    try:
+        params = TypeAdapter(Params).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ParamsError(_message(first)) from None
     for key in ("encoders", "seeds", "codecs", "tasks"):
         entries = getattr(params, key)
         if not entries:
@@ -188,67 +181,45 @@ def flat(params: object) -> dict[str, object]:
     return result
 
 
-def _record(kind: type[Record], values: object, where: str) -> Record:
-    if not isinstance(values, Mapping):
-        raise ParamsError(f"{where or 'params.yaml'} must hold keys and values, not {values!r}")
-    hints = get_type_hints(kind, include_extras=True)
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    dotted = {name: f"{where}.{name}" if where else name for name in known}
-    for key in values:
-        if key not in known:
-            name = f"{where}.{key}" if where else str(key)
-            raise ParamsError(f"{name} is not a setting; allowed here: {', '.join(known)}")
-    for name in known:
-        if name not in values:
-            raise ParamsError(f"{dotted[name]} is missing; allowed: {_words(hints[name])}")
-    return kind(**{name: _value(hints[name], values[name], dotted[name]) for name in known})
+def _message(mistake: Mapping[str, Any]) -> str:
+    """Return what is wrong, where, and what is allowed, from an error as pydantic has it."""
+    kind: Any = Params
+    path = ""
+    for part in mistake["loc"]:
+        known = _hints(kind)
+        if isinstance(part, int):
+            path, kind = f"{path}[{part}]", _bare(kind)[0]
+        elif part in known:
+            path, kind = f"{path}.{part}" if path else str(part), known[part]
+        elif mistake["type"] in ("unexpected_keyword_argument", "invalid_key"):
+            name = f"{path}.{part}" if path else str(part)
+            return f"{name} is not a setting; allowed here: {', '.join(known)}"
+    if mistake["type"] == "missing":
+        return f"{path} is missing; allowed: {_allowed(kind)}"
+    if _hints(kind):
+        return f"{path or 'params.yaml'} must hold keys and values, not {mistake['input']!r}"
+    return f"{path} is {mistake['input']!r}; allowed: {_allowed(kind)}"
 
 
-def _value(kind: Any, value: object, key: str) -> Any:
-    if is_dataclass(kind):
-        return _record(kind, value, key)  # type: ignore[arg-type]
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True) if is_dataclass(kind) else {}
+
+
+def _bare(kind: Any) -> tuple[Any, ...]:
+    """Return the arguments of a type without its annotations."""
+    return _bare(get_args(kind)[0]) if get_origin(kind) is Annotated else get_args(kind)
+
+
+def _allowed(kind: Any) -> str:
+    """Return in words what a value of this type may be."""
+    if get_origin(kind) is Annotated:
+        inner, *notes = get_args(kind)
+        words = [x.description for x in notes if isinstance(x, FieldInfo) and x.description]
+        return words[0] if words else _allowed(inner)
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
     if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise ParamsError(f"{key} is {value!r}; allowed: a list")
-        entry = get_args(kind)[0]
-        return tuple(_value(entry, x, f"{key}[{i}]") for i, x in enumerate(value))
-    if not _fits(kind, value):
-        raise ParamsError(f"{key} is {value!r}; allowed: {_words(kind)}")
-    return float(value) if _is_number(value) and _wants_float(kind) else value  # type: ignore[arg-type]
-
-
-def _fits(kind: Any, value: object) -> bool:
-    origin = get_origin(kind)
-    if origin is Annotated:
-        inner, *rules = get_args(kind)
-        return _fits(inner, value) and all(rule.holds(value) for rule in rules)
-    if origin is Literal:
-        return any(value == x and type(value) is type(x) for x in get_args(kind))
-    if origin in (Union, types.UnionType):
-        return any(_fits(x, value) for x in get_args(kind))
-    if kind is float:
-        return _is_number(value)
-    return type(value) is kind
-
-
-def _is_number(value: object) -> bool:
-    # bool is an int to Python, but `learning_rate: true` is a slip of the pen.
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
-
-
-def _wants_float(kind: Any) -> bool:
-    return kind is float or any(_wants_float(x) for x in get_args(kind))
-
-
-def _words(kind: Any) -> str:
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return ", ".join(rule.words for rule in get_args(kind)[1:])
-    if origin is Literal:
-        return ", ".join(str(x) for x in get_args(kind))
-    if origin in (Union, types.UnionType):
-        return " or ".join(_words(x) for x in get_args(kind))
+        return "a list"
     if is_dataclass(kind):
-        return "a section with " + ", ".join(f.name for f in fields(kind))
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return words.get(kind, "a list")
+        return "a section with " + ", ".join(field.name for field in fields(kind))
+    return " or ".join(_allowed(x) for x in get_args(kind))

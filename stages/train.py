@@ -32,8 +32,9 @@ from pipeline.params import Params, ParamsError, flat
 from pipeline.tracking import face as tracking
 from pipeline.training.checkpoint import Checkpoints, digest, save_model
 from pipeline.training.device import Runtime, open_runtime, seed_all
-from pipeline.training.loop import Row, Schedule, fit
+from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.state import Row
 from pipeline.workspace import main_root
 from stages.settings import load, run
 

@@ -6,6 +6,7 @@ from operator import index
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import dct
 from torch import Tensor
 
 from pipeline.coding.forms import RateForm
@@ -86,8 +87,8 @@ def _fold(
     (M_h D_h^T / 2) F M_w^T; without prediction n = 1. The left factors are interleaved in `rows`,
     the right ones lie transposed and side by side in `columns`.
     """
-    m_h = _dct(h) if transform else np.eye(h)
-    m_w = _dct(w) if transform else np.eye(w)
+    m_h = dct(np.eye(h), norm="ortho", axis=0) if transform else np.eye(h)
+    m_w = dct(np.eye(w), norm="ortho", axis=0) if transform else np.eye(w)
     terms = [(m_h, m_w)]
     if prediction:
         terms = [(m_h / 2, m_w @ _difference(w).T), (m_h @ _difference(h).T / 2, m_w)]
@@ -104,11 +105,3 @@ def _fold(
 def _difference(n: int) -> NDArray[np.float64]:
     """D_n of equation 1: ones on the diagonal, -1 on the diagonal above it."""
     return np.eye(n) - np.eye(n, k=1)
-
-
-def _dct(n: int) -> NDArray[np.float64]:
-    """The orthonormal DCT-II matrix, one frequency a row."""
-    frequency, position = np.arange(n)[:, None], np.arange(n)[None, :]
-    matrix = np.sqrt(2 / n) * np.cos(np.pi * (2 * position + 1) * frequency / (2 * n))
-    matrix[0] /= np.sqrt(2)
-    return matrix

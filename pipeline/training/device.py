@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,13 +59,17 @@ def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]
     if world > 1:
         dist.init_process_group("nccl" if cuda else "gloo")
         host_group = dist.new_group(backend="gloo")
-    fast = torch.cuda.is_bf16_supported() if cuda else _cpu_multiplies_bfloat16()
+    fast = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if cuda
+        else _cpu_multiplies_bfloat16()
+    )
     half = precision == "bfloat16" or (precision == "auto" and fast)
     try:
         yield Runtime(
             device=where,
             dtype=torch.bfloat16 if half else torch.float32,
-            compiled=compile == "on" or (compile == "auto" and cuda),
+            compiled=_compiles(compile, cuda),
             rank=rank,
             world=world,
             host_group=host_group,
@@ -79,6 +84,16 @@ def seed_all(*numbers: int) -> None:
     seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
     random.seed(seed)
     torch.manual_seed(seed)
+
+
+def _compiles(compile: str, cuda: bool) -> bool:
+    if compile == "off" or (compile == "auto" and not cuda):
+        return False
+    compilers = (os.environ.get("CC"), "cc", "gcc", "clang")
+    if any(name and shutil.which(name) for name in compilers):
+        return True
+    print("train.compile: there is no C compiler here, which torch.compile needs; runs eagerly")
+    return False
 
 
 def _cpu_multiplies_bfloat16() -> bool:

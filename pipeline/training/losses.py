@@ -7,7 +7,7 @@ processes is exactly the mean of the whole batch.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -49,14 +49,31 @@ def disparity_loss(disparity_B1HW: Tensor, truth: Truth) -> LossSum:
 def reconstruction_loss(image_B3HW: Tensor, truth: Truth) -> LossSum:
     """Absolute error of the image in [0, 1], over all its values."""
     error_B3HW = image_B3HW.float() - truth.image_B3HW
-    return LossSum(error_B3HW.abs().sum(), error_B3HW.new_tensor(error_B3HW.numel()))
+    return LossSum(error_B3HW.abs().sum(), _count(error_B3HW.numel(), error_B3HW))
 
 
-LOSSES: dict[str, Callable[[Tensor, Truth], LossSum]] = {
-    "segmentation": segmentation_loss,
-    "disparity": disparity_loss,
-    "reconstruction": reconstruction_loss,
+def _count(number: int, like: Tensor) -> Tensor:
+    # `new_tensor` would copy from the host, for which a GPU waits.
+    return torch.full((), float(number), dtype=like.dtype, device=like.device)
+
+
+class TaskLoss(NamedTuple):
+    """How a task is trained."""
+
+    of: Callable[[Tensor, Truth], LossSum]
+    """(prediction of a batch, its truth) -> the loss."""
+    constant: float
+    """What equation 6 takes off beside log(w) / 2: log(2) / 2 for a loss of regression."""
+
+
+HALF_LOG_2 = math.log(2) / 2
+
+LOSSES = {
+    "segmentation": TaskLoss(segmentation_loss, 0.0),
+    "disparity": TaskLoss(disparity_loss, HALF_LOG_2),
+    "reconstruction": TaskLoss(reconstruction_loss, HALF_LOG_2),
 }
+"""Task -> how it is trained."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +92,14 @@ class RateTerm:
         x = features_BChw.float()
         x = to_unit_range(x) if self.of == "levels" else x
         mean = rate_loss(x, prediction=self.prediction, transform=self.transform)
-        images = mean.new_tensor(len(x))
-        return LossSum(mean * images, images)
+        return LossSum(mean * len(x), _count(len(x), mean))
 
 
 class Objective(nn.Module):
     """Equation 6 (after Kendall, Gal and Cipolla, CVPR 2018) over the parts a model is trained on.
 
-    L = sum_i w_i L_i - log(w_i) / 2, with another log(2) / 2 off for every part but segmentation.
+    L = sum_i w_i L_i - log(w_i) / 2, less another log(2) / 2 for every loss of regression and for
+    the rate term.
 
     balance: how the weights move. `adam-step` and `adam-epoch`: Adam on log w, after each step or
     on the mean losses of each epoch; `closed-form`: each w_i is where L is least for the losses of
@@ -114,7 +131,7 @@ class Objective(nn.Module):
         # A Parameter for Adam's sake; its gradient is written down, not found by backward.
         self.log_weights_P = nn.Parameter(logs, requires_grad=False)
         self.register_buffer("held_P", torch.tensor(held), False)
-        halves = [0.0 if name == "segmentation" else math.log(2) / 2 for name in self.names]
+        halves = [LOSSES[name].constant if name in LOSSES else HALF_LOG_2 for name in self.names]
         self.register_buffer("halves_P", torch.tensor(halves), False)
         # Sums of an epoch's losses stay on the device until the epoch's end.
         self.register_buffer("totals_P", torch.zeros(len(self.names)))
@@ -127,10 +144,19 @@ class Objective(nn.Module):
         if self.balance.startswith("adam"):
             self.adam = torch.optim.Adam([self.log_weights_P], lr=self.learning_rate)
 
+    def get_extra_state(self) -> dict[str, Any] | None:
+        """Return the state of the weights' optimiser, which `state_dict` then holds too."""
+        return self.adam.state_dict() if self.adam else None
+
+    def set_extra_state(self, state: dict[str, Any] | None) -> None:
+        """Take over the state of the weights' optimiser."""
+        if self.adam and state:
+            self.adam.load_state_dict(state)
+
     def parts(self, output: SplitOutput, truth: Truth) -> tuple[Tensor, Tensor]:
         """The losses of all parts: to differentiate (P,), and their values over all ranks (P,)."""
         tasks = [name for name in self.names if name != RATE]
-        sums = [LOSSES[task](output.predictions[task], truth) for task in tasks]
+        sums = [LOSSES[task].of(output.predictions[task], truth) for task in tasks]
         if self.rate:
             sums.append(self.rate.loss(output.features_BChw))
         totals_P = torch.stack([x.total for x in sums])
@@ -144,17 +170,21 @@ class Objective(nn.Module):
         # DistributedDataParallel averages gradients over ranks; the world size undoes that.
         return totals_P * dist.get_world_size() / counts_P, shared_2P[0] / counts_P
 
-    def total(self, losses_P: Tensor, values_P: Tensor) -> Tensor:
-        """Equation 6 at the present weights (or, in closed form, at the best ones)."""
+    @torch.no_grad()
+    def before_step(self, values_P: Tensor) -> None:
+        """Move the weights to where they are best for these losses, if they go by closed form."""
         if self.balance == "closed-form":
             best_P = -(2 * values_P.clamp(min=1e-12)).log()
             self.log_weights_P.copy_(torch.where(self.held_P, self.log_weights_P, best_P))
+
+    def total(self, losses_P: Tensor) -> Tensor:
+        """Return equation 6 at the present weights."""
         weights_P = self.log_weights_P.exp()
         return (weights_P * losses_P - self.log_weights_P / 2 - self.halves_P).sum()
 
     @torch.no_grad()
-    def update(self, values_P: Tensor) -> None:
-        """After a step with losses `values_P`: add them up and move the weights."""
+    def after_step(self, values_P: Tensor) -> None:
+        """Add up the losses of a step, and move the weights if they go by steps."""
         self.totals_P += values_P
         self.steps += 1
         if self.balance == "adam-step":

@@ -53,6 +53,12 @@ def objective(
     return made
 
 
+def total_at(made: Objective, losses_P: Tensor, values_P: Tensor) -> Tensor:
+    """The total of a step, as `train_step` takes it."""
+    made.before_step(values_P)
+    return made.total(losses_P)
+
+
 LEARNED = RateTerm("levels", None)
 
 
@@ -86,7 +92,7 @@ def by_loop(task: str, prediction: np.ndarray, truth: Batch) -> tuple[float, int
 @pytest.mark.parametrize("task", TASKS)
 def test_loss_equals_a_loop(task: str) -> None:
     prediction, truth = output().predictions[task], batch()
-    found = LOSSES[task](prediction, truth)
+    found = LOSSES[task].of(prediction, truth)
     total, count = by_loop(task, prediction.detach().numpy(), truth)
     assert [x.item() for x in found] == pytest.approx([total, count], rel=1e-5)
 
@@ -98,7 +104,9 @@ def test_what_is_not_valid_does_not_matter(task: str) -> None:
     void_BHW = truth.label_BHW == VOID if task == "segmentation" else truth.disparity_BHW == 0
     assert 0 < void_BHW.sum() < void_BHW.numel()
     other = torch.where(void_BHW[:, None], prediction + 1000, prediction)
-    assert float(LOSSES[task](other, truth).total) == float(LOSSES[task](prediction, truth).total)
+    assert float(LOSSES[task].of(other, truth).total) == float(
+        LOSSES[task].of(prediction, truth).total
+    )
 
 
 def test_nothing_valid_gives_zero_and_no_gradient() -> None:
@@ -110,7 +118,7 @@ def test_nothing_valid_gives_zero_and_no_gradient() -> None:
     made = objective(balance="closed-form")
     losses_P, values_P = made.parts(net, nothing)
     assert values_P[:2].tolist() == [0, 0]
-    made.total(losses_P, values_P).backward()
+    total_at(made, losses_P, values_P).backward()
     for task in TASKS[:2]:
         gradient = net.predictions[task].grad
         assert gradient is not None
@@ -124,9 +132,9 @@ def test_half_precision_predictions_are_summed_in_float32() -> None:
     net, truth = output(height=50, width=70), batch(height=50, width=70)
     for task, prediction in net.predictions.items():
         coarse = prediction.detach().bfloat16()
-        found = LOSSES[task](coarse, truth).total
+        found = LOSSES[task].of(coarse, truth).total
         assert found.dtype == torch.float32
-        assert float(found) == float(LOSSES[task](coarse.float(), truth).total)
+        assert float(found) == float(LOSSES[task].of(coarse.float(), truth).total)
 
 
 # Parts
@@ -155,9 +163,9 @@ def test_benchmark_has_no_rate_part() -> None:
     net = output()
     losses_P, values_P = made.parts(net, batch())
     assert len(losses_P) == len(values_P) == 3
-    made.total(losses_P, values_P).backward()
+    total_at(made, losses_P, values_P).backward()
     assert net.features_BChw.grad is None
-    made.update(values_P)
+    made.after_step(values_P)
     assert not any(RATE in key for key in made.end_epoch())
 
 
@@ -167,7 +175,7 @@ def test_benchmark_has_no_rate_part() -> None:
 def test_parts_bear_the_right_names_whatever_their_order(tasks: tuple[str, ...]) -> None:
     net, truth = output(), batch()
     made = objective(tasks, rate=LEARNED)
-    made.update(made.parts(net, truth)[1])
+    made.after_step(made.parts(net, truth)[1])
     row = made.end_epoch()
     for task in tasks:
         total, count = by_loop(task, net.predictions[task].detach().numpy(), truth)
@@ -220,7 +228,7 @@ def test_total_is_equation_6() -> None:
     weights = np.array([0.3, 0.3, 0.3, 10.0])
     values_P = torch.tensor(VALUES, dtype=torch.float32)
     expected = equation_6(made.names, weights, VALUES)
-    assert float(made.total(values_P, values_P)) == pytest.approx(expected, rel=1e-5)
+    assert float(total_at(made, values_P, values_P)) == pytest.approx(expected, rel=1e-5)
     assert list(made.weights().values()) == pytest.approx(weights.tolist(), rel=1e-6)
     by_name = {f"loss/{n}": x for n, x in zip(made.names, VALUES.tolist(), strict=True)}
     assert made.total_of(by_name) == pytest.approx(expected, rel=1e-5)
@@ -235,7 +243,7 @@ def test_closed_form_is_where_equation_6_is_least() -> None:
         options={"gtol": 1e-9},
     )
     values_P = torch.tensor(VALUES, dtype=torch.float32)
-    total = made.total(values_P, values_P)
+    total = total_at(made, values_P, values_P)
     weights = np.array(list(made.weights().values()))
     np.testing.assert_allclose(weights, 1 / (2 * VALUES), rtol=1e-5)
     np.testing.assert_allclose(weights, np.exp(found.x), rtol=1e-4)
@@ -245,7 +253,7 @@ def test_closed_form_is_where_equation_6_is_least() -> None:
 def test_gradient_of_the_total_is_the_weighted_sum() -> None:
     made = objective(rate=RateTerm("features", 4.0), balance="closed-form")
     losses_P = torch.tensor(VALUES, dtype=torch.float32, requires_grad=True)
-    made.total(losses_P, losses_P.detach()).backward()
+    total_at(made, losses_P, losses_P.detach()).backward()
     assert losses_P.grad is not None
     np.testing.assert_allclose(losses_P.grad, [*(1 / (2 * VALUES[:3])), 4.0], rtol=1e-5)
 
@@ -254,8 +262,8 @@ def test_fixed_weights_stay() -> None:
     made = objective(rate=LEARNED, balance="fixed", initial_weight=2.5)
     for _ in range(3):
         values_P = torch.rand(4)
-        made.total(values_P, values_P)
-        made.update(values_P)
+        total_at(made, values_P, values_P)
+        made.after_step(values_P)
         row = made.end_epoch()
     assert [row[f"weight/{n}"] for n in made.names] == pytest.approx([2.5] * 4)
 
@@ -288,8 +296,8 @@ def test_adam_moves_weights_as_autograd_would(every: str, held: float | None) ->
 
     for epoch in (series(12)[:5], series(12)[5:]):
         for values_P in epoch:
-            made.total(values_P, values_P)
-            made.update(values_P)
+            total_at(made, values_P, values_P)
+            made.after_step(values_P)
             if every == "adam-step":
                 move(values_P)
         row = made.end_epoch()
@@ -309,7 +317,7 @@ def test_adam_finds_the_closed_form() -> None:
     # With 2500 for the disparity it would take thousands of steps: Adam remembers the first ones.
     values_P = torch.tensor([2.9, 12.0, 0.25, 0.031])
     for _ in range(600):
-        made.update(values_P)
+        made.after_step(values_P)
     np.testing.assert_allclose(list(made.weights().values()), 1 / (2 * values_P), rtol=0.02)
 
 
@@ -317,8 +325,8 @@ def test_adam_finds_the_closed_form() -> None:
 def test_a_number_for_the_rates_weight_holds_it(balance: str) -> None:
     made = objective(rate=RateTerm("levels", 7.0), balance=balance)
     for values_P in series(5):
-        made.total(values_P, values_P)
-        made.update(values_P)
+        total_at(made, values_P, values_P)
+        made.after_step(values_P)
         made.end_epoch()
     assert made.weights()[RATE] == pytest.approx(7.0)
     if balance != "fixed":
@@ -328,17 +336,17 @@ def test_a_number_for_the_rates_weight_holds_it(balance: str) -> None:
 def test_each_epoch_has_its_own_means() -> None:
     made = objective()
     for value in (1.0, 3.0):
-        made.update(torch.full((3,), value))
+        made.after_step(torch.full((3,), value))
     assert made.end_epoch()["loss/disparity"] == 2.0
-    made.update(torch.full((3,), 8.0))
+    made.after_step(torch.full((3,), 8.0))
     assert made.end_epoch()["loss/disparity"] == 8.0
 
 
 def test_state_carries_weights_and_sums() -> None:
     made = objective(rate=LEARNED, balance="closed-form")
     for values_P in series(3):
-        made.total(values_P, values_P)
-        made.update(values_P)
+        total_at(made, values_P, values_P)
+        made.after_step(values_P)
     other = objective(rate=LEARNED, balance="closed-form")
     other.load_state_dict(made.state_dict())
     assert other.end_epoch() == made.end_epoch()
@@ -355,7 +363,7 @@ def test_two_processes_make_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     truth.label_BHW[0, 0, :3] = 5
     made = objective(rate=term, initial_weight=0.5)
     losses_P, values_P = made.parts(whole_net, truth)
-    made.total(losses_P, values_P).backward()
+    total_at(made, losses_P, values_P).backward()
 
     halves = []
     for part in (slice(0, 2), slice(2, 4)):
@@ -376,7 +384,7 @@ def test_two_processes_make_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(losses.dist, "all_reduce", lambda x, r=rank: x.add_(sent[1 - r]))
         rank_losses_P, rank_values_P = made.parts(net, targets)
         torch.testing.assert_close(rank_values_P, values_P)
-        made.total(rank_losses_P, rank_values_P).backward()
+        total_at(made, rank_losses_P, rank_values_P).backward()
 
     for task in TASKS:
         gradient = torch.cat([net.predictions[task].grad for net, _ in halves])

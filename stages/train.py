@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 import torchvision
+import yaml
 
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
@@ -50,7 +51,7 @@ def main(encoder: str, arm: str, seed: int) -> None:
     params = load()
     if arm not in ARMS:
         raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
-    _launch(params.train.launcher, [encoder, arm, str(seed)])
+    launch(params.train.launcher, [encoder, arm, str(seed)])
     name = ModelName(encoder, arm, seed)
     settings = relevant_settings(params, arm)
     with open_runtime(params.train.device, params.train.precision, params.train.compile) as runtime:
@@ -59,11 +60,11 @@ def main(encoder: str, arm: str, seed: int) -> None:
                 f"train.batch is {params.train.batch}, which {runtime.world} processes cannot "
                 "share equally"
             )
-        with _tracked(params, name, settings, runtime) as tracked:
+        with open_run(params, name, settings, runtime) as tracked:
             train_model(name, params, settings, runtime, tracked)
 
 
-def _launch(launcher: str, arguments: list[str]) -> None:
+def launch(launcher: str, arguments: list[str]) -> None:
     """Become `train.launcher` with this same command, unless it is python or began this process.
 
     Here and not in the stage's command, which DVC would take for another model's.
@@ -86,21 +87,16 @@ def train_model(
     net = SplitNet(name.encoder, params.tasks, params.model.weights)
     objective = Objective(
         params.tasks,
-        _rate_term(params) if name.arm == "proposed" else None,
+        rate_term(params) if name.arm == "proposed" else None,
         balance=params.loss.balance,
         learning_rate=params.loss.balance_learning_rate,
         initial_weight=params.loss.initial_weight,
     )
-    splits = [
+    train, val = (
         Batches(open_frames(prepared_folder(split)), device=runtime.device) for split in SPLITS
-    ]
-    weights = [path for path in [Path(params.model.weights)] if path.is_file()]
-    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *_code()]
-    key = digest({"model": name, **settings}, files)
-    folder = main_root() / ".checkpoints"
-    checkpoints = Checkpoints(
-        folder / f"{name}-{key}.pt" if runtime.rank == 0 else None, params.train.checkpoint_minutes
     )
+    path = checkpoint_file(name, params, settings) if runtime.rank == 0 else None
+    checkpoints = Checkpoints(path, params.train.checkpoint_minutes)
 
     def on_epoch(row: Row) -> None:
         tracked.log({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
@@ -108,7 +104,8 @@ def train_model(
     history = fit(
         net,
         objective,
-        *splits,
+        train,
+        val,
         schedule=Schedule(
             epochs=params.train.epochs,
             batch=params.train.batch,
@@ -128,23 +125,41 @@ def train_model(
         on_epoch=on_epoch,
     )
     if runtime.rank == 0:
-        _write(name, params, settings, net, history, tracked)
+        write(name, params, settings, net, history, tracked)
     checkpoints.done()
+
+
+def checkpoint_file(name: ModelName, params: Params, settings: Mapping[str, object]) -> Path:
+    """Return where a training is kept while it runs: a name for all that it depends on.
+
+    Outside the stage's outputs, which DVC deletes before the stage runs.
+    """
+    weights = [path for path in [Path(params.model.weights)] if path.is_file()]
+    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code(name.arm)]
+    return main_root() / ".checkpoints" / f"{name}-{digest({'model': name, **settings}, files)}.pt"
+
+
+def code(arm: str) -> list[Path]:
+    """Return the code that training runs on: the files that dvc.yaml names for its stage."""
+    root = Path(__file__).parents[1]
+    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    named = [root / dep for dep in stages[f"train_{arm}"]["deps"] if not dep.startswith("data/")]
+    return [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
 
 
 def relevant_settings(params: Params, arm: str) -> dict[str, object]:
     """The settings, flat, that decide what this arm's model becomes."""
     values = flat(params)
     keys = ["tasks", *(k for k in values if k.split(".")[0] in ("data", "model", "loss", "train"))]
-    drop = [*NEUTRAL_KEYS, *(f"loss.{key}" for key in RATE_KEYS if not _has_rate(params, arm))]
+    drop = [*NEUTRAL_KEYS, *(f"loss.{key}" for key in RATE_KEYS if not has_rate(params, arm))]
     return {key: values[key] for key in keys if key not in drop}
 
 
-def _has_rate(params: Params, arm: str) -> bool:
+def has_rate(params: Params, arm: str) -> bool:
     return arm == "proposed" and params.loss.rate
 
 
-def _rate_term(params: Params) -> RateTerm | None:
+def rate_term(params: Params) -> RateTerm | None:
     loss = params.loss
     if not loss.rate:
         return None
@@ -152,7 +167,7 @@ def _rate_term(params: Params) -> RateTerm | None:
     return RateTerm(loss.rate_of, weight, loss.prediction, loss.transform)
 
 
-def _write(
+def write(
     name: ModelName,
     params: Params,
     settings: Mapping[str, object],
@@ -190,7 +205,7 @@ def _write(
     )
 
 
-def _tracked(
+def open_run(
     params: Params, name: ModelName, settings: Mapping[str, object], runtime: Runtime
 ) -> Any:
     return tracking.start(
@@ -204,10 +219,6 @@ def _tracked(
         },
         tags={"stage": "train", "encoder": name.encoder, "arm": name.arm, "seed": str(name.seed)},
     )
-
-
-def _code() -> list[Path]:
-    return [*Path("pipeline").rglob("*.py"), Path("stages/train.py")]
 
 
 if __name__ == "__main__":

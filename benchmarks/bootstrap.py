@@ -64,7 +64,7 @@ def main() -> None:
                         resamples=options.resamples,
                         level=0.95,
                         seed=0,
-                        figure=figure,
+                        rate=figure,
                     )
                 )
                 seconds[task] = timing.cpu

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.scoring.bdrate import BDRate, Interval, bd_rate
+from pipeline.scoring.bdrate import BDRate, bd_rate
 from pipeline.scoring.metrics import Score
+from pipeline.scoring.trust import Interval, NoRate, ResamplesWithout
 
 FAILED_AT_MOST = 0.05
 """Share of resamples that may lack a BD-rate: what is left is no longer a sample of them all."""
@@ -44,13 +45,13 @@ def bootstrap_bd_rate(
     resamples: int,
     level: float,
     seed: int,
-    figure: Callable[..., BDRate] = bd_rate,
+    rate: Callable[..., BDRate] = bd_rate,
 ) -> Interval:
     """Percentile interval of a BD-rate; over several training seeds, of their mean BD-rate.
 
     `anchors` and `tests` hold one model per training seed, in the same order of seeds: a pair
     shares its seed. `seed` is the draw's own; the same draw is made for every task, so
-    that intervals of several tasks belong together. `figure` is `bd_rate` or another of its form.
+    that intervals of several tasks belong together. `rate` is `bd_rate` or another of its form.
     A resample fails if any seed in it has no BD-rate; beyond `FAILED_AT_MOST` there is no interval.
     Raises ValueError if the arms do not have the same number of models or of images.
     """
@@ -58,12 +59,12 @@ def bootstrap_bd_rate(
     counts_RN = image_counts(images, resamples=resamples, seed=seed)
     every_1N = np.ones((1, images))
     pairs = list(zip(anchors, tests, strict=True))
-    whole_S = [_figures(*pair, score, every_1N, figure)[0] for pair in pairs]
-    if reasons := [whole.reason for whole in whole_S if whole.percent is None]:
-        reason = f"there is no BD-rate on all images: {reasons[0]}"
-        return Interval(None, None, None, level, resamples, 0, reason)
+    whole_S = [_rates(*pair, score, every_1N, rate)[0] for pair in pairs]
+    for whole in whole_S:
+        if whole.obstacle is not None:
+            return Interval(None, None, None, level, resamples, 0, NoRate(whole.obstacle))
     percent_SR = np.array(
-        [[each.percent for each in _figures(*pair, score, counts_RN, figure)] for pair in pairs],
+        [[each.percent for each in _rates(*pair, score, counts_RN, rate)] for pair in pairs],
         dtype=float,
     )
     # A stream of its own, so that the images drawn do not depend on the number of seeds.
@@ -74,8 +75,8 @@ def bootstrap_bd_rate(
     known = mean_R[~np.isnan(mean_R)]
     failed = resamples - len(known)
     if failed > FAILED_AT_MOST * resamples:
-        reason = f"{failed} of {resamples} resamples have no BD-rate"
-        return Interval(percent, None, None, level, resamples, failed, reason)
+        obstacle = ResamplesWithout(failed, resamples)
+        return Interval(percent, None, None, level, resamples, failed, obstacle)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval(percent, float(low), float(high), level, resamples, failed, None)
 
@@ -91,16 +92,16 @@ def _common_images(anchors: Sequence[CurveSums], tests: Sequence[CurveSums]) -> 
     return sizes.pop()
 
 
-def _figures(
+def _rates(
     anchor: CurveSums,
     test: CurveSums,
     score: Score,
     counts_RN: np.ndarray,
-    figure: Callable[..., BDRate],
+    rate: Callable[..., BDRate],
 ) -> list[BDRate]:
-    """One figure for each of R resamples."""
+    """One rate for each of R resamples."""
     columns = (*_points(anchor, score, counts_RN), *_points(test, score, counts_RN))
-    return [figure(*points) for points in zip(*columns, strict=True)]
+    return [rate(*points) for points in zip(*columns, strict=True)]
 
 
 def _points(curve: CurveSums, score: Score, counts_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.files import write_json
+from pipeline.report.found.obstacles import SeedsWithout
 from pipeline.report.found.published import published_points, published_rates
 from pipeline.report.found.table import (
     bd_table,
@@ -24,6 +25,8 @@ from pipeline.report.found.table import (
 from pipeline.report.tables.bd import bd_grid
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.points import point_grids
+from pipeline.report.text.why import missing
+from pipeline.scoring.bdrate import NotMonotone
 from pipeline.scoring.metrics import SCORES
 
 TABLE_1 = {
@@ -53,7 +56,7 @@ def strict(table: pd.DataFrame) -> pd.DataFrame:
 def text_of(points: pd.DataFrame) -> str:
     """Table 1 and the tables of codec points as Markdown, without intervals."""
     present = {task: score for task, score in SCORES.items() if score.name in points}
-    blank = {"low": np.nan, "high": np.nan, "no_interval": "", "no_difference": False}
+    blank = {"low": np.nan, "high": np.nan, "no_interval": None, "no_difference": False}
     table = with_means(bd_table(points, present)).assign(**blank)
     grid = bd_grid(table, present, PUBLISHED, resamples=100, level=0.95, images=10)
     compared = point_table(points, present)
@@ -84,7 +87,7 @@ def test_bd_table_of_the_published_points_is_the_published_table(published: pd.D
     for row in table.itertuples():
         assert row.percent == pytest.approx(TABLE_1[row.encoder, row.score], abs=0.005)
         assert row.seed == 0
-        assert row.reason == ""
+        assert row.obstacle is None
     overlap = table.set_index(["encoder", "score"])["overlap"]
     assert overlap["encoder2", "miou"] == pytest.approx(0.70, abs=0.005)
     assert overlap["encoder2", "irmse"] == pytest.approx(0.61, abs=0.005)
@@ -133,7 +136,9 @@ def test_the_envelope_leaves_out_what_is_beaten() -> None:
     points = curves([*FALLING, 4.5], [*SAVING, 4.0], [*PSNR, 27.5])
     table = bd_table(points, SCORES).set_index("figure")
     assert np.isnan(table.loc["bd_rate", "percent"])
-    assert "the benchmark curve is not monotone" in str(table.loc["bd_rate", "reason"])
+    obstacle = table.loc["bd_rate", "obstacle"]
+    assert isinstance(obstacle, NotMonotone)
+    assert (obstacle.curve, [x.rate for x in obstacle.beaten]) == ("anchor", [4.5])
     kept = points[points["bpfe"].ne(4.5) & points["bpfe"].ne(4.0) | points["psnr"].eq(28.0)]
     expected = strict(bd_table(kept, SCORES))["percent"].item()
     assert table.loc["envelope_bd_rate", "percent"] == pytest.approx(expected)
@@ -185,8 +190,7 @@ def test_point_table_by_hand() -> None:
 def test_what_cannot_be_computed_has_a_reason_and_no_number(points: pd.DataFrame) -> None:
     table = bd_table(points, SCORES)
     assert strict(table)["percent"].isna().all()
-    reason = strict(table)["reason"].item()
-    assert reason
+    reason = missing(strict(table)["obstacle"].item())
     assert "anchor" not in reason
     assert to_metrics(table)["bd_rate"] == {"encoder1-0": {"psnr": None}}
     lines = text_of(points).splitlines()
@@ -243,7 +247,7 @@ def test_mean_over_seeds_needs_every_seed() -> None:
     assert strict(table)["percent"].isna().tolist() == [False, True, False]
     mean = strict(seed_means(table))
     assert mean["percent"].isna().all()
-    assert mean["reason"].tolist() == ["no BD-rate for seed 1"]
+    assert mean["obstacle"].tolist() == [SeedsWithout((1,))]
     assert to_metrics(table)["bd_rate"]["encoder1-mean"] == {"psnr": None}
 
 

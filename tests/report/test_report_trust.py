@@ -14,9 +14,10 @@ from pipeline.report.found.table import FIGURES, bd_table, to_metrics
 from pipeline.report.found.trust import trust_table
 from pipeline.report.tables.bd import bd_grid, diagnostics_grid
 from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_sentences
-from pipeline.scoring.bdrate import diagnose
+from pipeline.report.text.why import with_sentences
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.trust import LittleOverlap, WideInterval, diagnose
 from tests.support.report_models import CODECS, IMAGES, arms, model
 
 RESAMPLES = 100
@@ -49,7 +50,7 @@ def test_intervals_are_the_bootstraps_own(method: str) -> None:
                 resamples=RESAMPLES,
                 level=0.9,
                 seed=DRAW,
-                figure=partial(compute, method=method),
+                rate=partial(compute, method=method),
             )
             row = trust.loc[task, figure]
             known = [expected.percent, expected.low, expected.high]
@@ -132,7 +133,11 @@ def test_diagnostics_are_those_of_diagnose() -> None:
 
 def test_what_should_not_be_quoted_is_said() -> None:
     trust = trust_of(arms(rate=1.0, noise_seed=5))
-    verdicts = trust.loc[trust["no_difference"], "verdict"]
+    against = trust.loc[trust["no_difference"], "objections"]
+    assert len(against)
+    for objections in against:
+        assert any(isinstance(x, WideInterval) for x in objections)
+    verdicts = with_sentences(trust).loc[trust["no_difference"], "verdict"]
     assert verdicts.str.contains("90 % interval, .* is wider than the effect").all()
 
 
@@ -149,7 +154,7 @@ def test_the_result_counts_what_came_out() -> None:
     one_costs = found.trust["task"] == "disparity"
     loose = found.trust.assign(
         percent=found.trust["percent"].where(~one_costs, 5.0),
-        verdict=found.trust["verdict"].where(~one_costs, "do not quote: a test"),
+        objections=[(LittleOverlap(0.1),) if costs else () for costs in one_costs],
     )
     mixed = found.compared.assign(bits_percent=[*found.compared["bits_percent"][1:], 2.0])
     text = in_two_sentences(loose, mixed, SCORES)
@@ -167,7 +172,7 @@ def test_the_result_counts_what_came_out() -> None:
     assert "costs 5.0 % of the bits at equal IRMSE (not firm)" in at_equal_score(
         loose, SCORES, "encoder2"
     )
-    none = found.trust.assign(verdict="do not quote: a test")
+    none = found.trust.assign(objections=[(LittleOverlap(0.1),)] * len(found.trust))
     assert in_two_sentences(none, found.compared, SCORES).endswith(
         "; none of these figures is firm enough to quote."
     )

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline.scoring.bdrate import bd_rate, envelope_bd_rate
+from pipeline.scoring.bdrate import NotMonotone, bd_rate, envelope_bd_rate
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, image_counts
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.trust import NoRate, ResamplesWithout
 
 POINTS = 5
 CLASSES = 4
@@ -66,7 +67,7 @@ def test_equals_resampling_by_hand(task: str) -> None:
     assert None not in percents
     expected = np.quantile(np.array(percents, float), [0.05, 0.95])
     np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-9)
-    assert (found.level, found.resamples, found.failed, found.reason) == (0.9, 50, 0, None)
+    assert (found.level, found.resamples, found.failed, found.obstacle) == (0.9, 50, 0, None)
 
 
 def test_counts_are_draws_with_replacement() -> None:
@@ -146,9 +147,9 @@ def test_resamples_without_a_figure_are_counted_and_too_many_leave_no_interval()
     assert found.percent is not None
     assert found.failed > 10
     assert (found.low, found.high) == (None, None)
-    assert found.reason == f"{found.failed} of 200 resamples have no BD-rate"
+    assert found.obstacle == ResamplesWithout(found.failed, 200)
     by_envelope = bootstrap_bd_rate(
-        *arguments, resamples=200, level=0.95, seed=0, figure=envelope_bd_rate
+        *arguments, resamples=200, level=0.95, seed=0, rate=envelope_bd_rate
     )
     assert by_envelope.failed < found.failed
 
@@ -160,8 +161,9 @@ def test_no_figure_on_all_images() -> None:
         [anchor], [turned], SCORES["disparity"], resamples=10, level=0.95, seed=0
     )
     assert (found.percent, found.low) == (None, None)
-    assert found.reason is not None
-    assert "no BD-rate on all images: the test curve is not monotone" in found.reason
+    assert isinstance(found.obstacle, NoRate)
+    assert isinstance(found.obstacle.obstacle, NotMonotone)
+    assert found.obstacle.obstacle.curve == "test"
 
 
 def test_arms_must_pair_up() -> None:

@@ -22,6 +22,7 @@ from pipeline.report.found.trust import trust_table
 from pipeline.report.tables.bd import bd_grid, diagnostics_grid
 from pipeline.report.tables.grid import Grid
 from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
+from pipeline.report.text.why import with_sentences
 from pipeline.scoring.metrics import Score
 
 
@@ -57,7 +58,7 @@ class Findings:
     def tables(self) -> dict[str, pd.DataFrame]:
         """By the name of the file they go to."""
         return {
-            "bd_rate": self.trust,
+            "bd_rate": with_sentences(self.trust),
             "points": self.compared,
             "uncompressed": self.uncompressed,
             "pictures": self.pictures,

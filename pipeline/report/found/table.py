@@ -6,17 +6,15 @@ A table of points has one row per (encoder, arm, seed, codec) with the columns `
 (`miou`, `irmse`, `psnr`: more is better in each).
 """
 
-import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
+from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.scoring.bdrate import BDRate, bd_rate, envelope_bd_rate
 from pipeline.scoring.metrics import Score
-
-"""The anchor of every comparison, and what is held against it."""
 
 FIGURES: dict[str, Callable[..., BDRate]] = {
     "bd_rate": bd_rate,
@@ -64,7 +62,8 @@ def bd_table(
 
     Returns columns `encoder`, `seed`, `task`, `score`, `figure` (of `FIGURES`), `percent` (bits at
     equal score; negative saves; NaN where it cannot be computed), `overlap` (0 to 1, the part of
-    the score range that both curves cover), `reason` (why percent is NaN, else empty).
+    the score range that both curves cover), `obstacle` (a record that
+    says why percent is NaN, else None).
     Raises ValueError for a table of points that is none (see `check_points`).
     """
     present = check_points(points, scores)
@@ -75,7 +74,7 @@ def bd_table(
             for figure, compute in FIGURES.items():
                 found = _compare(anchor, test, score.name, compute, method)
                 rows.append((encoder, seed, task, score.name, figure, *found))
-    columns = ["encoder", "seed", "task", "score", "figure", "percent", "overlap", "reason"]
+    columns = ["encoder", "seed", "task", "score", "figure", "percent", "overlap", "obstacle"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -85,22 +84,14 @@ def _compare(
     score: str,
     compute: Callable[..., BDRate],
     method: str,
-) -> tuple[float, float, str]:
+) -> tuple[float, float, Missing | None]:
     for arm, rows in zip(ARMS, (anchor, test), strict=True):
         if rows.empty:
-            return np.nan, 0.0, f"there are no points of the {arm} arm"
+            return np.nan, 0.0, NoPoints(arm)
     curves = [rows[column].to_numpy(float) for rows in (anchor, test) for column in ("bpfe", score)]
     result = compute(*curves, method)
-    if result.percent is None:
-        return np.nan, result.overlap, in_arms(result.reason or "not computable")
-    return result.percent, result.overlap, ""
-
-
-def in_arms(text: str) -> str:
-    """A reason given for anchor and test, in the words of this experiment."""
-    for role, arm in zip(("anchor", "test"), ARMS, strict=True):
-        text = re.sub(rf"\b{role}\b", arm, text)
-    return text
+    percent = np.nan if result.percent is None else result.percent
+    return percent, result.overlap, result.obstacle
 
 
 def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
@@ -108,14 +99,13 @@ def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
 
     Returns columns `encoder`, `seed` ("mean"), `task`, `score`, `figure`, `seeds` (how many),
     `percent`, `deviation` (sample standard deviation, NaN for one seed), `overlap` (the smallest),
-    `reason`. A mean over the seeds that happen to have a number would mislead, so it is NaN as soon
-    as one seed has none.
+    `obstacle`. A mean over the seeds that happen to have a number would mislead, so it is NaN as
+    soon as one seed has none.
     """
     rows = []
     keys = ["encoder", "task", "score", "figure"]
     for (encoder, task, score, figure), group in bd.groupby(keys, sort=False):
         lacking = group.loc[group["percent"].isna(), "seed"].tolist()
-        seeds = ", ".join(str(seed) for seed in lacking)
         rows.append(
             {
                 **{"encoder": encoder, "seed": MEAN, "task": task, "score": score},
@@ -124,7 +114,7 @@ def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
                 "percent": group["percent"].mean(skipna=False),
                 "deviation": group["percent"].std(skipna=False),
                 "overlap": group["overlap"].min(),
-                "reason": f"no BD-rate for seed {seeds}" if lacking else "",
+                "obstacle": SeedsWithout(tuple(lacking)) if lacking else None,
             }
         )
     return pd.DataFrame(rows)

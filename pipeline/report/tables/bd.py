@@ -1,6 +1,6 @@
 """Table 1 and its diagnostics in words: digits, intervals, and what needs a note."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,10 @@ from pipeline.report.text.names import (
     print_of,
     signed,
 )
-from pipeline.scoring.bdrate import METHODS, QUOTABLE_OVERLAP
+from pipeline.report.text.why import missing, no_interval, objection
+from pipeline.scoring.bdrate import METHODS, NotMonotone
 from pipeline.scoring.metrics import Score
+from pipeline.scoring.trust import QUOTABLE_OVERLAP
 
 FIGURE_TITLES = {"bd_rate": "BD-rate", "envelope_bd_rate": "Envelope BD-rate"}
 
@@ -73,7 +75,7 @@ def _bd_cell(row: Row, notes: Footnotes) -> str:
     if row["no_difference"]:
         text += ", no difference shown"
     if row["no_interval"]:
-        text += " " + notes.mark(f"no interval: {row['no_interval']}")
+        text += " " + notes.mark(f"no interval: {no_interval(row['no_interval'])}")
     if row["overlap"] < QUOTABLE_OVERLAP:
         share = f"{100 * row['overlap']:.0f} %"
         text += " " + notes.mark(f"the two curves share only {share} of their score range")
@@ -81,16 +83,17 @@ def _bd_cell(row: Row, notes: Footnotes) -> str:
 
 
 def _reason(row: Row) -> str:
-    """Why there is no figure; points out of order go by their codec."""
-    beaten = {arm: row.get(f"beaten_{arm}") for arm in ARMS}
-    if "not monotone" not in row["reason"] or not any(isinstance(x, str) for x in beaten.values()):
-        return row["reason"]
+    """Return why there is no number; points out of order go by their codec."""
+    # A mean over seeds has no points of its own.
+    beaten = {arm: x for arm in ARMS if isinstance(x := row.get(f"beaten_{arm}"), tuple)}
+    if not (isinstance(row["obstacle"], NotMonotone) and beaten):
+        return missing(row["obstacle"])
     named = [f"{arm} at {_codecs(codecs)}" for arm, codecs in beaten.items() if codecs]
     return "not monotone: " + "; ".join(named)
 
 
-def _codecs(joined: str) -> str:
-    return ", ".join(codec_title(codec) for codec in joined.split(", "))
+def _codecs(codecs: Sequence[str]) -> str:
+    return ", ".join(map(codec_title, codecs))
 
 
 def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
@@ -135,7 +138,8 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
 
 
 def _verdict(row: Row, notes: Footnotes) -> str:
-    word, _, why = row["verdict"].partition(": ")
-    if not word:
-        return "can be quoted"
-    return f"{word} {notes.mark(_reason(row) if word == 'not available' else why)}"
+    if row["obstacle"]:
+        return f"not available {notes.mark(_reason(row))}"
+    if row["objections"]:
+        return f"do not quote {notes.mark('; '.join(map(objection, row['objections'])))}"
+    return "can be quoted"

@@ -8,8 +8,9 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.report.found.table import MEAN
 from pipeline.report.text.names import Row, codec_title, encoder_title, print_of, signed
-from pipeline.scoring.bdrate import METHODS, both_signs
+from pipeline.scoring.bdrate import METHODS
 from pipeline.scoring.metrics import Score
+from pipeline.scoring.trust import both_signs
 
 OUTCOMES = {
     "saves": "saves bits",
@@ -50,7 +51,7 @@ def in_two_sentences(
         if outcome in outcomes:
             parts.append(f"{words} in {outcomes.count(outcome)}{'' if parts else of}")
     text = f"At equal score it {_listed(parts)}"
-    firm = [not row["verdict"] for row, x in zip(found, outcomes, strict=True) if x in CHANGES]
+    firm = [not row["objections"] for row, x in zip(found, outcomes, strict=True) if x in CHANGES]
     if firm:
         text += f"; {_firmness(firm)}"
     return f"{_at_any_codec(change)} {text}.".strip()
@@ -62,7 +63,7 @@ def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: st
     found_rows = {task: _best_figure(rows[rows["task"] == task]) for task in scores}
     outcomes = {task: _outcome(row) for task, row in found_rows.items()}
     # Small, but not nothing: an interval clear of 0 and wider than the effect, say.
-    loose = {x for x, row in found_rows.items() if outcomes[x] in CHANGES and row["verdict"]}
+    loose = {x for x, row in found_rows.items() if outcomes[x] in CHANGES and row["objections"]}
     all_loose = bool(loose) and loose == {x for x in scores if outcomes[x] in CHANGES}
     by_outcome: dict[str, list[str]] = {}
     for task, score in scores.items():

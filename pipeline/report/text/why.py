@@ -1,0 +1,117 @@
+"""Sentences for the records that say why a number does not exist or should not be quoted."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pipeline.arms import ARMS
+from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
+from pipeline.scoring.bdrate import (
+    FEWEST_POINTS,
+    FitFailed,
+    FitLeavesPoints,
+    NoOverlap,
+    NotFinite,
+    NotMonotone,
+    NotPositive,
+    TooFewPoints,
+)
+from pipeline.scoring.trust import (
+    FarByMethod,
+    LittleOverlap,
+    NoRate,
+    Objection,
+    ResamplesWithout,
+    SignByMethod,
+    SignByPoint,
+    WideInterval,
+    WithoutInterval,
+)
+
+ARM = dict(zip(("anchor", "test"), ARMS, strict=True))
+"""Curve of a comparison -> the arm it is of."""
+
+
+def missing(obstacle: Missing) -> str:
+    """Return why there is no BD-rate."""
+    match obstacle:
+        case NoPoints(arm):
+            return f"there are no points of the {arm} arm"
+        case SeedsWithout(seeds):
+            return f"no BD-rate for seed {', '.join(map(str, seeds))}"
+        case NotFinite(curve):
+            return f"the {ARM[curve]} curve has values that are not finite"
+        case NotPositive(curve):
+            return f"the {ARM[curve]} curve has rates that are not positive"
+        case TooFewPoints(curve, points):
+            count = "1 point" if points == 1 else f"{points} points"
+            return f"the {ARM[curve]} curve has {count}, fewer than {FEWEST_POINTS}"
+        case NotMonotone(curve, beaten):
+            named = ", ".join(
+                f"point {x.index + 1} (rate {x.rate:.4g}, score {x.score:.4g})" for x in beaten
+            )
+            return (
+                f"the {ARM[curve]} curve is not monotone: {named} "
+                "scores no more than a point of the same or a lower rate"
+            )
+        case NoOverlap(over, anchor, test):
+            ranges = [f"{low:.4g} to {high:.4g}" for low, high in (anchor, test)]
+            unit = "" if over == "score" else " in ln(rate)"
+            return (
+                f"the {over} ranges do not overlap: {ARMS[0]} {ranges[0]}, "
+                f"{ARMS[1]} {ranges[1]}{unit}"
+            )
+        case FitFailed(method, problem):
+            return f"the {method} fit failed: {problem}"
+        case FitLeavesPoints(method):
+            return f"the {method} fit leaves the range of the points it goes through"
+
+
+def no_interval(obstacle: NoRate | ResamplesWithout) -> str:
+    """Return why there is no interval."""
+    match obstacle:
+        case NoRate(why):
+            return f"there is no BD-rate on all images: {missing(why)}"
+        case ResamplesWithout(failed, resamples):
+            return f"{failed} of {resamples} resamples have no BD-rate"
+
+
+def objection(against: Objection) -> str:
+    """Return what speaks against quoting a BD-rate."""
+    match against:
+        case LittleOverlap(overlap):
+            return f"the curves overlap by {100 * overlap:.0f} % only"
+        case SignByMethod():
+            return "the methods of interpolation disagree in sign"
+        case FarByMethod():
+            return "the methods of interpolation lie more than a quarter of the effect apart"
+        case SignByPoint():
+            return "its sign hangs on a single point"
+        case WithoutInterval(why):
+            return f"it has no interval: {no_interval(why)}"
+        case WideInterval(x):
+            return (
+                f"its {100 * x.level:g} % interval, {x.low:+.2f} to {x.high:+.2f} %, "
+                "is wider than the effect"
+            )
+
+
+def verdict(obstacle: Missing | None, against: Sequence[Objection]) -> str:
+    """Return whether a BD-rate may be quoted; empty if nothing speaks against it."""
+    if obstacle:
+        return f"not available: {missing(obstacle)}"
+    return f"do not quote: {'; '.join(map(objection, against))}" if against else ""
+
+
+def with_sentences(trust: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `trust_table` with sentences in place of its records, for a CSV file."""
+    printed = trust.copy()
+    printed["obstacle"] = [missing(x) if x else "" for x in trust["obstacle"]]
+    printed["no_interval"] = [no_interval(x) if x else "" for x in trust["no_interval"]]
+    for arm in ARMS:
+        if f"beaten_{arm}" in trust:
+            named = [", ".join(x) if isinstance(x, tuple) else x for x in trust[f"beaten_{arm}"]]
+            printed[f"beaten_{arm}"] = named
+    judged = zip(trust["obstacle"], trust["objections"], strict=True)
+    printed["verdict"] = [verdict(*records) for records in judged]
+    return printed.drop(columns="objections").rename(columns={"obstacle": "reason"})

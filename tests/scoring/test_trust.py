@@ -1,0 +1,131 @@
+"""What stands behind a BD-rate, and what speaks against quoting it."""
+
+import numpy as np
+import pytest
+
+from pipeline.scoring.bdrate import NotMonotone, TooFewPoints, bd_rate, envelope_bd_rate
+from pipeline.scoring.trust import (
+    Diagnostics,
+    FarByMethod,
+    Interval,
+    LittleOverlap,
+    NoRate,
+    Objection,
+    ResamplesWithout,
+    SignByMethod,
+    SignByPoint,
+    WideInterval,
+    WithoutInterval,
+    diagnose,
+    objections,
+)
+from tests.support.published import CODECS, published
+
+RATE = np.array([6.0, 4.0, 2.5, 1.5, 1.0])
+SCORE = np.array([0.56, 0.55, 0.53, 0.50, 0.46])
+FIRM = Interval(-20.0, -21.0, -19.0, 0.95, 1000, 0, None)
+
+
+def against(found: Diagnostics, interval: Interval | None = None) -> tuple[Objection, ...]:
+    assert found.bd_rate.percent is not None
+    return objections(
+        found.bd_rate.percent,
+        found.bd_rate.overlap,
+        found.percent_by_method,
+        found.percent_without,
+        interval,
+    )
+
+
+@pytest.mark.parametrize(("score", "percent"), [("miou", -19.30), ("psnr", -4.49)])
+def test_the_paper_without_png(score: str, percent: float) -> None:
+    found = diagnose(*published("encoder2", score), points=CODECS)
+    assert found.percent_without["png"] == pytest.approx(percent, abs=0.005)
+    assert found.beaten == {"anchor": (), "test": ()}
+    assert found.leave_one_out is not None
+    low, high = found.leave_one_out
+    assert low <= found.percent_without["png"] <= high
+    assert found.percent_by_method["cubic"] == found.bd_rate.percent
+    assert against(found) == ()
+
+
+def test_nothing_against_a_clean_saving() -> None:
+    found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS)
+    assert against(found, FIRM) == ()
+    assert found.leave_one_out == (pytest.approx(-20), pytest.approx(-20))
+    assert found.bd_score.difference is not None
+    assert found.bd_score.difference > 0
+
+
+@pytest.mark.parametrize("rate", [bd_rate, envelope_bd_rate])
+def test_one_diagnosis_serves_both_rates(rate) -> None:
+    score = [0.545, *SCORE[1:]]
+    found = diagnose(RATE, score, 0.8 * RATE, SCORE, points=CODECS, rate=rate)
+    assert found.beaten == {"anchor": ("png",), "test": ()}
+    assert found.bd_rate == rate(RATE, score, 0.8 * RATE, SCORE)
+    assert found.percent_by_method["pchip"] == rate(RATE, score, 0.8 * RATE, SCORE, "pchip").percent
+    left = rate(RATE[:-1], score[:-1], 0.8 * RATE[:-1], SCORE[:-1]).percent
+    assert found.percent_without["jpeg-80"] == left
+    assert isinstance(found.bd_rate.obstacle, NotMonotone) == (rate is bd_rate)
+
+
+def test_little_overlap() -> None:
+    found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE + 0.06, points=CODECS)
+    assert against(found) == (LittleOverlap(pytest.approx(0.25)),)
+
+
+def test_methods_that_disagree_in_sign() -> None:
+    rate = RATE * np.array([1.2, 0.95, 1.04, 0.95, 1.05])
+    found = diagnose(RATE, SCORE, rate, SCORE, points=CODECS)
+    percents = [percent for percent in found.percent_by_method.values() if percent is not None]
+    assert min(percents) < 0 < max(percents)
+    assert SignByMethod() in against(found)
+
+
+WIDE = Interval(-20.0, -40.0, -19.0, 0.95, 1000, 0, None)
+NONE = Interval(-20.0, None, None, 0.95, 1000, 70, ResamplesWithout(70, 1000))
+
+
+@pytest.mark.parametrize(
+    ("interval", "objection"),
+    [(WIDE, WideInterval(WIDE)), (NONE, WithoutInterval(ResamplesWithout(70, 1000)))],
+)
+def test_an_interval_that_speaks_against(interval: Interval, objection: Objection) -> None:
+    found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS)
+    assert against(found, interval) == (objection,)
+
+
+@pytest.mark.parametrize(
+    ("by_method", "without", "expected"),
+    [
+        ({"pchip": -14.9}, {}, (FarByMethod(),)),
+        ({"pchip": 1.0}, {}, (SignByMethod(),)),
+        ({"pchip": -20.5}, {"png": 2.0}, (SignByPoint(),)),
+        ({"pchip": -15.1, "akima": None}, {"png": -3.0}, ()),
+    ],
+)
+def test_what_other_ways_of_counting_say(
+    by_method: dict, without: dict, expected: tuple[Objection, ...]
+) -> None:
+    assert objections(-20.0, 0.9, by_method, without, FIRM) == expected
+
+
+def test_four_points_cannot_lose_one() -> None:
+    found = diagnose(RATE[1:], SCORE[1:], RATE[1:], SCORE[1:], points=CODECS[1:])
+    assert found.bd_rate.percent == 0.0
+    assert found.leave_one_out is None
+    assert set(found.percent_without.values()) == {None}
+
+
+def test_names_must_fit() -> None:
+    with pytest.raises(ValueError, match="4 points named"):
+        diagnose(RATE, SCORE, RATE, SCORE, points=CODECS[1:])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "holds"),
+    [(-3.0, -1.0, False), (-3.0, 1.0, True), (0.0, 0.0, True), (None, None, False)],
+)
+def test_no_difference_shown(low: float | None, high: float | None, holds: bool) -> None:
+    obstacle = None if low is not None else NoRate(TooFewPoints("test", 3))
+    assert Interval(-2.0, low, high, 0.95, 1000, 0, obstacle).no_difference_shown is holds

@@ -19,7 +19,7 @@ from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
 
 POINTS = 5
-FIGURES = {"BD-rate": bd_rate, "envelope BD-rate": envelope_bd_rate}
+KINDS = {"BD-rate": bd_rate, "envelope BD-rate": envelope_bd_rate}
 
 
 def curve(images: int, *, rate: float, seed: int) -> CurveSums:
@@ -55,7 +55,7 @@ def main() -> None:
     arms = curve(options.images, rate=1, seed=1), curve(options.images, rate=0.8, seed=2)
     parts = []
     with load() as others:
-        for name, figure in FIGURES.items():
+        for name, figure in KINDS.items():
             seconds = {}
             for task, score in SCORES.items():
                 timing = timed(

@@ -33,6 +33,7 @@ from pipeline.artifacts import (
     write_run_id,
 )
 from pipeline.coding.bitstream import decode_levels
+from pipeline.coding.codecs import CODECS
 from pipeline.coding.forms import RateForm
 from pipeline.coding.tiling import tile
 from pipeline.data.frames import Frames, open_frames
@@ -41,7 +42,7 @@ from pipeline.params import Params, flat
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.report.found.published import published_points
-from pipeline.report.found.table import FIGURES, headline_rates, headline_scores, to_metrics
+from pipeline.report.found.table import KINDS, headline_rates, headline_scores, to_metrics
 from pipeline.report.page.facts import facts, versions
 from pipeline.report.page.render import RunLink, Shown, render
 from pipeline.report.paper.drawing import Looks, draw_all
@@ -91,7 +92,7 @@ def saved_views(params: Params) -> list[tracking.SavedView]:
     return tracking.experiment_views(
         {encoder: encoder_title(encoder) for encoder in params.encoders},
         scores=scores,
-        rates=[f"{kind}/{score}" for kind in FIGURES for score in scores],
+        rates=[f"{kind}/{score}" for kind in KINDS for score in scores],
     )
 
 
@@ -110,6 +111,7 @@ def report(
         resamples=params.report.resamples,
         level=params.report.level,
         joint_loss=params.report.joint_loss,
+        lossless={codec for codec in params.codecs if CODECS[codec].lossless},
     )
     write_tables(findings, first_codec=params.codecs[0])
     toy = Path(params.data.root) == STREETS_FOLDER

@@ -167,7 +167,7 @@ def envelope_bd_rate(
     test_score: ArrayLike,
     method: str = "cubic",
 ) -> BDRate:
-    """BD-rate between the monotone envelopes: another figure than `bd_rate`, to be named as such.
+    """BD-rate between the monotone envelopes: another number than `bd_rate`.
 
     It compares what a user would pick of each arm, who never pays more for a worse score; since
     points are left out after looking at the scores, it flatters a noisy curve.

@@ -1,11 +1,12 @@
 """From per-image sums to mIoU, IRMSE, PSNR and bits per feature element.
 
-Every figure here takes N images, and can be had for R resamples of them at once: `counts_RN` says
+Every score here takes N images, and can be had for R resamples of them at once: `counts_RN` says
 how often each image is in each resample. Scores are defined so that more is better.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +16,17 @@ Sums = Mapping[str, np.ndarray]
 """Name of a sum (see `sums`) -> array whose first dimension is the image."""
 
 
+class Print(NamedTuple):
+    """How a score is printed: `value * scale` to so many digits, then the unit."""
+
+    unit: str
+    scale: float
+    digits: int
+
+
 @dataclass(frozen=True)
 class Score:
-    """How one task is scored."""
+    """How one task is scored, and how it is called in print."""
 
     name: str
     """In tables and file keys: "miou"."""
@@ -27,6 +36,9 @@ class Score:
     """"" for a score without one."""
     resampled: Callable[[Sums, np.ndarray], np.ndarray]
     """(sums of N images, counts_RN) -> scores_R float64."""
+    title: str
+    """Of the task: "Semantic segmentation"."""
+    printed: Print
     parts: Callable[[Sums], dict[str, float]] | None = None
     """Sums of N images -> what the score is made of, by name; None for a score of one part."""
 
@@ -166,8 +178,10 @@ def _check_counts(per_image: np.ndarray, counts_RN: np.ndarray) -> None:
 
 
 SCORES = {
-    "segmentation": Score("miou", "mIoU", "", mean_iou, iou_by_name),
-    "disparity": Score("irmse", "IRMSE", "1/px", inverse_rmse),
-    "reconstruction": Score("psnr", "PSNR", "dB", mean_psnr),
+    "segmentation": Score(
+        "miou", "mIoU", "", mean_iou, "Semantic segmentation", Print("%", 100, 2), iou_by_name
+    ),
+    "disparity": Score("irmse", "IRMSE", "1/px", inverse_rmse, "Disparity", Print("1/px", 1, 4)),
+    "reconstruction": Score("psnr", "PSNR", "dB", mean_psnr, "Reconstruction", Print("dB", 1, 2)),
 }
 """Task -> its score."""

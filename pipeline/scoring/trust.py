@@ -1,6 +1,6 @@
 """How far a BD-rate can be trusted: its interval, and what speaks against quoting it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +118,8 @@ class Diagnostics:
     percent_without: dict[str, float | None]
     """Point name -> percent when that point is left out of both curves. With five points, four
     are left, which a cubic goes through exactly: a wide range may be the fit's own."""
+    percent_without_lossless: float | None
+    """Percent without the points of lossless codecs."""
     beaten: dict[str, tuple[str, ...]]
     """ "anchor", "test" -> names of the points that another point of the curve beats."""
 
@@ -135,17 +137,21 @@ def diagnose(
     test_score: ArrayLike,
     *,
     points: Sequence[str],
+    lossless: Collection[str] = (),
     rate: Callable[..., BDRate] = bd_rate,
 ) -> Diagnostics:
     """Return what stands behind a BD-rate of two curves.
 
-    points: names of the P points, which pair up between the curves. rate: how the number is made,
-    `bd_rate` or `envelope_bd_rate`. Raises ValueError if curves and names differ in length.
+    points: names of the P points, which pair up between the curves. lossless: those of them that
+    are of a lossless codec; their far higher rate can weigh heavily in a fit. rate: how the number
+    is made, `bd_rate` or `envelope_bd_rate`. Raises ValueError if curves and names differ in
+    length.
     """
     four = [np.asarray(x, np.float64) for x in (anchor_rate, anchor_score, test_rate, test_score)]
     sizes = [len(column) for column in four[::2]]
     if set(sizes) != {len(points)}:
         raise ValueError(f"{len(points)} points named, curves have {sizes}: they must be equal")
+    lossy_P = np.array([name not in lossless for name in points], bool)
     return Diagnostics(
         bd_rate=rate(*four),
         bd_score=bd_score(four[0], four[1], four[2], four[3]),
@@ -154,6 +160,7 @@ def diagnose(
             name: rate(*(np.delete(column, i) for column in four)).percent
             for i, name in enumerate(points)
         },
+        percent_without_lossless=rate(*(column[lossy_P] for column in four)).percent,
         beaten={
             "anchor": tuple(points[i] for i in beaten_points(*four[:2])),
             "test": tuple(points[i] for i in beaten_points(*four[2:])),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
+from pipeline.data.labels import CLASSES
 from pipeline.report.found.joint import joint_table, largest_loss
 from pipeline.report.found.models import (
     iou_table,
@@ -17,8 +18,6 @@ from pipeline.report.found.table import check_points, point_table
 from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import CODECS, IMAGES, arms, model
-
-NAMES = [f"class {i}" for i in range(19)]
 
 
 def test_points_by_hand() -> None:
@@ -104,11 +103,11 @@ def test_correlation_of_the_rate_loss_with_bytes() -> None:
 
 
 def test_classes_that_never_occur_have_no_iou() -> None:
-    table = iou_table(arms(), NAMES)
+    table = iou_table(arms(), SCORES)
     assert set(table["codec"]) == {*CODECS, "uncompressed"}
-    absent = table["class"].isin(NAMES[16:])
+    absent = table["class"].isin(CLASSES[16:])
     assert table.loc[absent, "iou"].isna().all()
     at_png = table[(table["arm"] == "benchmark") & (table["codec"] == "png") & ~absent]
     points = points_table(arms(), SCORES).set_index(["arm", "codec"])
     assert at_png["iou"].mean() == pytest.approx(points.loc[("benchmark", "png"), "miou"])
-    assert iou_table(arms(tasks=("disparity",)), NAMES).empty
+    assert iou_table(arms(tasks=("disparity",)), SCORES).empty

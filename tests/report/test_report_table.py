@@ -50,7 +50,7 @@ PUBLISHED = published_rates()
 
 def strict(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's figure."""
-    return table[table["figure"] == "bd_rate"]
+    return table[table["kind"] == "bd_rate"]
 
 
 def text_of(points: pd.DataFrame) -> str:
@@ -94,7 +94,7 @@ def test_bd_table_of_the_published_points_is_the_published_table(published: pd.D
 
 
 def test_order_of_the_rows_does_not_matter(published: pd.DataFrame) -> None:
-    keys = ["encoder", "score", "figure"]
+    keys = ["encoder", "score", "kind"]
     expected = bd_table(published, SCORES).set_index(keys)["percent"]
     shuffled = bd_table(published.sample(frac=1, random_state=3), SCORES).set_index(keys)["percent"]
     pd.testing.assert_series_equal(shuffled.sort_index(), expected.sort_index())
@@ -134,7 +134,7 @@ def test_constant_saving_is_found() -> None:
 
 def test_the_envelope_leaves_out_what_is_beaten() -> None:
     points = curves([*FALLING, 4.5], [*SAVING, 4.0], [*PSNR, 27.5])
-    table = bd_table(points, SCORES).set_index("figure")
+    table = bd_table(points, SCORES).set_index("kind")
     assert np.isnan(table.loc["bd_rate", "percent"])
     obstacle = table.loc["bd_rate", "obstacle"]
     assert isinstance(obstacle, NotMonotone)
@@ -286,7 +286,7 @@ def test_headline_is_the_papers_figure_where_there_is_one(published: pd.DataFram
 def test_headline_falls_back_on_the_envelope() -> None:
     points = curves([*FALLING, 1.5], [*SAVING, 0.9], [*PSNR, PSNR[-1] - 0.01])
     table = bd_table(points, SCORES)
-    envelope = table.loc[table["figure"] == "envelope_bd_rate", "percent"].item()
+    envelope = table.loc[table["kind"] == "envelope_bd_rate", "percent"].item()
     assert np.isfinite(envelope)
     assert headline_rates(to_metrics(table)) == {
         "bd_rate": {"encoder1-0": {"psnr": None}},

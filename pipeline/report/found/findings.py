@@ -1,11 +1,10 @@
 """All that is found out about the models, as tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.data.labels import CLASSES
 from pipeline.report.found.joint import joint_table
 from pipeline.report.found.models import (
     Measured,
@@ -76,13 +75,23 @@ def find(
     resamples: int,
     level: float,
     joint_loss: float,
+    lossless: Collection[str] = (),
 ) -> Findings:
-    """Everything from the per-image sums alone; nothing is run again."""
+    """Return everything from the per-image sums alone; nothing is run again.
+
+    lossless: names of the lossless codecs among those measured.
+    """
     points = points_table(models, scores)
     uncompressed = uncompressed_table(models, scores)
     pictures = picture_table(models, scores)
     bd = bd_table(points, scores, method)
-    trust = trust_table(bd, models, scores, method=method, resamples=resamples, level=level)
+    trust = trust_table(
+        *(bd, models, scores),
+        method=method,
+        resamples=resamples,
+        level=level,
+        lossless=lossless,
+    )
     compared = point_table(points, scores)
     joint = joint_table(models, scores, loss_percent=joint_loss)
     rate_loss = rate_loss_table(models)
@@ -112,6 +121,6 @@ def find(
         bands=band_table(models, scores, resamples=resamples, level=level),
         joint=joint,
         rate_loss=rate_loss,
-        iou=iou_table(models, CLASSES),
+        iou=iou_table(models, scores),
         grids=tuple(grids),
     )

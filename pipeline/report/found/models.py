@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.scoring.bootstrap import CurveSums, image_counts
 from pipeline.scoring.coded import Coded
-from pipeline.scoring.metrics import Score, Sums, bits_per_element, iou_per_class
+from pipeline.scoring.metrics import Score, Sums, bits_per_element
 
 DRAW = 0
 """Seed of every bootstrap here: all intervals of a report come from the same resamples."""
@@ -130,21 +130,21 @@ def rate_loss_table(models: Iterable[Measured]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def iou_table(models: Iterable[Measured], classes: Sequence[str]) -> pd.DataFrame:
-    """Intersection over union of each class at each codec and without compression.
+def iou_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
+    """Return what each score is made of, at each codec and without compression.
 
-    Returns columns encoder, arm, seed, codec (or "uncompressed"), class, iou (NaN where neither
-    truth nor prediction has the class); no rows without segmentation.
+    Returns columns encoder, arm, seed, codec (or "uncompressed"), class (name of the part), iou
+    (its value; NaN where neither truth nor prediction has it). Scores of one part have no rows.
     """
     rows = []
     for model in models:
         sums_at = {codec: at.sums for codec, at in model.codecs.items()}
         for codec, sums in {**sums_at, "uncompressed": model.uncompressed}.items():
-            if "segmentation" in sums:
-                iou_K = iou_per_class(sums["segmentation"])
+            for task, score in scores.items():
+                parts = score.parts(sums[task]) if score.parts and task in sums else {}
                 rows += [
-                    {**model.key, "codec": codec, "class": name, "iou": iou}
-                    for name, iou in zip(classes, iou_K.tolist(), strict=True)
+                    {**model.key, "codec": codec, "class": name, "iou": value}
+                    for name, value in parts.items()
                 ]
     return pd.DataFrame(rows, columns=["encoder", "arm", "seed", "codec", "class", "iou"])
 

@@ -35,4 +35,4 @@ def published_points() -> pd.DataFrame:
 
 def published_rates() -> pd.DataFrame:
     """The paper's Table 1: `bd_table` of its points."""
-    return bd_table(published_points(), SCORES).query("figure == 'bd_rate'")
+    return bd_table(published_points(), SCORES).query("kind == 'bd_rate'")

@@ -16,11 +16,11 @@ from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.scoring.bdrate import BDRate, bd_rate, envelope_bd_rate
 from pipeline.scoring.metrics import Score
 
-FIGURES: dict[str, Callable[..., BDRate]] = {
+KINDS: dict[str, Callable[..., BDRate]] = {
     "bd_rate": bd_rate,
     "envelope_bd_rate": envelope_bd_rate,
 }
-"""The paper's figure, and the one between the monotone envelopes of the curves."""
+"""How a BD-rate is made: as in the paper, or between the monotone envelopes of the curves."""
 
 MEAN = "mean"
 """Stands in the column `seed` for the mean over seeds."""
@@ -56,11 +56,11 @@ def check_points(points: pd.DataFrame, scores: Mapping[str, Score]) -> dict[str,
 def bd_table(
     points: pd.DataFrame, scores: Mapping[str, Score], method: str = "cubic"
 ) -> pd.DataFrame:
-    """BD-rates of the proposed arm against the benchmark, per encoder, seed, score and figure.
+    """BD-rates of the proposed arm against the benchmark, per encoder, seed, score and kind.
 
     method: of interpolation, one of `pipeline.scoring.bdrate.METHODS`.
 
-    Returns columns `encoder`, `seed`, `task`, `score`, `figure` (of `FIGURES`), `percent` (bits at
+    Returns columns `encoder`, `seed`, `task`, `score`, `kind` (of `KINDS`), `percent` (bits at
     equal score; negative saves; NaN where it cannot be computed), `overlap` (0 to 1, the part of
     the score range that both curves cover), `obstacle` (a record that
     says why percent is NaN, else None).
@@ -71,10 +71,10 @@ def bd_table(
     for (encoder, seed), group in points.groupby(["encoder", "seed"], sort=False):
         anchor, test = (group[group["arm"] == arm] for arm in ARMS)
         for task, score in present.items():
-            for figure, compute in FIGURES.items():
+            for kind, compute in KINDS.items():
                 found = _compare(anchor, test, score.name, compute, method)
-                rows.append((encoder, seed, task, score.name, figure, *found))
-    columns = ["encoder", "seed", "task", "score", "figure", "percent", "overlap", "obstacle"]
+                rows.append((encoder, seed, task, score.name, kind, *found))
+    columns = ["encoder", "seed", "task", "score", "kind", "percent", "overlap", "obstacle"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -95,21 +95,21 @@ def _compare(
 
 
 def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
-    """Mean BD-rate over seeds, per encoder, score and figure.
+    """Mean BD-rate over seeds, per encoder, score and kind.
 
-    Returns columns `encoder`, `seed` ("mean"), `task`, `score`, `figure`, `seeds` (how many),
+    Returns columns `encoder`, `seed` ("mean"), `task`, `score`, `kind`, `seeds` (how many),
     `percent`, `deviation` (sample standard deviation, NaN for one seed), `overlap` (the smallest),
     `obstacle`. A mean over the seeds that happen to have a number would mislead, so it is NaN as
     soon as one seed has none.
     """
     rows = []
-    keys = ["encoder", "task", "score", "figure"]
-    for (encoder, task, score, figure), group in bd.groupby(keys, sort=False):
+    keys = ["encoder", "task", "score", "kind"]
+    for (encoder, task, score, kind), group in bd.groupby(keys, sort=False):
         lacking = group.loc[group["percent"].isna(), "seed"].tolist()
         rows.append(
             {
                 **{"encoder": encoder, "seed": MEAN, "task": task, "score": score},
-                "figure": figure,
+                "kind": kind,
                 "seeds": len(group),
                 "percent": group["percent"].mean(skipna=False),
                 "deviation": group["percent"].std(skipna=False),
@@ -160,9 +160,9 @@ def to_metrics(bd: pd.DataFrame) -> Metrics:
 
     None where there is no BD-rate. With several seeds there is also `encoder2-mean`.
     """
-    rates: Metrics = {figure: {} for figure in FIGURES}
+    rates: Metrics = {kind: {} for kind in KINDS}
     for row in with_means(bd[bd["seed"] != MEAN]).to_dict("records"):
-        model = rates[row["figure"]].setdefault(f"{row['encoder']}-{row['seed']}", {})
+        model = rates[row["kind"]].setdefault(f"{row['encoder']}-{row['seed']}", {})
         model[row["score"]] = float(row["percent"]) if np.isfinite(row["percent"]) else None
     return rates
 
@@ -170,17 +170,17 @@ def to_metrics(bd: pd.DataFrame) -> Metrics:
 def headline_rates(rates: Metrics) -> Metrics:
     """The few BD-rates that experiments are compared by, out of those of `to_metrics`.
 
-    Of several seeds the mean alone; the envelope's figure only where the paper's has no number
+    Of several seeds the mean alone; the envelope's number only where the paper's does not exist
     (where it has one, the two are equal).
     """
-    strict, envelope = (rates[figure] for figure in FIGURES)
+    strict, envelope = (rates[kind] for kind in KINDS)
     shown = {model: x for model, x in strict.items() if model.endswith(f"-{MEAN}")} or strict
     instead = {
         model: {s: envelope[model][s] for s, x in by_score.items() if x is None}
         for model, by_score in shown.items()
     }
-    figures = zip(FIGURES, (shown, {model: x for model, x in instead.items() if x}), strict=True)
-    return dict(figures)
+    kinds = zip(KINDS, (shown, {model: x for model, x in instead.items() if x}), strict=True)
+    return dict(kinds)
 
 
 def headline_scores(points: pd.DataFrame, codec: str, scores: Mapping[str, Score]) -> Metrics:

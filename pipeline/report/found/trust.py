@@ -1,6 +1,6 @@
 """How far each BD-rate can be trusted: bootstrap intervals and diagnostics beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,14 +9,11 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.models import DRAW, Measured, pairs
-from pipeline.report.found.table import FIGURES, MEAN, with_means
+from pipeline.report.found.table import KINDS, MEAN, with_means
 from pipeline.scoring.bdrate import METHODS
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import Score
 from pipeline.scoring.trust import Diagnostics, Interval, Objection, diagnose, objections
-
-LOSSLESS = "png"
-"""The point that is left out to see what hangs on it."""
 
 
 def trust_table(
@@ -27,14 +24,16 @@ def trust_table(
     method: str,
     resamples: int,
     level: float,
+    lossless: Collection[str],
 ) -> pd.DataFrame:
     """Return what `bd_table` gives of these models, with means over seeds, and what to think of it.
 
     Adds the columns `low`, `high` (of the interval, per cent), `no_interval` (a record that says
     why there is none, or None), `no_difference` (the interval holds 0), one per method of
-    interpolation, `without_png`, `left_out_low`, `left_out_high` (range with one point left out of
-    both curves), `bd_score`, `beaten_benchmark`, `beaten_proposed` (tuples of the names of the
-    points out of order) and `objections` (records that say what speaks against quoting it).
+    interpolation, `without_lossless` (without the points of the codecs in `lossless`),
+    `left_out_low`, `left_out_high` (range with one point left out of both curves), `bd_score`,
+    `beaten_benchmark`, `beaten_proposed` (tuples of the names of the points out of order) and
+    `objections` (records that say what speaks against quoting it).
     Where there are several seeds the interval is that of their mean, over images and seeds.
     """
     of_encoder = pairs(models)
@@ -42,7 +41,7 @@ def trust_table(
     for row in with_means(bd).to_dict("records"):
         seeds = of_encoder.get(row["encoder"], {})
         score = scores[row["task"]]
-        rate = FIGURES[row["figure"]]
+        rate = KINDS[row["kind"]]
         interval = None
         if row["seed"] == MEAN or len(seeds) == 1:
             anchors, tests = (
@@ -61,7 +60,7 @@ def trust_table(
         if row["seed"] in seeds:
             anchor, test = seeds[row["seed"]]
             four = (*_curve(anchor, row["task"], score), *_curve(test, row["task"], score))
-            found = diagnose(*four, points=list(anchor.codecs), rate=rate)
+            found = diagnose(*four, points=list(anchor.codecs), lossless=lossless, rate=rate)
         against: tuple[Objection, ...] = ()
         if np.isfinite(row["percent"]):
             against = objections(
@@ -98,7 +97,7 @@ def _columns(found: Diagnostics | None) -> dict[str, Any]:
     low, high = found.leave_one_out or (None, None)
     return {
         **{method: _number(found.percent_by_method[method]) for method in METHODS},
-        "without_png": _number(found.percent_without.get(LOSSLESS)),
+        "without_lossless": _number(found.percent_without_lossless),
         "left_out_low": _number(low),
         "left_out_high": _number(high),
         "bd_score": _number(found.bd_score.difference),

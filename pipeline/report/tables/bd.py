@@ -21,7 +21,7 @@ from pipeline.scoring.bdrate import METHODS, NotMonotone
 from pipeline.scoring.metrics import Score
 from pipeline.scoring.trust import QUOTABLE_OVERLAP
 
-FIGURE_TITLES = {"bd_rate": "BD-rate", "envelope_bd_rate": "Envelope BD-rate"}
+KIND_TITLES = {"bd_rate": "BD-rate", "envelope_bd_rate": "Envelope BD-rate"}
 
 
 def bd_grid(
@@ -33,7 +33,7 @@ def bd_grid(
     level: float,
     images: int,
 ) -> Grid:
-    """Table 1 from `trust_table`: a row per encoder and score, its two figures side by side.
+    """Table 1 from `trust_table`: a row per encoder and score, both kinds side by side.
 
     `published` is the paper's own table, as `bd_table` gives it.
     """
@@ -42,24 +42,24 @@ def bd_grid(
     keys = ["encoder", "seed", "task"]
     theirs = published.set_index(["encoder", "score"])["percent"]
     for (encoder, _, task), group in trust.groupby(keys, sort=False):
-        by_figure = {row["figure"]: row for row in group.to_dict("records")}
-        first = by_figure["bd_rate"]
+        by_kind = {row["kind"]: row for row in group.to_dict("records")}
+        first = by_kind["bd_rate"]
         cells = [model_title(first, trust), f"{scores[str(task)].label} ({task})"]
-        cells += [_bd_cell(by_figure[figure], notes) for figure in FIGURE_TITLES]
+        cells += [_bd_cell(by_kind[kind], notes) for kind in KIND_TITLES]
         paper = theirs.get((encoder, first["score"]), np.nan)
         rows.append((*cells, percent(paper) if np.isfinite(paper) else "–"))
     over = "images and seeds" if (trust["seed"] == MEAN).any() else "images"
     title = (
-        "Change of bits at equal score, proposed against benchmark; negative saves bits. "
-        f"In brackets the {100 * level:g} % interval of a paired bootstrap over {over} "
-        f"({resamples:,} resamples of {images:,}). BD-rate is the paper's figure and needs curves "
-        "whose score rises with the rate. The envelope BD-rate leaves out of each curve the points "
-        "that another point of the same curve beats (it costs no more and scores no less): what "
-        "someone who picks good points would see. Points being left out after a look at their "
-        "scores, it flatters noisy curves, and is not to be set against the paper's. "
-        "The paper's own BD-rates are of Cityscapes at 512x256."
+        "Change of bits at equal score, proposed arm against benchmark. A negative number saves "
+        f"bits. Brackets hold the {100 * level:g} % interval of a paired bootstrap over {over} "
+        f"({resamples:,} resamples of {images:,} images). BD-rate is defined as in the paper. It "
+        "exists only if the score of each curve rises with its rate. The envelope BD-rate first "
+        "leaves out every point that another point of the same curve beats: one that costs no more "
+        "and scores no less. It shows what a user gets who picks good points. It looks better "
+        "than it is for noisy curves, because it picks points by their scores. Do not compare it "
+        "with the paper's BD-rate. The paper's own BD-rates are of Cityscapes at 512x256."
     )
-    heads = ("Encoder", "Score", *FIGURE_TITLES.values(), "Paper")
+    heads = ("Encoder", "Score", *KIND_TITLES.values(), "Paper")
     return Grid("bd-rate", title, heads, tuple(rows), notes.all(), words=2)
 
 
@@ -97,13 +97,13 @@ def _codecs(codecs: Sequence[str]) -> str:
 
 
 def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
-    """What stands behind each figure of Table 1, per seed."""
+    """Return what stands behind each BD-rate of Table 1, per seed."""
     notes = Footnotes()
     rows = []
     for row in trust[trust["seed"] != MEAN].to_dict("records"):
         score = scores[row["task"]]
         _, scale, digits = print_of(score)
-        strict = row["figure"] == "bd_rate"
+        strict = row["kind"] == "bd_rate"
         beaten = "; ".join(
             f"{x}: {_codecs(row[f'beaten_{x}'])}" for x in ARMS if row[f"beaten_{x}"]
         )
@@ -112,27 +112,27 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
             (
                 model_title(row, trust),
                 score.label,
-                FIGURE_TITLES[row["figure"]],
+                KIND_TITLES[row["kind"]],
                 _verdict(row, notes),
                 (beaten if strict else beaten and "left out") or "none",
                 f"{100 * row['overlap']:.0f}",
                 *(signed(row[method], 1) for method in METHODS),
-                signed(row["without_png"], 1),
+                signed(row["without_lossless"], 1),
                 f"{low} to {high}" if np.isfinite(row["left_out_low"]) else "n/a",
                 signed(scale * row["bd_score"], digits) if strict else "–",
             )
         )
     heads = (
-        *("Encoder", "Score", "Figure", "Verdict", "Points out of order", "Overlap"),
+        *("Encoder", "Score", "Kind", "Verdict", "Points out of order", "Overlap"),
         *(name.upper() if name == "pchip" else name.capitalize() for name in METHODS),
-        *("No PNG", "One left out", "BD-score"),
+        *("Only lossy", "One left out", "BD-score"),
     )
     title = (
-        "How far each figure can be trusted: points that another point of the same curve beats; "
-        "then, in per cent, the part of the score range that both curves share, the figure by "
-        "other methods of interpolation, without the PNG point, and its range when any one point "
-        "is left out of both curves; last the average change of score at equal rate (BD-score, in "
-        "the score's unit)."
+        "How far each BD-rate can be trusted. Points out of order are beaten by another point of "
+        "their curve. Overlap is the part of the score range that both curves share, in per cent. "
+        "Then come BD-rates in per cent: by other methods of interpolation, of the lossy codecs "
+        "alone, and the lowest and highest with one point left out of both curves. BD-score is the "
+        "average change of score at equal rate, in the unit of the score."
     )
     return Grid("diagnostics", title, heads, tuple(rows), notes.all(), words=5)
 

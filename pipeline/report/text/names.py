@@ -1,39 +1,21 @@
 """How things are called in print, and how many digits their numbers deserve."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.report.found.table import MEAN
-from pipeline.scoring.metrics import Score
+from pipeline.scoring.metrics import SCORES, Print, Score
 
 Row = Mapping[Hashable, Any]
 """A row of a table by column."""
 
-TASKS = {
-    "segmentation": "Semantic segmentation",
-    "disparity": "Disparity",
-    "reconstruction": "Reconstruction",
-}
-"""Heading of each task; a task not listed goes by its own name."""
-
-
-class Print(NamedTuple):
-    """How a score is printed: `value * scale`, then the unit."""
-
-    unit: str
-    scale: float
-    digits: int
-
-
-PRINTS = {"miou": Print("%", 100, 2), "irmse": Print("1/px", 1, 4), "psnr": Print("dB", 1, 2)}
-"""Printing of each score; a score not listed is printed in its own unit, to four digits."""
-
 
 def task_title(task: str) -> str:
-    return TASKS.get(task, task.capitalize())
+    """Heading of a task."""
+    return SCORES[task].title
 
 
 def part_title(part: str) -> str:
@@ -42,7 +24,8 @@ def part_title(part: str) -> str:
 
 
 def print_of(score: Score) -> Print:
-    return PRINTS.get(score.name, Print(score.unit, 1, 4))
+    """Unit, scale and digits of a score in print."""
+    return score.printed
 
 
 def encoder_title(encoder: str) -> str:

@@ -16,17 +16,17 @@ OUTCOMES = {
     "saves": "saves bits",
     "costs": "costs bits",
     "none": "shows no difference",
-    "contested": "saves or costs bits as the method of interpolation has it",
-    "unsure": "gives a figure without an interval",
-    "unknown": "gives no figure",
+    "contested": "saves or costs bits depending on the method of interpolation",
+    "unsure": "gives a number without an interval",
+    "unknown": "gives no number",
 }
 """How a comparison at equal score can come out, in words."""
 CHANGES = ("saves", "costs")
-"""The outcomes that have a figure."""
+"""The outcomes that are given with a number."""
 WITHOUT_FIGURE = {
     "none": "no difference is shown",
-    "contested": "the methods of interpolation disagree in sign",
-    "unsure": "the figure has no interval to judge it by",
+    "contested": "some methods of interpolation find bits saved and others find bits lost",
+    "unsure": "the number has no interval to judge it by",
     "unknown": "the curves cannot be compared",
 }
 """What is said of the others, after the scores they are at."""
@@ -35,14 +35,17 @@ WITHOUT_FIGURE = {
 def in_two_sentences(
     trust: pd.DataFrame, compared: pd.DataFrame, scores: Mapping[str, Score]
 ) -> str:
-    """The whole report's result: bits at the same codec, then how the comparisons at equal score
-    came out and how many of their figures can be quoted."""
+    """Return the result of the whole report.
+
+    First bits at the same codec, then how the comparisons at equal score came out and how many of
+    their numbers can be quoted.
+    """
     change = compared.groupby(["encoder", "codec"])["bits_percent"].mean()
     encoders = list(dict.fromkeys(trust["encoder"]))
     found = []
     for encoder in encoders:
         rows = _final(trust[trust["encoder"] == encoder])
-        found += [_best_figure(rows[rows["task"] == task]) for task in scores]
+        found += [_best_kind(rows[rows["task"] == task]) for task in scores]
     outcomes = [_outcome(row) for row in found]
     each = f"{_count(len(encoders), 'encoder')}, {_count(len(scores), 'task')}"
     of = f" of {_count(len(found), 'comparison')} ({each})"
@@ -60,7 +63,7 @@ def in_two_sentences(
 def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: str) -> str:
     """Per task the BD-rate, or where it has none the envelope's: what it shows, if anything."""
     rows = _final(trust[trust["encoder"] == encoder])
-    found_rows = {task: _best_figure(rows[rows["task"] == task]) for task in scores}
+    found_rows = {task: _best_kind(rows[rows["task"] == task]) for task in scores}
     outcomes = {task: _outcome(row) for task, row in found_rows.items()}
     # Small, but not nothing: an interval clear of 0 and wider than the effect, say.
     loose = {x for x, row in found_rows.items() if outcomes[x] in CHANGES and row["objections"]}
@@ -82,8 +85,7 @@ def at_equal_score(trust: pd.DataFrame, scores: Mapping[str, Score], encoder: st
         if found := by_outcome.get(outcome):
             parts.append(f"at equal {_listed(found)} {words}")
     by_envelope = any(
-        row["figure"] != "bd_rate" and outcomes[task] != "unknown"
-        for task, row in found_rows.items()
+        row["kind"] != "bd_rate" and outcomes[task] != "unknown" for task, row in found_rows.items()
     )
     how = ["between the envelopes of the curves"] if by_envelope else []
     how += ["not firm, see the diagnostics"] if all_loose else []
@@ -118,11 +120,11 @@ def at_equal_codec(
 
 def _firmness(firm: Sequence[bool]) -> str:
     if all(firm):
-        return "nothing speaks against quoting these figures"
+        return "nothing speaks against quoting these numbers"
     if any(firm):
         verb = "is" if sum(firm) == 1 else "are"
-        return f"{sum(firm)} of these figures {verb} firm enough to quote"
-    return "none of these figures is firm enough to quote"
+        return f"{sum(firm)} of these numbers {verb} firm enough to quote"
+    return "none of these numbers is firm enough to quote"
 
 
 def _at_any_codec(percent: pd.Series) -> str:
@@ -151,11 +153,11 @@ def _final(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[of_mean] if of_mean.any() else rows
 
 
-def _best_figure(rows: pd.DataFrame) -> Row:
-    """The row of the paper's figure if it has a number, else that of the envelope."""
-    by_figure = {row["figure"]: row for row in rows.to_dict("records")}
-    strict = by_figure["bd_rate"]
-    return strict if np.isfinite(strict["percent"]) else by_figure["envelope_bd_rate"]
+def _best_kind(rows: pd.DataFrame) -> Row:
+    """Return the row of the paper's kind if it has a number, else that of the envelope."""
+    by_kind = {row["kind"]: row for row in rows.to_dict("records")}
+    strict = by_kind["bd_rate"]
+    return strict if np.isfinite(strict["percent"]) else by_kind["envelope_bd_rate"]
 
 
 def _outcome(row: Row) -> str:

@@ -80,19 +80,19 @@ def objection(against: Objection) -> str:
     """Return what speaks against quoting a BD-rate."""
     match against:
         case LittleOverlap(overlap):
-            return f"the curves overlap by {100 * overlap:.0f} % only"
+            return f"the curves share only {100 * overlap:.0f} % of their range of scores"
         case SignByMethod():
-            return "the methods of interpolation disagree in sign"
+            return "some methods of interpolation find bits saved and others find bits lost"
         case FarByMethod():
-            return "the methods of interpolation lie more than a quarter of the effect apart"
+            return "methods of interpolation differ by more than a quarter of the value"
         case SignByPoint():
-            return "its sign hangs on a single point"
+            return "its sign changes when one point is left out"
         case WithoutInterval(why):
             return f"it has no interval: {no_interval(why)}"
         case WideInterval(x):
             return (
                 f"its {100 * x.level:g} % interval, {x.low:+.2f} to {x.high:+.2f} %, "
-                "is wider than the effect"
+                "is wider than the value is large"
             )
 
 

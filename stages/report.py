@@ -27,17 +27,17 @@ from pipeline.artifacts import (
 )
 from pipeline.coding.bitstream import decode_levels
 from pipeline.coding.tiling import tile
-from pipeline.data.frames import Frames, disparity_px, open_frames
+from pipeline.data.frames import Frames, open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
+from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
-from pipeline.report.found.published import published_points
 from pipeline.report.found.table import FIGURES, headline_rates, headline_scores, to_metrics
+from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import RunLink, Shown, render
 from pipeline.report.paper import style
-from pipeline.report.paper.drawing import Looks, draw_all
-from pipeline.report.paper.pictures import FIELD_OF_TASK, View
+from pipeline.report.paper.drawing import draw_all
 from pipeline.report.tables.grid import to_latex, to_markdown
 from pipeline.report.text.names import codec_title, encoder_title
 from pipeline.report.text.verdict import at_equal_score
@@ -118,26 +118,23 @@ def report(
     write_tables(findings)
     first = [name for name in names if name.seed == params.seeds[0]]
     seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
-    truths = [truth(frames, i) for i in range(min(params.report.examples, len(frames.names)))]
     toy = Path(params.data.root) == STREETS_FOLDER
+    charts = describe(
+        findings,
+        {encoder: of.histories for encoder, of in seen.items()},
+        toy=toy,
+        joint_loss=params.report.joint_loss,
+    )
     folder = REPORT_FOLDER / "figures"
     drawn = {
         stem: style.save(figure, folder / stem)[0]
-        for stem, figure in draw_all(
-            findings,
-            seen,
-            truths,
-            published=None if toy else published_points(),
-            joint_loss=params.report.joint_loss,
-        ).items()
+        for stem, figure in draw_all(findings, charts, seen).items()
     }
     links, command = run_links(runs)
     page = Shown(
         facts=facts(params, frames),
         toy=toy,
         looks=seen,
-        truths=truths,
-        names=frames.names,
         stills={stem: path.read_bytes() for stem, path in drawn.items()},
         settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
         versions=versions(names[0]),
@@ -146,7 +143,7 @@ def report(
         mlflow=command,
         joint_loss=params.report.joint_loss,
     )
-    write_text(REPORT_FOLDER / "index.html", render(findings, page))
+    write_text(REPORT_FOLDER / "index.html", render(findings, charts, page))
     return findings
 
 
@@ -188,43 +185,20 @@ def looks(names: Sequence[ModelName], codecs: Sequence[str]) -> Looks:
     """What there is to see of the two arms of one encoder."""
     return Looks(
         histories={n.arm: pd.read_csv(model_folder(n) / "history.csv") for n in names},
-        tiles=[first_tile(n, codecs) for n in names],
-        views={n.arm: views(n, codecs) for n in names},
+        tiles={n.arm: first_tile(n, codecs) for n in names},
+        examples={
+            n.arm: read_examples(evaluation_folder(n) / "examples.safetensors") for n in names
+        },
     )
 
 
-def first_tile(name: ModelName, codecs: Sequence[str]) -> tuple[str, np.ndarray]:
+def first_tile(name: ModelName, codecs: Sequence[str]) -> Tile:
     """The first frame's features as the codecs see them, with what each makes of them."""
     streams = {codec: read_streams(streams_file(name, codec))[0][0] for codec in codecs}
     ends = dict.fromkeys([codecs[0], codecs[-1]])
     sizes = ", ".join(f"{len(streams[x]):,} bytes as {codec_title(x)}" for x in ends)
     levels = decode_levels(streams[codecs[0]]).levels_Chw
-    return f"{name.arm}: {sizes}", tile(levels)
-
-
-def truth(frames: Frames, index: int) -> View:
-    """What the predictions of one frame should be."""
-    encoded = frames.disparity_NHW
-    return View(
-        image_HW3=frames.image_NHW3[index],
-        label_HW=frames.label_NHW[index],
-        disparity_HW=None if encoded is None else disparity_px(encoded[index]),
-    )
-
-
-def views(name: ModelName, codecs: Sequence[str]) -> dict[str, list[View]]:
-    """Predictions of the first frames by codec."""
-    found = read_examples(evaluation_folder(name) / "examples.safetensors")
-    result = {}
-    for codec in codecs:
-        of = {FIELD_OF_TASK[task]: array for task, array in found[codec].items()}
-        if "image_HW3" in of:
-            of["image_HW3"] = of["image_HW3"].transpose(0, 2, 3, 1)
-        if "disparity_HW" in of:
-            of["disparity_HW"] = of["disparity_HW"].astype(np.float32)
-        count = len(next(iter(of.values())))
-        result[codec] = [View(**{k: x[i] for k, x in of.items()}) for i in range(count)]
-    return result
+    return Tile(f"{name.arm}: {sizes}", tile(levels))
 
 
 def facts(params: Params, frames: Frames) -> dict[str, str]:

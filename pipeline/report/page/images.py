@@ -6,17 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import Normalize
 from PIL import Image
 
-from pipeline.report.paper.pictures import FIELD_OF_TASK, View
-from pipeline.report.paper.sheet import disparity_scale, to_rgb
 from pipeline.report.text.names import codec_title, part_title
+from pipeline.scoring.examples import Examples, Legend
 
 WIDEST = 256
 """Pixels: pictures of predictions are reduced to it."""
 PIXELS = 1_400_000
 """About so many pixels of predictions are embedded per encoder, at a byte each."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of one task."""
+
+    task: str
+    """As it is printed."""
+    uri: str
+    """The picture itself; "" where there is none."""
+    exact: bool
+    """Its colours have a meaning, so they must not be blended."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,8 @@ class Step:
     """As it is printed."""
     captions: Mapping[str, str]
     """By arm: what the frame cost."""
-    pictures: Mapping[str, Mapping[str, str]]
-    """task, as it is printed -> arm -> data URI."""
+    pictures: Mapping[str, tuple[Picture, ...]]
+    """By arm, a picture per task."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +46,21 @@ class Example:
     """One frame at every codec."""
 
     name: str
-    truths: Mapping[str, str]
-    """task, as it is printed -> data URI."""
+    truths: tuple[Picture, ...]
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True)
+class Viewer:
+    """The first frames of one encoder."""
+
+    frames: tuple[Example, ...]
+    legends: Mapping[str, Legend]
+    """By task, as it is printed."""
+
+
 def png_uri(pixels: np.ndarray) -> str:
-    """A grey (HW) or RGB (HW3) uint8 picture as a data URI; RGB in at most 256 colours."""
+    """Return a grey (HW) or RGB (HW3) uint8 picture as a data URI; RGB in at most 256 colours."""
     image = Image.fromarray(pixels)
     if image.mode == "RGB":
         image = image.quantize(256, dither=Image.Dither.NONE)
@@ -52,74 +70,65 @@ def png_uri(pixels: np.ndarray) -> str:
 
 
 def stretched(tile_HW: np.ndarray) -> np.ndarray:
-    """A tile in grey from its 1st to its 99th percentile."""
+    """Return a tile in grey, from its 1st to its 99th percentile."""
     low, high = np.percentile(tile_HW, [1, 99])
     grey_HW = (tile_HW - low) / max(high - low, 1)
     return np.rint(255 * grey_HW.clip(0, 1)).astype(np.uint8)
 
 
 def still_uri(png: bytes) -> str:
-    """A PNG file of a figure, reduced to 256 colours, as a data URI."""
+    """Return a PNG file of a figure, reduced to 256 colours, as a data URI."""
     return png_uri(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")))
 
 
-def examples(
-    names: Sequence[str],
-    truths: Sequence[View],
-    arms: Mapping[str, Mapping[str, Sequence[View]]],
+def viewer(
+    arms: Mapping[str, Examples],
     sizes: Mapping[str, Mapping[str, np.ndarray]],
-) -> list[Example]:
-    """The first frames with what each arm makes of them at each codec.
+    *,
+    tasks: Sequence[str],
+) -> Viewer:
+    """Return the first frames with what each arm makes of them at each codec.
 
-    Takes arm -> codec -> a view per frame, and arm -> codec -> bytes of each frame. As many frames
-    as `PIXELS` allows, at least one.
+    Takes the pictures of each arm, and arm -> codec -> bytes of each frame, whose order of codecs
+    is the page's. It shows as many frames as `PIXELS` allows, at least one.
     """
-    codecs = list(next(iter(arms.values())))
-    tasks = [
-        task
-        for task, field in FIELD_OF_TASK.items()
-        if any(getattr(views[codecs[0]][0], field) is not None for views in arms.values())
+    first = next(iter(arms.values()))
+    codecs = list(next(iter(sizes.values())))
+    exact = {task for task, legend in first.legends.items() if legend}
+
+    def picture(of: Mapping[str, np.ndarray], task: str, frame: int) -> Picture:
+        uri = png_uri(_reduced(of[task][frame], task in exact)) if task in of else ""
+        return Picture(part_title(task), uri, task in exact)
+
+    height, width = first.image_BHW3.shape[1:3]
+    factor = min(1, WIDEST / width)
+    pixels = max(1, round(factor * height) * round(factor * width))
+    shown = max(1, PIXELS // (len(codecs) * len(arms) * len(tasks) * pixels))
+    frames = [
+        Example(
+            name,
+            tuple(picture(first.truths, task, i) for task in tasks),
+            tuple(
+                Step(
+                    codec_title(codec),
+                    {arm: f"{sizes[arm][codec][i]:,} bytes" for arm in arms},
+                    {
+                        arm: tuple(picture(x.predictions[codec], task, i) for task in tasks)
+                        for arm, x in arms.items()
+                    },
+                )
+                for codec in codecs
+            ),
+        )
+        for i, name in enumerate(first.names[:shown])
     ]
-    norm = disparity_scale([x.disparity_HW for x in truths if x.disparity_HW is not None])
-    pictures = len(codecs) * len(arms) * len(tasks)
-    shown = max(1, PIXELS // (pictures * _pixels(truths[0])))
-    found = []
-    for i, (name, truth) in enumerate(zip(names, truths[:shown], strict=False)):
-        steps = [
-            Step(
-                codec_title(codec),
-                {arm: f"{sizes[arm][codec][i]:,} bytes" for arm in arms},
-                {
-                    part_title(task): {
-                        arm: _uri(views[codec][i], task, norm, true=False)
-                        for arm, views in arms.items()
-                    }
-                    for task in tasks
-                },
-            )
-            for codec in codecs
-        ]
-        of_truth = {part_title(task): _uri(truth, task, norm, true=True) for task in tasks}
-        found.append(Example(name, of_truth, tuple(steps)))
-    return found
+    return Viewer(tuple(frames), {part_title(t): first.legends[t] for t in tasks if t in exact})
 
 
-def _pixels(truth: View) -> int:
-    """Of a picture as it is embedded."""
-    size = next(x.shape[:2] for x in (truth.image_HW3, truth.label_HW) if x is not None)
-    factor = min(1, WIDEST / size[1])
-    return max(1, round(factor * size[0]) * round(factor * size[1]))
-
-
-def _uri(view: View, task: str, norm: Normalize | None, *, true: bool) -> str:
-    """One field of a view, or an empty text where there is no such thing."""
-    field = FIELD_OF_TASK[task]
-    array = getattr(view, field)
-    if array is None:
-        return ""
-    image = Image.fromarray(to_rgb(field, array, norm, true=true))
-    if image.width > WIDEST:
-        size = (WIDEST, round(image.height * WIDEST / image.width))
-        smooth = Image.Resampling.LANCZOS if field == "image_HW3" else Image.Resampling.NEAREST
-        image = image.resize(size, smooth)
-    return png_uri(np.asarray(image))
+def _reduced(pixels_HW3: np.ndarray, exact: bool) -> np.ndarray:
+    image = Image.fromarray(pixels_HW3)
+    if image.width <= WIDEST:
+        return pixels_HW3
+    size = (WIDEST, round(image.height * WIDEST / image.width))
+    filter = Image.Resampling.NEAREST if exact else Image.Resampling.LANCZOS
+    return np.asarray(image.resize(size, filter))

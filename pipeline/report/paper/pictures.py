@@ -1,64 +1,36 @@
-"""Pictures: a tile (the paper's Figure 2) and predictions beside the truth (its Figure 3)."""
+"""Draw pictures: a tile (the paper's Figure 2) and predictions beside the truth (its Figure 3)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.report.paper.sheet import MARGIN, SMALL, Cell, picture_grid, sheet
+from pipeline.report.looks import Tile
+from pipeline.report.paper.sheet import MARGIN, SMALL, Row, picture_grid, sheet
 from pipeline.report.paper.style import styled
 from pipeline.report.text.names import codec_title, part_title
-
-
-@dataclass(frozen=True)
-class View:
-    """One frame as it is, or as a net sees it. None where there is no such thing."""
-
-    image_HW3: np.ndarray | None = None
-    """RGB: uint8, or float in [0, 1] (what is outside is clipped)."""
-    label_HW: np.ndarray | None = None
-    """Train ids, any integer type; 255 is void and drawn black."""
-    disparity_HW: np.ndarray | None = None
-    """Pixels of the original image width; in a truth 0 is invalid and drawn grey."""
-
-
-FIELD_OF_TASK = {
-    "segmentation": "label_HW",
-    "disparity": "disparity_HW",
-    "reconstruction": "image_HW3",
-}
-
-COLUMNS = (
-    ("Input", "truth", "image_HW3"),
-    ("True segmentation", "truth", "label_HW"),
-    ("True disparity", "truth", "disparity_HW"),
-    ("Reconstruction", "prediction", "image_HW3"),
-    ("Predicted segmentation", "prediction", "label_HW"),
-    ("Predicted disparity", "prediction", "disparity_HW"),
-)
-"""Order of the paper's Figure 3."""
+from pipeline.scoring.examples import Examples, Legend
 
 
 @styled()
-def tile(tiles: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """The tiles of both arms side by side.
+def tiles(shown: Sequence[Tile]) -> Figure:
+    """Draw the tiles of both arms side by side, two in a row.
 
-    Takes (title, tile_HW of integers) for each; two stand in a row. The grey of each is stretched
-    from its 1st to its 99th percentile, and the figure says so.
+    The grey of each is stretched from its 1st to its 99th percentile, and the figure says so.
     Raises ValueError when there is none.
     """
-    if not tiles:
+    if not shown:
         raise ValueError("there is no tile to draw")
-    columns = min(len(tiles), 2)
-    aspect = max(tile_HW.shape[0] / tile_HW.shape[1] for _, tile_HW in tiles)
+    columns = min(len(shown), 2)
+    aspect = max(tile.levels_HW.shape[0] / tile.levels_HW.shape[1] for tile in shown)
     figure, grid = picture_grid(
-        -(-len(tiles) // columns), columns, aspect=aspect, left=MARGIN, right=MARGIN, bottom=0.2
+        -(-len(shown) // columns), columns, aspect=aspect, left=MARGIN, right=MARGIN, bottom=0.2
     )
-    for axes, (title, tile_HW) in zip(grid.flat, tiles, strict=False):
-        low, high = np.percentile(tile_HW, [1, 99])
-        axes.imshow(tile_HW, cmap="gray", vmin=low, vmax=max(high, low + 1), interpolation="none")
-        axes.set_title(title)
+    for axes, tile in zip(grid.flat, shown, strict=False):
+        low, high = np.percentile(tile.levels_HW, [1, 99])
+        limits = {"vmin": low, "vmax": max(high, low + 1)}
+        axes.imshow(tile.levels_HW, cmap="gray", interpolation="none", **limits)
+        axes.set_title(tile.caption)
     figure.text(
         0.5,
         0.05 / figure.get_figheight(),
@@ -72,44 +44,43 @@ def tile(tiles: Sequence[tuple[str, np.ndarray]]) -> Figure:
 
 
 @styled()
-def predictions(frames: Sequence[tuple[View, View]]) -> Figure:
-    """Predictions beside the truth, a row per frame.
+def predictions(examples: Examples, codec: str, *, tasks: Sequence[str]) -> Figure:
+    """Draw one model's predictions after one codec beside the truth, a row per frame.
 
-    Takes (truth, prediction) for each frame. Columns that no frame has anything for are left out.
-    One colour scale serves all disparities.
-    Raises ValueError when there is nothing to draw.
+    `tasks` gives the order. A truth that is the input itself is shown once, as the input. Raises
+    KeyError for a codec or a task that the model has no pictures of.
     """
-    views = [{"truth": truth, "prediction": prediction} for truth, prediction in frames]
-    columns = [
-        (title, side, field)
-        for title, side, field in COLUMNS
-        if any(getattr(view[side], field) is not None for view in views)
-    ]
-    cells = [
-        [(field, getattr(view[side], field), side == "truth") for _, side, field in columns]
-        for view in views
-    ]
-    return sheet(cells, [title for title, _, _ in columns], row_titles=[])
+    columns = {"Input": examples.image_BHW3}
+    for task in tasks:
+        truth_BHW3 = examples.truths.get(task)
+        if truth_BHW3 is not None and not np.array_equal(truth_BHW3, examples.image_BHW3):
+            columns[f"True {part_title(task).lower()}"] = truth_BHW3
+    for task in tasks:
+        columns[f"Predicted {part_title(task).lower()}"] = examples.predictions[codec][task]
+    rows = [Row("", frame) for frame in zip(*columns.values(), strict=True)]
+    return sheet(rows, list(columns), _titled(examples, tasks))
 
 
 @styled()
-def predictions_by_codec(truth: View, arms: Mapping[str, Mapping[str, View]]) -> Figure:
-    """What the same frame comes to after each codec: a row per task and arm, a column per codec.
+def predictions_by_codec(
+    arms: Mapping[str, Examples], *, codecs: Sequence[str], tasks: Sequence[str]
+) -> Figure:
+    """Draw the first frame after each codec: a row per task and arm, a column per codec.
 
-    Takes the true frame and, for each arm, the prediction by codec; the truth is the first column.
-    Raises ValueError when there is nothing to draw, or the arms differ in their codecs.
+    The truth is the first column. Raises ValueError when an arm lacks pictures of a codec.
     """
-    codecs = list(dict.fromkeys(codec for views in arms.values() for codec in views))
-    for arm, views in arms.items():
-        if set(views) != set(codecs):
-            raise ValueError(f"arm {arm} has the codecs {list(views)}; another has {codecs}")
-    cells: list[list[Cell]] = []
-    row_titles = []
-    for task, field in FIELD_OF_TASK.items():
-        for arm, views in arms.items():
-            predicted = [getattr(views[codec], field) for codec in codecs]
-            if any(array is not None for array in predicted):
-                first = (field, getattr(truth, field), True)
-                cells.append([first, *((field, array, False) for array in predicted)])
-                row_titles.append(f"{part_title(task)}\n{arm}")
-    return sheet(cells, ["Truth", *map(codec_title, codecs)], row_titles)
+    for arm, examples in arms.items():
+        if lacking := [codec for codec in codecs if codec not in examples.predictions]:
+            raise ValueError(f"the examples of the {arm} arm have no pictures of {lacking}")
+    rows = []
+    for task in tasks:
+        for arm, examples in arms.items():
+            truth = examples.truths[task][0] if task in examples.truths else None
+            predicted = [examples.predictions[codec][task][0] for codec in codecs]
+            rows.append(Row(f"{part_title(task)}\n{arm}", [truth, *predicted]))
+    legends = _titled(next(iter(arms.values())), tasks)
+    return sheet(rows, ["Truth", *map(codec_title, codecs)], legends)
+
+
+def _titled(examples: Examples, tasks: Sequence[str]) -> dict[str, Legend]:
+    return {part_title(task): examples.legends.get(task, ()) for task in tasks}

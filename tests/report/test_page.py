@@ -1,10 +1,9 @@
-"""The page: whole, self-contained, and without an error in a browser."""
+"""The page is whole and self-contained, and works in a browser without an error."""
 
 import base64
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,19 +14,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.arms import ARM_COLORS
+from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.report.page.images import WIDEST, png_uri
-from pipeline.report.page.render import cell, render, setting
+from pipeline.report.page.render import FOLDER, Shown, cell, render, setting
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.heat import heat_tables
 from pipeline.scoring.metrics import SCORES
+from tests.support.browser import chromium_or_skip
 from tests.support.report_models import CODECS, arms, model, shown
 
 VOID_ELEMENTS = {"meta", "link", "img", "input", "br"}
 STILLS = ("rate-accuracy", "rate-accuracy-picture", "joint", "rate-loss", "training-encoder2")
 TASKS = ("segmentation", "disparity", "reconstruction")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def page_of(findings: Findings, shown: Shown) -> str:
+    """The page with its charts."""
+    histories = {encoder: of.histories for encoder, of in shown.looks.items()}
+    charts = describe(findings, histories, toy=shown.toy, joint_loss=shown.joint_loss)
+    return render(findings, charts, shown)
 
 
 def found_of(models: list[Measured], tasks: tuple[str, ...] = TASKS) -> Findings:
@@ -57,7 +65,7 @@ def page(findings: Findings, models: list[Measured]) -> str:
     buffer = io.BytesIO()
     Image.new("RGB", (20, 10)).save(buffer, "PNG")
     stills = dict.fromkeys(STILLS, buffer.getvalue())
-    return render(findings, replace(shown(models), stills=stills))
+    return page_of(findings, replace(shown(models), stills=stills))
 
 
 class Reader(HTMLParser):
@@ -162,32 +170,37 @@ def test_facts_are_text(page: str) -> None:
 
 
 def test_charts_hold_the_points_in_every_unit(findings: Findings, reader: Reader) -> None:
-    charts = [json.loads(text) for text in reader.json]
+    by_rate = [x for x in map(json.loads, reader.json) if "kilobytes" in x]
+    assert len(by_rate) == 2 * (3 + 1)
     points = findings.points.query("encoder == 'encoder2' and arm == 'proposed'")
-    points = points.sort_values("bpfe")
-    rates = {name: points[name].tolist() for name in ("bpfe", "bpp", "kilobytes")}
-    curves = [
-        trace
-        for chart in charts
-        for trace in chart["data"]
-        if trace["meta"].get("x") == rates and "markers" in trace["mode"]
-    ]
-    drawn = [trace["y"] for trace in curves]
-    assert (100 * points["miou"]).tolist() in drawn
-    assert points["psnr"].tolist() in drawn
-    (by_psnr,) = [x for x in curves if x["y"] == points["psnr"].tolist()]
-    assert f"PSNR {points['psnr'].iloc[0]:.2f} dB" in by_psnr["text"][0]
-    # A picture has no feature elements.
-    pictures = [x for c in charts for x in c["data"] if x["meta"]["role"] == "picture"]
-    assert len(pictures) == 2 * 3
-    assert all(set(trace["meta"]["x"]) == {"bpp", "kilobytes"} for trace in pictures)
+    for unit in ("bpfe", "bpp", "kilobytes"):
+        ordered = points.sort_values(unit)
+        curves = [
+            trace
+            for chart in by_rate
+            for trace in chart[unit]["data"]
+            if trace["x"] == ordered[unit].tolist() and trace["mode"] == "lines+markers"
+        ]
+        drawn = [trace["y"] for trace in curves]
+        assert (100 * ordered["miou"]).tolist() in drawn
+        (by_psnr,) = [x for x in curves if x["y"] == ordered["psnr"].tolist()]
+        assert f"PSNR {ordered['psnr'].iloc[0]:.2f} dB" in by_psnr["text"][0]
+        # A picture has no feature elements.
+        inks = [trace["meta"]["ink"] for chart in by_rate for trace in chart[unit]["data"]]
+        assert inks.count("picture") == (0 if unit == "bpfe" else 2 * 3)
+
+
+def test_an_arm_has_its_one_colour(page: str) -> None:
+    for arm, color in ARM_COLORS.items():
+        assert re.search(rf":root\{{[^}}]*--{arm}:{color};", page)
+        assert color.lower() not in (FOLDER / "page.css").read_text().lower()
 
 
 def test_the_papers_curves_are_for_its_own_data_set_alone(models: list[Measured]) -> None:
     findings = found_of(models)
     counts = [
         sum("paper, benchmark" in str(text) for text in Reader(html).json)
-        for html in (render(findings, shown(models, toy=toy)) for toy in (True, False))
+        for html in (page_of(findings, shown(models, toy=toy)) for toy in (True, False))
     ]
     assert counts == [0, 6]
 
@@ -195,7 +208,7 @@ def test_the_papers_curves_are_for_its_own_data_set_alone(models: list[Measured]
 @pytest.mark.parametrize("tasks", [("disparity",), ("segmentation", "reconstruction")])
 def test_any_tasks_make_a_page(tasks: tuple[str, ...]) -> None:
     models = arms(tasks=tasks)
-    reader = Reader(render(found_of(models, tasks), shown(models)))
+    reader = Reader(page_of(found_of(models, tasks), shown(models)))
     assert reader.open == []
     assert ("classes" in reader.ids) == ("segmentation" in tasks)
     pictures = sum(x.startswith("data:image") for x in reader.fetched)
@@ -210,7 +223,7 @@ def test_a_page_without_references() -> None:
     ]
     findings = found_of(bare)
     assert [grid.key for grid in findings.grids] == ["bd-rate", "points-encoder2", "diagnostics"]
-    reader = Reader(render(findings, shown(bare)))
+    reader = Reader(page_of(findings, shown(bare)))
     assert reader.open == []
     assert not {"joint", "pictures", "rate-loss"} & set(reader.ids)
 
@@ -255,13 +268,8 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium_or_skip() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(
@@ -313,27 +321,30 @@ def test_in_a_browser(seen: Seen, page: str, request: pytest.FixtureRequest) -> 
 def _switch_the_rate_axis(tab: Any) -> None:
     first = "document.querySelector('.plot')"
     title = tab.locator(".plot >> nth=0 >> .xtitle")
-    assert title.text_content() == "Bits per feature element"
-    traces = f"{first}.data.filter(x => x.visible !== false).length"
+    assert title.text_content() == "Rate (bits per feature element)"
+    traces = f"{first}.data.length"
     # A picture has no feature elements.
     before = tab.evaluate(traces)
-    for name, words in {"bpp": "Bits per pixel", "kilobytes": "Kilobytes per image"}.items():
+    keys = tab.locator("#curves .legend:visible .key")
+    assert "picture as JPEG" not in keys.all_text_contents()
+    for name, words in {"bpp": "Rate (bits per pixel)", "kilobytes": "Rate (kB per image)"}.items():
         tab.locator(f"#rate label:has(input[value={name}])").click()
         assert title.text_content() == words
         assert tab.evaluate(traces) == before + 1
+        assert keys.all_text_contents()[-1] == "picture as JPEG"
     points = tab.evaluate(f"{first}.data.find(x => x.mode === 'lines+markers').x")
     assert points == sorted(points)
 
 
 def _choose_a_codec(tab: Any) -> None:
     tab.locator("#codec select").select_option("jpeg-10")
-    reading = tab.locator(".reading:visible").first.text_content()
+    reading = tab.locator(".chart .note:visible").first.text_content()
     assert reading == "benchmark: r = 1.00, proposed: r = 1.00"
 
 
 def _move_the_slider(tab: Any) -> None:
     viewer = tab.locator(".viewer").first
-    shown = viewer.locator(".step:visible img.segmentation")
+    shown = viewer.locator(".step:visible img[alt^='Segmentation']")
     assert shown.count() == 2
     before = shown.first.get_attribute("alt")
     viewer.locator("input[type=range]").fill("2")

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.found.models import Measured
+from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import RunLink, Shown
-from pipeline.report.paper.drawing import Looks
-from pipeline.report.paper.pictures import View
 from pipeline.scoring.coded import Coded
+from pipeline.scoring.examples import Examples
 from pipeline.scoring.metrics import Sums
 
 CODECS = ("png", "jpeg-90", "jpeg-60", "jpeg-30", "jpeg-10")
@@ -78,18 +78,26 @@ def arms(**proposed: object) -> list[Measured]:
     return [model("benchmark", **tasks), model("proposed", **settings)]  # type: ignore[arg-type]
 
 
-def a_view(tasks: tuple[str, ...]) -> View:
+def some_examples(
+    tasks: tuple[str, ...], *, frames: int = 1, codecs: tuple[str, ...] = CODECS
+) -> Examples:
+    """Pictures of noise; each task but "reconstruction" has a legend of two colours."""
     generator = np.random.default_rng(0)
-    return View(
-        image_HW3=generator.integers(0, 256, (32, 64, 3), np.uint8)
-        if "reconstruction" in tasks
-        else None,
-        label_HW=generator.integers(0, 19, (32, 64)).astype(np.uint8)
-        if "segmentation" in tasks
-        else None,
-        disparity_HW=generator.uniform(0, 90, (32, 64)).astype(np.float32)
-        if "disparity" in tasks
-        else None,
+
+    def pictures() -> np.ndarray:
+        return generator.integers(0, 256, (frames, 32, 64, 3), np.uint8)
+
+    image_BHW3 = pictures()
+    truths = {t: image_BHW3 if t == "reconstruction" else pictures() for t in tasks}
+    return Examples(
+        names=tuple(f"aachen_{frame:06}_000019" for frame in range(frames)),
+        image_BHW3=image_BHW3,
+        truths=truths,
+        predictions={codec: {task: pictures() for task in tasks} for codec in codecs},
+        legends={
+            task: () if task == "reconstruction" else (("near", (250, 0, 0)), ("far", (0, 0, 99)))
+            for task in tasks
+        },
     )
 
 
@@ -105,16 +113,16 @@ def shown(models: list[Measured], *, toy: bool = True) -> Shown:
         present = list(dict.fromkeys(x.arm for x in models))
         looks[encoder] = Looks(
             histories=dict.fromkeys(present, history),
-            tiles=[(f"{arm}: 10 bytes", np.arange(800).reshape(20, 40) % 255) for arm in present],
-            views={arm: {codec: [a_view(tasks)] for codec in CODECS} for arm in present},
+            tiles={
+                arm: Tile(f"{arm}: 10 bytes", np.arange(800).reshape(20, 40) % 255)
+                for arm in present
+            },
+            examples={arm: some_examples(tasks) for arm in present},
         )
-    full = a_view(("segmentation", "disparity", "reconstruction"))
     return Shown(
         facts={"Data": "a <test> set & more"},
         toy=toy,
         looks=looks,
-        truths=[full],
-        names=["aachen_000000_000019"],
         stills={},
         settings={"loss.rate": True, "loss.weight": "learned"},
         versions={"python": "3.11.2"},

@@ -33,7 +33,7 @@ def training(histories: Mapping[str, pd.DataFrame], scores: Mapping[str, Score])
         )
     ]
     found.append(("Total loss", Axis("Loss", log=True), "loss/total", 1.0))
-    found.append(("Learning rate", Axis("Step size", log=True), "lr", 1.0))
+    found.append(("Learning rate", Axis("Learning rate", log=True), "lr", 1.0))
     epoch = _epochs(histories)
     panels = []
     for title, axis, column, scale in found:

@@ -108,8 +108,12 @@ def _axis(axis: Axis, values: Iterable[Values]) -> dict[str, Any]:
             found["dtick"] = 1
     if axis.log:
         found["type"] = "log"
+        found["exponentformat"] = "power"
+        # Left to itself Plotly would mark every digit of every decade.
         if max(known) > 100 * min(known):
             found["dtick"] = 1
+        elif max(known) > 5 * min(known):
+            found["dtick"] = "D2"
     return found
 
 

@@ -67,9 +67,9 @@
       legend.hidden = legend.dataset.choice !== name;
   }
 
-  // The name of a form and of its field is the kind of chart that it switches. Browsers keep what was chosen
-  // before a reload: the page begins anew.
+  // Browsers keep what was chosen before a reload; the page begins anew.
   for (const form of document.querySelectorAll("form")) form.reset();
+  // The id of such a form, and the name of its field, is the kind of chart that it switches.
   for (const form of document.querySelectorAll("form.choice")) {
     const kind = form.id;
     choose(kind, form.elements[kind].value);

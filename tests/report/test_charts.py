@@ -14,31 +14,20 @@ from pipeline.report.charts.rate_accuracy import rate_accuracy, short_names
 from pipeline.report.charts.rate_loss import rate_loss, stacked
 from pipeline.report.charts.record import Axis, Chart, Panel, Series
 from pipeline.report.charts.training import training
-from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.findings import Findings
 from pipeline.report.found.published import published_points
 from pipeline.report.page.plot import plots
 from pipeline.report.paper.draw import draw
 from pipeline.scoring.metrics import SCORES, Score
-from tests.support.report_models import CODECS, model
+from tests.support.report_models import CODECS
+from tests.support.report_page import found_with_seeds
 
 NO_POINTS = pd.DataFrame()
 
 
-def found(seeds: int) -> Findings:
-    models = [
-        model(
-            arm, encoder=encoder, seed=seed, rate=0.8 if arm == "proposed" else 1, noise_seed=seed
-        )
-        for encoder in ("encoder1", "encoder2")
-        for arm in ARMS
-        for seed in range(seeds)
-    ]
-    return find(models, SCORES, method="cubic", resamples=20, level=0.9, joint_loss=1.0)
-
-
 @pytest.fixture(scope="module")
 def findings() -> Findings:
-    return found(1)
+    return found_with_seeds()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +91,7 @@ def test_levels_are_the_uncompressed_scores(findings: Findings) -> None:
 
 
 def test_several_seeds_are_thin_lines_and_a_mean() -> None:
-    findings = found(3)
+    findings = found_with_seeds(3)
     chart = rate_accuracy(findings, "bpfe", NO_POINTS)
     assert "single seeds" in [key.name for key in chart.legend]
     panel = panel_of(chart, "Encoder1: reconstruction")

@@ -10,7 +10,6 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from pipeline.arms import ARMS
 from pipeline.report.charts.book import Charts
 from pipeline.report.charts.rates import RATES
 from pipeline.report.found.findings import Findings
@@ -70,7 +69,6 @@ def render(findings: Findings, charts: Charts, shown: Shown) -> str:
     environment.filters |= {"cell": cell, "setting": setting, "swatch": swatch}
     encoders = list(dict.fromkeys(model.encoder for model in findings.models))
     return environment.get_template("page.html").render(
-        arms=ARMS,
         shown=shown,
         encoders={name: encoder_title(name) for name in encoders},
         result=in_two_sentences(findings.trust, findings.compared, findings.scores),

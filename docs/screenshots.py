@@ -10,10 +10,11 @@ from pathlib import Path
 from mlflow import MlflowClient
 from PIL import Image
 
-from pipeline.tracking import store_uri
+from pipeline.tracking.face import store_uri
 from stages.report import saved_views
 from stages.settings import load
-from tests.support.mlflow_page import chromium, open_runs
+from tests.support.browser import chromium
+from tests.support.mlflow_page import open_runs
 from tests.support.mlflow_server import Server
 
 FOLDER = Path(__file__).parent

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
     BD_RATE_FILE,
@@ -39,13 +37,14 @@ from pipeline.coding.tiling import tile
 from pipeline.data.frames import Frames, open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
+from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
-from pipeline.report.found.published import published_points
 from pipeline.report.found.table import KINDS, headline_rates, headline_scores, to_metrics
+from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.facts import facts, versions
 from pipeline.report.page.render import RunLink, Shown, render
-from pipeline.report.paper.drawing import Looks, draw_all
+from pipeline.report.paper.drawing import draw_all
 from pipeline.report.paper.style import save
 from pipeline.report.tables.grid import to_latex, to_markdown
 from pipeline.report.text.names import codec_title, encoder_title
@@ -117,12 +116,13 @@ def report(
     toy = Path(params.data.root) == STREETS_FOLDER
     first = [name for name in names if name.seed == params.seeds[0]]
     seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
-    drawn = draw_all(
+    charts = describe(
         findings,
-        seen,
-        published=None if toy else published_points(),
+        {encoder: of.histories for encoder, of in seen.items()},
+        toy=toy,
         joint_loss=params.report.joint_loss,
     )
+    drawn = draw_all(findings, charts, seen)
     stills = {stem: save(figure, DRAWINGS_FOLDER / stem)[0] for stem, figure in drawn.items()}
     page = Shown(
         facts=facts(
@@ -146,7 +146,7 @@ def report(
         mlflow=tracking.server().command,
         joint_loss=params.report.joint_loss,
     )
-    write_text(PAGE_FILE, render(findings, page))
+    write_text(PAGE_FILE, render(findings, charts, page))
     return findings
 
 
@@ -181,17 +181,18 @@ def looks(names: Sequence[ModelName], codecs: Sequence[str]) -> Looks:
     """Return what there is to see of the two arms of one encoder."""
     return Looks(
         histories={name.arm: read_history(name) for name in names},
-        tiles=[first_tile(name, codecs) for name in names],
+        tiles={name.arm: first_tile(name, codecs) for name in names},
         examples={name.arm: read_examples(examples_file(name)) for name in names},
     )
 
 
-def first_tile(name: ModelName, codecs: Sequence[str]) -> tuple[str, np.ndarray]:
+def first_tile(name: ModelName, codecs: Sequence[str]) -> Tile:
     """Return the first frame's features as the codecs see them, and what each makes of them."""
     streams = {codec: read_streams(streams_file(name, codec))[0][0] for codec in codecs}
     ends = dict.fromkeys([codecs[0], codecs[-1]])
     sizes = ", ".join(f"{len(streams[x]):,} bytes as {codec_title(x)}" for x in ends)
-    return f"{name.arm}: {sizes}", tile(decode_levels(streams[codecs[0]]).levels_Chw)
+    levels_Chw = decode_levels(streams[codecs[0]]).levels_Chw
+    return Tile(f"{name.arm}: {sizes}", tile(levels_Chw))
 
 
 def track(

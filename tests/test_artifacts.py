@@ -137,7 +137,7 @@ def test_evaluation(tmp_path: Path) -> None:
 
 
 def test_examples(tmp_path: Path) -> None:
-    written = some_examples(("segmentation", "reconstruction"), ("png", "jpeg-10"), frames=2)
+    written = some_examples(("segmentation", "reconstruction"), codecs=("png", "jpeg-10"), frames=2)
     write_examples(tmp_path / "x", written)
     found = read_examples(tmp_path / "x")
     assert (found.names, found.legends) == (written.names, written.legends)

@@ -1,50 +1,31 @@
-"""The page: whole, self-contained, and without an error in a browser."""
+"""The page is whole and self-contained, and holds every number of the findings."""
 
 import base64
 import io
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.found.findings import Findings, find
+from pipeline.arms import ARM_COLORS
+from pipeline.report.found.findings import Findings
 from pipeline.report.found.models import Measured
 from pipeline.report.page.images import WIDEST, png_uri
-from pipeline.report.page.render import cell, render, setting
+from pipeline.report.page.render import FOLDER, cell, setting
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.heat import heat_tables
-from pipeline.scoring.metrics import SCORES
-from tests.support.report_models import CODECS, arms, model, shown
+from tests.support.report_models import CODECS, arms, shown
+from tests.support.report_page import found_of, page_of, two_encoders, whole_page
 
 VOID_ELEMENTS = {"meta", "link", "img", "input", "br"}
-STILLS = ("rate-accuracy", "rate-accuracy-picture", "joint", "rate-loss", "training-encoder2")
-TASKS = ("segmentation", "disparity", "reconstruction")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-def found_of(models: list[Measured], tasks: tuple[str, ...] = TASKS) -> Findings:
-    return find(
-        models,
-        {task: SCORES[task] for task in tasks},
-        method="cubic",
-        resamples=100,
-        level=0.95,
-        joint_loss=1.0,
-    )
 
 
 @pytest.fixture(scope="module")
 def models() -> list[Measured]:
-    of_one = [model("benchmark", encoder="encoder1"), model("proposed", encoder="encoder1")]
-    return [*of_one, *arms(disorder=True)]
+    return two_encoders()
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +34,8 @@ def findings(models: list[Measured]) -> Findings:
 
 
 @pytest.fixture(scope="module")
-def page(findings: Findings, models: list[Measured]) -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (20, 10)).save(buffer, "PNG")
-    stills = dict.fromkeys(STILLS, buffer.getvalue())
-    return render(findings, replace(shown(models), stills=stills))
+def page(findings: Findings) -> str:
+    return whole_page(findings)
 
 
 class Reader(HTMLParser):
@@ -162,32 +140,37 @@ def test_facts_are_text(page: str) -> None:
 
 
 def test_charts_hold_the_points_in_every_unit(findings: Findings, reader: Reader) -> None:
-    charts = [json.loads(text) for text in reader.json]
+    by_rate = [x for x in map(json.loads, reader.json) if "kilobytes" in x]
+    assert len(by_rate) == 2 * (3 + 1)
     points = findings.points.query("encoder == 'encoder2' and arm == 'proposed'")
-    points = points.sort_values("bpfe")
-    rates = {name: points[name].tolist() for name in ("bpfe", "bpp", "kilobytes")}
-    curves = [
-        trace
-        for chart in charts
-        for trace in chart["data"]
-        if trace["meta"].get("x") == rates and "markers" in trace["mode"]
-    ]
-    drawn = [trace["y"] for trace in curves]
-    assert (100 * points["miou"]).tolist() in drawn
-    assert points["psnr"].tolist() in drawn
-    (by_psnr,) = [x for x in curves if x["y"] == points["psnr"].tolist()]
-    assert f"PSNR {points['psnr'].iloc[0]:.2f} dB" in by_psnr["text"][0]
-    # A picture has no feature elements.
-    pictures = [x for c in charts for x in c["data"] if x["meta"]["role"] == "picture"]
-    assert len(pictures) == 2 * 3
-    assert all(set(trace["meta"]["x"]) == {"bpp", "kilobytes"} for trace in pictures)
+    for unit in ("bpfe", "bpp", "kilobytes"):
+        ordered = points.sort_values(unit)
+        curves = [
+            trace
+            for chart in by_rate
+            for trace in chart[unit]["data"]
+            if trace["x"] == ordered[unit].tolist() and trace["mode"] == "lines+markers"
+        ]
+        drawn = [trace["y"] for trace in curves]
+        assert (100 * ordered["miou"]).tolist() in drawn
+        (by_psnr,) = [x for x in curves if x["y"] == ordered["psnr"].tolist()]
+        assert f"PSNR {ordered['psnr'].iloc[0]:.2f} dB" in by_psnr["text"][0]
+        # A picture has no feature elements.
+        inks = [trace["meta"]["ink"] for chart in by_rate for trace in chart[unit]["data"]]
+        assert inks.count("picture") == (0 if unit == "bpfe" else 2 * 3)
+
+
+def test_an_arm_has_its_one_colour(page: str) -> None:
+    for arm, color in ARM_COLORS.items():
+        assert re.search(rf":root\{{[^}}]*--{arm}:{color};", page)
+        assert color.lower() not in (FOLDER / "page.css").read_text().lower()
 
 
 def test_the_papers_curves_are_for_its_own_data_set_alone(models: list[Measured]) -> None:
     findings = found_of(models)
     counts = [
         sum("paper, benchmark" in str(text) for text in Reader(html).json)
-        for html in (render(findings, shown(models, toy=toy)) for toy in (True, False))
+        for html in (page_of(findings, shown(models, toy=toy)) for toy in (True, False))
     ]
     assert counts == [0, 6]
 
@@ -195,7 +178,7 @@ def test_the_papers_curves_are_for_its_own_data_set_alone(models: list[Measured]
 @pytest.mark.parametrize("tasks", [("disparity",), ("segmentation", "reconstruction")])
 def test_any_tasks_make_a_page(tasks: tuple[str, ...]) -> None:
     models = arms(tasks=tasks)
-    reader = Reader(render(found_of(models, tasks), shown(models)))
+    reader = Reader(page_of(found_of(models, tasks), shown(models)))
     assert reader.open == []
     assert ("classes" in reader.ids) == ("segmentation" in tasks)
     pictures = sum(x.startswith("data:image") for x in reader.fetched)
@@ -210,7 +193,7 @@ def test_a_page_without_references() -> None:
     ]
     findings = found_of(bare)
     assert [grid.key for grid in findings.grids] == ["bd-rate", "points-encoder2", "diagnostics"]
-    reader = Reader(render(findings, shown(bare)))
+    reader = Reader(page_of(findings, shown(bare)))
     assert reader.open == []
     assert not {"joint", "pictures", "rate-loss"} & set(reader.ids)
 
@@ -243,125 +226,3 @@ def test_pictures_keep_their_colours() -> None:
             assert image.width <= WIDEST
             found = np.asarray(image.convert("L" if pixels.ndim == 2 else "RGB"))
         np.testing.assert_array_equal(found, pixels)
-
-
-class Seen(NamedTuple):
-    """A page in a browser, and what it said and asked for meanwhile."""
-
-    page: Any
-    console: list[str]
-    requests: list[str]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(
-    params=[(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")],
-    ids=lambda x: f"{x[0]}-{x[1]}",
-)
-def seen(
-    request: pytest.FixtureRequest,
-    browser: Any,
-    page: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Seen]:
-    width, scheme = request.param
-    file = tmp_path_factory.mktemp("page") / "index.html"
-    file.write_text(page, encoding="utf-8")
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width < 500
-    )
-    tab = context.new_page()
-    found = Seen(tab, [], [])
-    tab.on("console", lambda message: found.console.append(message.text))
-    tab.on("pageerror", lambda error: found.console.append(str(error)))
-    tab.on("request", lambda asked: found.requests.append(asked.url))
-    tab.goto(file.as_uri())
-    tab.wait_for_selector(".plot .main-svg >> nth=0")
-    yield found
-    context.close()
-
-
-def test_in_a_browser(seen: Seen, page: str, request: pytest.FixtureRequest) -> None:
-    width, scheme = request.node.callspec.params["seen"]
-    tab = seen.page
-    assert tab.locator(".plot:has(.main-svg)").count() == page.count('class="plot"')
-    background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == ("rgb(20, 22, 26)" if scheme == "dark" else "rgb(251, 251, 250)")
-    # Nothing is wider than the window, and a table that is scrolls in a box of its own.
-    assert tab.evaluate("document.documentElement.scrollWidth") == width
-    boxes = tab.locator(".scroll").evaluate_all(
-        "boxes => boxes.filter(x => x.scrollWidth > x.clientWidth).length"
-    )
-    assert (boxes > 0) == (width < 500)
-    _switch_the_rate_axis(tab)
-    _choose_a_codec(tab)
-    _move_the_slider(tab)
-    assert seen.console == []
-    assert [x.split(":")[0] for x in seen.requests if not x.startswith("data:")] == ["file"]
-
-
-def _switch_the_rate_axis(tab: Any) -> None:
-    first = "document.querySelector('.plot')"
-    title = tab.locator(".plot >> nth=0 >> .xtitle")
-    assert title.text_content() == "Bits per feature element"
-    traces = f"{first}.data.filter(x => x.visible !== false).length"
-    # A picture has no feature elements.
-    before = tab.evaluate(traces)
-    for name, words in {"bpp": "Bits per pixel", "kilobytes": "Kilobytes per image"}.items():
-        tab.locator(f"#rate label:has(input[value={name}])").click()
-        assert title.text_content() == words
-        assert tab.evaluate(traces) == before + 1
-    points = tab.evaluate(f"{first}.data.find(x => x.mode === 'lines+markers').x")
-    assert points == sorted(points)
-
-
-def _choose_a_codec(tab: Any) -> None:
-    tab.locator("#codec select").select_option("jpeg-10")
-    reading = tab.locator(".reading:visible").first.text_content()
-    assert reading == "benchmark: r = 1.00, proposed: r = 1.00"
-
-
-def _move_the_slider(tab: Any) -> None:
-    viewer = tab.locator(".viewer").first
-    shown = viewer.locator(".step:visible img.segmentation")
-    assert shown.count() == 2
-    before = shown.first.get_attribute("alt")
-    viewer.locator("input[type=range]").fill("2")
-    assert viewer.locator("output").text_content() == "JPEG-60"
-    assert shown.count() == 2
-    assert before == "Segmentation, benchmark, PNG"
-    assert shown.first.get_attribute("alt") == "Segmentation, benchmark, JPEG-60"
-
-
-def test_a_value_shows_under_the_pointer(browser: Any, page: str, tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text(page, encoding="utf-8")
-    tab = browser.new_page(viewport={"width": 1400, "height": 900})
-    tab.goto((tmp_path / "index.html").as_uri())
-    tab.locator(".plot >> nth=0 >> .points path >> nth=0").hover(force=True)
-    told = tab.locator(".hoverlayer .hovertext").first.text_content()
-    assert "bit/element" in told
-    assert "mIoU" in told
-    tab.close()
-
-
-def test_on_paper_figures_stand_for_charts(browser: Any, page: str, tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text(page, encoding="utf-8")
-    tab = browser.new_page(viewport={"width": 700, "height": 900})
-    tab.goto((tmp_path / "index.html").as_uri())
-    tab.emulate_media(media="print")
-    assert tab.locator(".still:visible").count() == len(STILLS)
-    assert tab.locator(".charts:visible, .switch:visible, nav:visible").count() == 0
-    assert tab.locator(".step:visible").count() == 2 * len(CODECS)
-    # All three tables of classes of each encoder, not only the one chosen.
-    assert tab.locator(".heat:visible").count() == 2 * 3
-    tab.close()

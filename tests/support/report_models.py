@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.found.models import Measured
+from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import RunLink, Shown
-from pipeline.report.paper.drawing import Looks
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
 from pipeline.scoring.metrics import Sums
@@ -79,21 +79,25 @@ def arms(**proposed: object) -> list[Measured]:
 
 
 def some_examples(
-    tasks: tuple[str, ...], codecs: tuple[str, ...] = CODECS, frames: int = 1, seed: int = 0
+    tasks: tuple[str, ...], *, frames: int = 1, codecs: tuple[str, ...] = CODECS
 ) -> Examples:
-    """Pictures of noise; the truth of the last task is the input itself, as for reconstruction."""
-    generator = np.random.default_rng(seed)
+    """Pictures of noise; each task but "reconstruction" has a legend of two colours."""
+    generator = np.random.default_rng(0)
 
-    def noise() -> np.ndarray:
+    def pictures() -> np.ndarray:
         return generator.integers(0, 256, (frames, 32, 64, 3), np.uint8)
 
-    image_BHW3 = noise()
+    image_BHW3 = pictures()
+    truths = {t: image_BHW3 if t == "reconstruction" else pictures() for t in tasks}
     return Examples(
-        names=tuple(f"aachen_{i:06}_000019" for i in range(frames)),
+        names=tuple(f"aachen_{frame:06}_000019" for frame in range(frames)),
         image_BHW3=image_BHW3,
-        truths={task: noise() for task in tasks[:-1]} | {tasks[-1]: image_BHW3},
-        predictions={codec: {task: noise() for task in tasks} for codec in codecs},
-        legends={task: ((f"{task} is", (128, 64, 128)),) for task in tasks[:-1]},
+        truths=truths,
+        predictions={codec: {task: pictures() for task in tasks} for codec in codecs},
+        legends={
+            task: () if task == "reconstruction" else (("near", (250, 0, 0)), ("far", (0, 0, 99)))
+            for task in tasks
+        },
     )
 
 
@@ -109,7 +113,10 @@ def shown(models: list[Measured], *, toy: bool = True) -> Shown:
         present = list(dict.fromkeys(x.arm for x in models))
         looks[encoder] = Looks(
             histories=dict.fromkeys(present, history),
-            tiles=[(f"{arm}: 10 bytes", np.arange(800).reshape(20, 40) % 255) for arm in present],
+            tiles={
+                arm: Tile(f"{arm}: 10 bytes", np.arange(800).reshape(20, 40) % 255)
+                for arm in present
+            },
             examples={arm: some_examples(tasks) for arm in present},
         )
     return Shown(

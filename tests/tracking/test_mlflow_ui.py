@@ -11,12 +11,13 @@ from pipeline.scoring.metrics import SCORES, bits_per_element
 from pipeline.tracking import start as tracking
 from stages.report import saved_views
 from stages.settings import load
+from tests.support.browser import chromium_or_skip
+from tests.support.mlflow_page import open_runs
 from tests.support.mlflow_server import Server
 from tests.support.report_models import CODECS
 from tests.support.tracked_experiment import ENCODERS, MD5, NAMES, measured, track
 
 pytestmark = pytest.mark.slow
-pages = pytest.importorskip("tests.support.mlflow_page", reason="Playwright is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    try:
-        with pages.chromium() as browser:
-            yield browser
-    except pages.NoBrowser as error:
-        pytest.skip(f"no Chromium: {error}")
+    with chromium_or_skip() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +80,7 @@ def cells(page: Any) -> dict[str, dict[str, str]]:
 def test_the_table_shows_models_scores_and_bd_rates(
     server: Server, browser: Any, links: dict[str, str]
 ) -> None:
-    page = pages.open_runs(browser, links["scores"], run=f"evaluate {NAMES[-1]}", **WIDE)
+    page = open_runs(browser, links["scores"], run=f"evaluate {NAMES[-1]}", **WIDE)
     found = cells(page)
     assert set(found) == {f"evaluate {name}" for name in NAMES}
     for name in NAMES:
@@ -114,7 +112,7 @@ def test_the_charts_draw_the_curve_of_either_arm(
     server: Server, browser: Any, links: dict[str, str], encoder: str
 ) -> None:
     both = [name for name in NAMES if name.encoder == encoder]
-    page = pages.open_runs(browser, links[f"curves-{encoder}"], run=f"evaluate {both[-1]}", **WIDE)
+    page = open_runs(browser, links[f"curves-{encoder}"], run=f"evaluate {both[-1]}", **WIDE)
     page.wait_for_function(f"() => ({CURVES})().filter((x) => x.length === 2).length >= 3")
     charts = page.evaluate(CURVES)[: len(SCORES)]
     titles = page.locator(".js-plotly-plot .xtitle").all_text_contents()
@@ -133,7 +131,7 @@ def test_the_charts_draw_the_curve_of_either_arm(
 
 def test_the_views_are_on_the_menu(server: Server, browser: Any, links: dict[str, str]) -> None:
     plain = links["scores"].split("?")[0] + "?workflowType=machine_learning"
-    page = pages.open_runs(browser, plain, run="report", **WIDE)
+    page = open_runs(browser, plain, run="report", **WIDE)
     page.get_by_test_id("saved-views-trigger").click()
     page.get_by_text("Encoder1, scores over rate").wait_for()
     page.get_by_text("Rates, scores and BD-rates").click()
@@ -145,7 +143,7 @@ def test_an_evaluation_lies_under_its_training(
     server: Server, browser: Any, links: dict[str, str]
 ) -> None:
     plain = links["scores"].split("?")[0] + "?workflowType=machine_learning"
-    page = pages.open_runs(browser, plain, run="report", **WIDE)
+    page = open_runs(browser, plain, run="report", **WIDE)
     trainings = {f"train {name}" for name in NAMES}
     assert set(cells(page)) == {*trainings, "report"}
     for name in NAMES:

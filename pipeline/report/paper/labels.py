@@ -1,6 +1,7 @@
 """Small labels at the points of curves, placed where they cover nothing."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import Bbox
+
+from pipeline.report.charts.inks import INKS
+from pipeline.report.charts.record import Series
 
 
 class PointLabel(NamedTuple):
@@ -27,11 +31,34 @@ ABOVE = ((-3.0, 2.0), (0.0, 4.0), (-4.5, 0.0), (3.0, 3.0))
 BELOW = ((3.0, -2.0), (0.0, -4.0), (4.5, 0.0), (-3.0, -3.0))
 
 
-def place_labels(axes: Axes, labels: Sequence[PointLabel], size: float = 5.5) -> None:
-    """Writes each label beside its point where it meets no curve, no marker and no other label.
+def place_tags(axes: Axes, series: Sequence[Series]) -> None:
+    """Write the tags of a panel's series beside their points; the figure's layout must be final."""
+    tagged = [each for each in series if each.tags]
+    upper = _upper(tagged)
+    labels = [
+        PointLabel((x, y), tag, INKS[each.look.ink], each is upper)
+        for each in tagged
+        for x, y, tag in zip(each.x, each.y, each.tags, strict=True)
+        if isfinite(y)
+    ]
+    _place(axes, labels)
 
-    A label that fits nowhere is left out. The figure's layout must be final.
-    """
+
+def _upper(series: Sequence[Series]) -> Series | None:
+    """Return the series that lies highest on the whole, so whose labels go above it."""
+    if len(series) < 2:
+        return next(iter(series), None)
+
+    def height(each: Series) -> float:
+        """Return the mean over x that all of them have."""
+        first, last = max(min(s.x) for s in series), min(max(s.x) for s in series)
+        return float(np.interp(np.linspace(first, last, 50), each.x, each.y).mean())
+
+    return max(series, key=height)
+
+
+def _place(axes: Axes, labels: Sequence[PointLabel], size: float = 5.5) -> None:
+    """Write each label where it meets no curve, no marker and no other label, or not at all."""
     figure = axes.get_figure(root=True)
     assert figure is not None
     canvas = figure.canvas

@@ -1,35 +1,36 @@
-"""Pictures: a tile (the paper's Figure 2) and predictions beside the truth (its Figure 3)."""
+"""Draw pictures: a tile (the paper's Figure 2) and predictions beside the truth (its Figure 3)."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.report.paper.sheet import MARGIN, SMALL, picture_grid, sheet
+from pipeline.report.looks import Tile
+from pipeline.report.paper.sheet import MARGIN, SMALL, Row, picture_grid, sheet
 from pipeline.report.paper.style import styled
 from pipeline.report.text.names import codec_title, part_title
 from pipeline.scoring.examples import Examples, Legend
 
 
 @styled()
-def tile(tiles: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """Draw the tiles of both arms side by side.
+def tiles(shown: Sequence[Tile]) -> Figure:
+    """Draw the tiles of both arms side by side, two in a row.
 
-    Takes (title, tile_HW of integers) for each; two stand in a row. The grey of each is stretched
-    from its 1st to its 99th percentile, and the figure says so.
-    Raises ValueError if there is none.
+    The grey of each is stretched from its 1st to its 99th percentile, and the figure says so.
+    Raises ValueError when there is none.
     """
-    if not tiles:
+    if not shown:
         raise ValueError("there is no tile to draw")
-    columns = min(len(tiles), 2)
-    aspect = max(tile_HW.shape[0] / tile_HW.shape[1] for _, tile_HW in tiles)
+    columns = min(len(shown), 2)
+    aspect = max(tile.levels_HW.shape[0] / tile.levels_HW.shape[1] for tile in shown)
     figure, grid = picture_grid(
-        -(-len(tiles) // columns), columns, aspect=aspect, left=MARGIN, right=MARGIN, bottom=0.2
+        -(-len(shown) // columns), columns, aspect=aspect, left=MARGIN, right=MARGIN, bottom=0.2
     )
-    for axes, (title, tile_HW) in zip(grid.flat, tiles, strict=False):
-        low, high = np.percentile(tile_HW, [1, 99])
-        axes.imshow(tile_HW, cmap="gray", vmin=low, vmax=max(high, low + 1), interpolation="none")
-        axes.set_title(title)
+    for axes, tile in zip(grid.flat, shown, strict=False):
+        low, high = np.percentile(tile.levels_HW, [1, 99])
+        limits = {"vmin": low, "vmax": max(high, low + 1)}
+        axes.imshow(tile.levels_HW, cmap="gray", interpolation="none", **limits)
+        axes.set_title(tile.caption)
     figure.text(
         0.5,
         0.05 / figure.get_figheight(),
@@ -43,44 +44,43 @@ def tile(tiles: Sequence[tuple[str, np.ndarray]]) -> Figure:
 
 
 @styled()
-def predictions(examples: Examples, codec: str) -> Figure:
-    """Draw the predictions at one codec point beside the truth, a row per frame.
+def predictions(examples: Examples, codec: str, *, tasks: Sequence[str]) -> Figure:
+    """Draw one model's predictions after one codec beside the truth, a row per frame.
 
-    A truth that is the input picture itself is not drawn twice.
+    `tasks` gives the order. A truth that is the input itself is shown once, as the input. Raises
+    KeyError for a codec or a task that the model has no pictures of.
     """
-    image_BHW3 = examples.image_BHW3
-    columns = [("Input", image_BHW3)]
-    columns += [
-        (f"True {task}", truth)
-        for task, truth in examples.truths.items()
-        if not np.array_equal(truth, image_BHW3)
-    ]
-    columns += [(f"Predicted {task}", x) for task, x in examples.predictions[codec].items()]
-    cells = [[picture_BHW3[i] for _, picture_BHW3 in columns] for i in range(len(image_BHW3))]
-    return sheet(cells, [title for title, _ in columns], [], legends(examples))
+    columns = {"Input": examples.image_BHW3}
+    for task in tasks:
+        truth_BHW3 = examples.truths.get(task)
+        if truth_BHW3 is not None and not np.array_equal(truth_BHW3, examples.image_BHW3):
+            columns[f"True {part_title(task).lower()}"] = truth_BHW3
+    for task in tasks:
+        columns[f"Predicted {part_title(task).lower()}"] = examples.predictions[codec][task]
+    rows = [Row("", frame) for frame in zip(*columns.values(), strict=True)]
+    return sheet(rows, list(columns), _titled(examples, tasks))
 
 
 @styled()
-def predictions_by_codec(arms: Mapping[str, Examples]) -> Figure:
+def predictions_by_codec(
+    arms: Mapping[str, Examples], *, codecs: Sequence[str], tasks: Sequence[str]
+) -> Figure:
     """Draw the first frame after each codec: a row per task and arm, a column per codec.
 
-    The truth is the first column. Raises ValueError if the arms differ in their codecs.
+    The truth is the first column. Raises ValueError when an arm lacks pictures of a codec.
     """
-    codecs = list(dict.fromkeys(codec for x in arms.values() for codec in x.predictions))
     for arm, examples in arms.items():
-        if set(examples.predictions) != set(codecs):
-            found = list(examples.predictions)
-            raise ValueError(f"arm {arm} has the codecs {found}; another has {codecs}")
-    first = next(iter(arms.values()))
-    cells, titles = [], []
-    for task, truth_BHW3 in first.truths.items():
+        if lacking := [codec for codec in codecs if codec not in examples.predictions]:
+            raise ValueError(f"the examples of the {arm} arm have no pictures of {lacking}")
+    rows = []
+    for task in tasks:
         for arm, examples in arms.items():
+            truth = examples.truths[task][0] if task in examples.truths else None
             predicted = [examples.predictions[codec][task][0] for codec in codecs]
-            cells.append([truth_BHW3[0], *predicted])
-            titles.append(f"{part_title(task)}\n{arm}")
-    return sheet(cells, ["Truth", *map(codec_title, codecs)], titles, legends(first))
+            rows.append(Row(f"{part_title(task)}\n{arm}", [truth, *predicted]))
+    legends = _titled(next(iter(arms.values())), tasks)
+    return sheet(rows, ["Truth", *map(codec_title, codecs)], legends)
 
 
-def legends(examples: Examples) -> Legend:
-    """Return the legends of all tasks, one after the other."""
-    return tuple(entry for legend in examples.legends.values() for entry in legend)
+def _titled(examples: Examples, tasks: Sequence[str]) -> dict[str, Legend]:
+    return {part_title(task): examples.legends.get(task, ()) for task in tasks}

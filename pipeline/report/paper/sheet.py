@@ -1,6 +1,7 @@
-"""Small pictures in rows and columns: the layout that all pictures of the report share."""
+"""Lay small pictures out in rows and columns, as all pictures of the report are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,54 +12,60 @@ from pipeline.scoring.examples import Legend
 
 SMALL = 5.5
 """Font size of what only identifies."""
+MARGIN, GAP, TITLE, LINE = 0.02, 0.04, 0.18, 0.115
+"""Inches: at the sides, between pictures, for the line above them, for a line of a legend."""
+IN_A_ROW = 10
+"""Colours of a legend."""
 
-MARGIN, GAP, TITLE = 0.02, 0.04, 0.18
-"""Inches: at the sides, between pictures, and for the line above them."""
 
-ENTRIES_IN_A_ROW = 10
+@dataclass(frozen=True)
+class Row:
+    """A row of pictures."""
+
+    title: str
+    """Stands at the left; "" in every row for none."""
+    pictures: Sequence[np.ndarray | None]
+    """RGB uint8, H x W x 3; None leaves a gap."""
 
 
-def sheet(
-    cells: Sequence[Sequence[np.ndarray]],
-    titles: Sequence[str],
-    row_titles: Sequence[str],
-    legend: Legend,
-) -> Figure:
-    """Draw pictures (H x W x 3, uint8) in rows under column titles, with the legend below.
+def sheet(rows: Sequence[Row], titles: Sequence[str], legends: Mapping[str, Legend]) -> Figure:
+    """Draw pictures in rows under the titles of their columns, and the legends below them.
 
-    Raises ValueError if there is no picture.
+    A legend goes by the name of what it explains; an empty one is left out. Raises ValueError when
+    there is no picture.
     """
-    if not cells or not cells[0]:
+    shapes = [x.shape for row in rows for x in row.pictures if x is not None]
+    if not shapes:
         raise ValueError("there is no picture to draw")
-    height, width = cells[0][0].shape[:2]
+    filled = {name: legend for name, legend in legends.items() if legend}
+    lines = [-(-len(legend) // IN_A_ROW) for legend in filled.values()]
     figure, grid = picture_grid(
-        len(cells),
+        len(rows),
         len(titles),
-        aspect=height / width,
-        left=0.68 if row_titles else MARGIN,
+        aspect=shapes[0][0] / shapes[0][1],
+        left=0.68 if any(row.title for row in rows) else MARGIN,
         right=MARGIN,
-        bottom=0.12 + 0.115 * -(-len(legend) // ENTRIES_IN_A_ROW) if legend else MARGIN,
+        bottom=0.06 + sum(LINE * count + 0.05 for count in lines) if lines else MARGIN,
     )
-    for panels, row in zip(grid, cells, strict=True):
-        for axes, picture_HW3 in zip(panels, row, strict=True):
-            axes.imshow(picture_HW3)
+    for panels, row in zip(grid, rows, strict=True):
+        for axes, picture in zip(panels, row.pictures, strict=True):
+            if picture is not None:
+                axes.imshow(picture)
+        panels[0].yaxis.set_visible(True)
+        panels[0].set_yticks([])
+        panels[0].set_ylabel(row.title, rotation=0, ha="right", va="center", fontsize=SMALL)
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=6.5 if len(titles) < 6 else SMALL)
-    for axes, title in zip(grid[:, 0], row_titles, strict=False):
-        axes.yaxis.set_visible(True)
-        axes.set_yticks([])
-        axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=SMALL)
-    if legend:
-        _draw_legend(figure, legend)
+    _legends(figure, filled.items(), lines)
     return figure
 
 
 def picture_grid(
     rows: int, columns: int, *, aspect: float, left: float, right: float, bottom: float
 ) -> tuple[Figure, np.ndarray]:
-    """Make a page-wide figure of bare axes of one shape (height = aspect * width).
+    """Return a page-wide figure of bare axes of one shape (height = aspect * width).
 
-    left, right, bottom: margins in inches. Returns the figure and its axes, rows x columns.
+    Margins are in inches.
     """
     width = (PAGE - left - right - GAP * (columns - 1)) / columns
     inner = rows * aspect * width + (rows - 1) * GAP
@@ -85,24 +92,35 @@ def picture_grid(
     return figure, grid
 
 
-def _draw_legend(figure: Figure, legend: Legend) -> None:
-    figure.legend(
+def _legends(figure: Figure, legends: Iterable[tuple[str, Legend]], lines: Sequence[int]) -> None:
+    """Draw the legends from the top down, the last at the lower edge."""
+    below = sum(LINE * count + 0.05 for count in lines)
+    for (name, legend), count in zip(legends, lines, strict=True):
+        below -= LINE * count + 0.05
+        _legend(figure, name, legend, (below + 0.02) / figure.get_figheight())
+
+
+def _legend(figure: Figure, name: str, legend: Legend, bottom: float) -> None:
+    drawn = figure.legend(
         handles=[
-            Patch(
-                facecolor="#{:02x}{:02x}{:02x}".format(*colour),
-                edgecolor="0.5",
-                linewidth=0.3,
-                label=words,
-            )
-            for words, colour in legend
+            Patch(facecolor=_color(rgb), edgecolor="0.5", linewidth=0.3, label=words)
+            for words, rgb in legend
         ],
         loc="lower center",
-        bbox_to_anchor=(0.5, 0),
-        borderpad=0.3,
-        ncols=ENTRIES_IN_A_ROW,
+        bbox_to_anchor=(0.5, bottom),
+        borderpad=0,
+        borderaxespad=0,
+        ncols=IN_A_ROW,
         fontsize=SMALL,
         handlelength=1.0,
         handleheight=0.9,
         columnspacing=1.0,
         handletextpad=0.4,
     )
+    box = drawn.get_window_extent().transformed(figure.transFigure.inverted())
+    figure.text(box.x0 - 0.01, (box.y0 + box.y1) / 2, name, ha="right", va="center", fontsize=SMALL)
+
+
+def _color(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
+    red, green, blue = rgb
+    return red / 255, green / 255, blue / 255

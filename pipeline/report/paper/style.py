@@ -1,9 +1,9 @@
-"""One look for all figures: sizes of a two-column paper, and arms that differ without colour."""
+"""Give all figures one look, and write them to files: sizes and fonts of a two-column paper."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -61,31 +61,9 @@ RC: dict[Any, Any] = {
 }
 
 
-class Line(NamedTuple):
-    """How a curve is drawn; told apart by line and marker as well as by colour."""
-
-    color: str
-    linestyle: Any
-    marker: str
-    markerfacecolor: str
-    zorder: float
-    """Broken lines lie over the solid one, so that equal curves show as two."""
-
-
-# Okabe and Ito's colour-blind-safe colours.
-LINES = (
-    Line("#0072B2", "--", "o", "white", 2.5),
-    Line("#D55E00", "-", "s", "#D55E00", 2.2),
-    Line("#009E73", "-.", "^", "white", 2.4),
-    Line("#CC79A7", ":", "D", "#CC79A7", 2.3),
-)
-
-ARM_LINES = {"benchmark": LINES[0], "proposed": LINES[1]}
-
-
 @contextmanager
 def styled() -> Iterator[None]:
-    """Within the block (or the decorated function) figures take this look; nothing else does."""
+    """Give this look to figures made within the block (or the decorated function) alone."""
     with matplotlib.rc_context(RC):
         yield
 
@@ -93,7 +71,7 @@ def styled() -> Iterator[None]:
 def new_figure(
     width: float, height: float, layout: Literal["constrained"] | None = "constrained"
 ) -> Figure:
-    """An empty figure of this size in inches that needs no window and no global state.
+    """Return an empty figure of this size in inches, without a window or global state.
 
     Without a layout, the caller places the axes.
     """
@@ -103,7 +81,7 @@ def new_figure(
 
 
 def log_ticks(axis: Axis, values: np.ndarray) -> None:
-    """Three to six labelled ticks, whatever part of a decade or number of decades values span.
+    """Set three to six ticks with numbers, whether the values span a part of a decade or several.
 
     For an axis of logarithmic scale; all values are positive, and not all the same.
     """
@@ -121,7 +99,7 @@ def log_ticks(axis: Axis, values: np.ndarray) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Lays the figure out once and for all, so that every file and every save shows the same.
+    """Lay the figure out once and for all, so that every file and every save shows the same.
 
     Raises ValueError for a figure without a layout.
     """
@@ -133,7 +111,7 @@ def settle(figure: Figure) -> None:
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Writes `<stem>.png` (`DPI`) and `<stem>.svg` (text as outlines) and returns both paths.
+    """Write `<stem>.png` (`DPI`) and `<stem>.svg` (text as outlines) and return both paths.
 
     The same figure gives the same bytes.
     """

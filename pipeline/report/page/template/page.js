@@ -4,11 +4,12 @@
     element,
     kind: element.dataset.kind,
     plot: element.querySelector(".plot"),
-    reading: element.querySelector(".reading"),
-    spec: JSON.parse(element.querySelector("script").textContent),
+    note: element.querySelector(".note"),
+    specs: JSON.parse(element.querySelector("script").textContent),
   }));
   const coarse = matchMedia("(pointer: coarse)").matches;
-  const choice = { rate: "bpfe", words: "bits per feature element", codec: null };
+  // What the reader has chosen, by kind of chart; a chart of another kind has one spec, named "".
+  const choice = {};
 
   const variable = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim() || "#888888";
@@ -16,21 +17,14 @@
     `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},${share})`;
 
   function trace(given) {
-    const { meta } = given;
-    const color = variable(meta.role);
-    const made = {
+    const color = variable(given.meta.ink);
+    return {
       ...given,
       line: { ...given.line, color },
       marker: { ...given.marker, color, line: { color, width: 1.5 } },
       hoverlabel: { bordercolor: color },
+      fillcolor: faded(color, given.meta.shade ?? 1),
     };
-    if (meta.shade) made.fillcolor = faded(color, 0.13);
-    if (meta.x) {
-      made.x = meta.x[choice.rate];
-      made.visible = made.x !== undefined;
-    }
-    if (meta.y) made.y = meta.y[choice.codec] ?? given.y;
-    return made;
   }
 
   function axis(given) {
@@ -47,7 +41,7 @@
   }
 
   function draw(chart) {
-    const { data, layout } = chart.spec;
+    const { note, data, layout } = chart.specs[choice[chart.kind] ?? ""];
     const made = {
       xaxis: axis(layout.xaxis),
       yaxis: axis(layout.yaxis),
@@ -60,29 +54,28 @@
       hoverlabel: { bgcolor: variable("card"), font: { color: variable("text"), size: 12 }, align: "left" },
       dragmode: coarse ? false : "zoom",
     };
-    if (chart.kind === "rate") {
-      made.xaxis.title.text = choice.words[0].toUpperCase() + choice.words.slice(1);
-      made.xaxis.rangemode = "tozero";
-    }
-    const readings = data.map((each) => each.meta.note?.[choice.codec]).filter(Boolean);
-    chart.reading.hidden = readings.length === 0;
-    chart.reading.textContent = readings.join(", ");
+    chart.note.hidden = note === "";
+    chart.note.textContent = note;
     Plotly.react(chart.plot, data.map(trace), made, { responsive: true, displayModeBar: false });
   }
 
   const redraw = (kind) => charts.filter((each) => !kind || each.kind === kind).forEach(draw);
 
-  document.getElementById("rate").addEventListener("change", (event) => {
-    choice.rate = event.target.value;
-    choice.words = event.target.dataset.words;
-    redraw("rate");
-  });
-  const codec = document.querySelector("#codec select");
-  if (codec) {
-    choice.codec = codec.value;
-    codec.addEventListener("change", () => {
-      choice.codec = codec.value;
-      redraw("codec");
+  function choose(kind, name) {
+    choice[kind] = name;
+    for (const legend of document.querySelectorAll(`.legend[data-kind="${kind}"]`))
+      legend.hidden = legend.dataset.choice !== name;
+  }
+
+  // Browsers keep what was chosen before a reload; the page begins anew.
+  for (const form of document.querySelectorAll("form")) form.reset();
+  // The id of such a form, and the name of its field, is the kind of chart that it switches.
+  for (const form of document.querySelectorAll("form.choice")) {
+    const kind = form.id;
+    choose(kind, form.elements[kind].value);
+    form.addEventListener("change", () => {
+      choose(kind, form.elements[kind].value);
+      redraw(kind);
     });
   }
   for (const viewer of document.querySelectorAll(".viewer")) {
@@ -98,9 +91,7 @@
       form.querySelector("output").textContent =
         viewer.querySelectorAll(".example.current .step")[step].dataset.codec;
     });
-    form.reset();
   }
-  for (const form of document.querySelectorAll("form")) form.reset();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
   redraw();
 })();

@@ -1,0 +1,20 @@
+"""The colours of all charts, and how each arm looks."""
+
+from pipeline.arms import ARM_COLORS, ARMS
+from pipeline.report.charts.record import Key, Look
+
+INKS = {**ARM_COLORS, "picture": "#009E73", "neutral": "#808080"}
+"""Name of an ink -> its colour; the picture's is of Okabe and Ito's set, as the arms' are."""
+
+ARM_LOOKS = {
+    ARMS[0]: Look(ARMS[0], dash="dash", mark="circle", filled=False),
+    ARMS[1]: Look(ARMS[1], dash="solid", mark="square"),
+}
+
+UNDER_TO_OVER = tuple(reversed(ARMS))
+"""The order in which arms are drawn: the broken line over the solid one, so that both show."""
+
+
+def arm_keys() -> tuple[Key, ...]:
+    """Return the legend of the two arms."""
+    return tuple(Key(arm, "curve", look) for arm, look in ARM_LOOKS.items())

@@ -64,6 +64,7 @@ def fit(
 ) -> list[Row]:
     """Train `net` in place and return one row of values per epoch.
 
+    This function is long on purpose: the whole course of a training is read in one piece.
     on_epoch: called with each row as it is made, and first with those of the epochs that a
     checkpoint brings along. Raises `ScheduleError`, `NotFiniteError`, and `Stopped` after a signal,
     once the state is saved.

@@ -18,7 +18,7 @@ def lineage(cwd: Path | None = None) -> dict[str, str]:
     tags = {
         "mlflow.source.name": module.name if module else sys.argv[0],
         "mlflow.source.type": "LOCAL",
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": _user(),
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
@@ -43,6 +43,13 @@ def data_md5(lock: Path, stage: str, out: str | None = None) -> str | None:
         if out is None or entry["path"] == out:
             return entry.get("md5")
     return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container with a user id that has no name
+        return str(os.getuid())
 
 
 def _git(*words: str, cwd: Path | None) -> str:

@@ -1,0 +1,161 @@
+"""Starting a run: where the store lies, what opens it, how a run ends."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.tracking import face as tracking
+from pipeline.tracking.outbox import Call, Outbox
+from pipeline.tracking.run import NullRun
+from tests.support.tracked_store import OPEN, begin, client, python, where
+
+
+def test_the_store_lies_in_the_main_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    main = tmp_path / "main"
+    copy = main / ".dvc" / "tmp" / "exps" / "tmpabc"
+    (copy / ".dvc").mkdir(parents=True)
+    (copy / "stages").mkdir()
+    (main / "stages").mkdir()
+    expected = f"sqlite:///{main}/mlflow.db"
+    assert expected.startswith("sqlite:////")
+    for cwd in (main, main / "stages", copy, copy / "stages"):
+        assert tracking.store_uri(cwd) == expected
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert tracking.store_uri(copy) == "http://127.0.0.1:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    assert tracking.store_uri(copy) == f"sqlite:///{main}/other.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/other.db")
+    assert tracking.store_uri(copy) == "sqlite:////elsewhere/other.db"
+
+
+def test_import_is_light(tmp_path: Path) -> None:
+    code = "import sys, pipeline.tracking; print({'mlflow', 'torch', 'pandas'} & set(sys.modules))"
+    assert python(code, cwd=tmp_path).communicate()[0] == "set()\n"
+
+
+def test_without_tracking_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with begin(enabled=False) as run:
+        run.log({"loss": 1.0}, step=0)
+    assert isinstance(run, NullRun)
+    assert not caplog.messages
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for _ in range(2):
+        with begin() as run:
+            assert isinstance(run, NullRun)
+    assert caplog.messages == ["MLflow is not installed: nothing is tracked"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_cannot_be_opened_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with begin() as run:
+        assert isinstance(run, NullRun)
+    assert "Not tracked: the MLflow store http://127.0.0.1:9 cannot be used" in caplog.text
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/runs")
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # else 100 s
+    with begin() as run:
+        assert isinstance(run, NullRun)
+    assert "Not tracked: the MLflow store postgresql://127.0.0.1:9/runs cannot be" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("x"), "FAILED"),
+        (SystemExit(1), "FAILED"),
+        (SystemExit(0), "FINISHED"),
+        (KeyboardInterrupt(), "KILLED"),
+    ],
+)
+def test_the_status_says_how_a_run_ended(store: Path, error: BaseException, status: str) -> None:
+    with pytest.raises(type(error)), begin() as run:
+        raise error
+    assert client().get_run(run.id).info.status == status
+
+
+def test_sigterm_leaves_a_killed_run(store: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with begin(enabled=False):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    wait = """
+    try:
+        print("waiting", flush=True)
+        time.sleep(60)
+    finally:
+        print("closed")
+"""
+    process = python(OPEN + wait, "a", cwd=store, **where())
+    assert process.stdout is not None
+    run_id = process.stdout.readline().split()[1]
+    assert process.stdout.readline() == "waiting\n"
+    process.terminate()
+    rest, errors = process.communicate(timeout=60)
+    assert rest == "closed\n"
+    assert process.returncode == 143, errors
+    assert client().get_run(run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def test_four_processes_on_an_empty_store(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / ".git").mkdir()
+    uri, variables = f"sqlite:///{tmp_path}/mlflow.db", {}
+    if kind == "postgres":
+        uri = request.getfixturevalue("postgres").database("empty")
+        variables = {"MLFLOW_TRACKING_URI": uri}
+    started = [python(OPEN, name, cwd=tmp_path, **variables) for name in "abcd"]
+    for process in started:
+        errors = process.communicate(timeout=120)[1]
+        assert process.returncode == 0
+        assert errors == ""
+    store = client(uri)
+    experiment = store.get_experiment_by_name("x")
+    assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
+    runs = store.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == list("abcd")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_signal_while_the_run_is_being_finished(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver = Outbox._deliver
+
+    def interrupted(outbox: Outbox, call: Call) -> bool:
+        if call.what.startswith("its end"):
+            monkeypatch.setattr(Outbox, "_deliver", deliver)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return deliver(outbox, call)
+
+    monkeypatch.setattr(Outbox, "_deliver", interrupted)
+    with pytest.raises(SystemExit), begin() as run:
+        run.log({"loss": 1.0})
+    seen = client().get_run(run.id)
+    assert seen.info.status == "KILLED"
+    assert seen.data.metrics == {"loss": 1.0}
+
+
+def test_a_deleted_experiment_is_named(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with begin(experiment="gone") as run:
+        pass
+    client().delete_experiment(client().get_run(run.id).info.experiment_id)
+    with begin(experiment="gone") as run:
+        assert isinstance(run, NullRun)
+    assert "'gone' is deleted" in caplog.text

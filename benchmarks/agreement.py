@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
     parser.add_argument("--compile", default="auto", choices=("auto", "on", "off"))
-    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
 
     schedule = Schedule(options.epochs, options.batch, 1e-3, 0.9, options.epochs)
@@ -154,13 +154,18 @@ def main() -> None:
             for seed in range(options.seeds)
         ]
     first = max(first_difference(*pair) for pair in pairs)
-    lines = []
+    rows: list[dict[str, str | float]] = []
     for name in pairs[0][0].scores:
         fast, plain = ([side.scores[name] for side in sides] for sides in zip(*pairs, strict=True))
         apart = statistics.mean(a - b for a, b in zip(fast, plain, strict=True))
-        lines.append(
-            f"{name} fast {statistics.mean(fast):.4f}, plain {statistics.mean(plain):.4f}, apart"
-            f" {apart:+.4f}; over seeds +- {statistics.stdev(plain):.4f}"
+        rows.append(
+            {
+                "score": name,
+                "fast": statistics.mean(fast),
+                "plain": statistics.mean(plain),
+                "fast - plain": apart,
+                "deviation over seeds": statistics.stdev(plain),
+            }
         )
     dtype = str(runtime.dtype).removeprefix("torch.")
     steps = options.epochs * (options.train // options.batch)
@@ -171,11 +176,12 @@ def main() -> None:
     )
     print(what)
     print(f"losses of the first {FIRST_STEPS} steps: at most {first:.2%} apart")
-    print("\n".join(lines))
+    for row in rows:
+        print(", ".join(f"{k} {x:.4f}" if k != "score" else str(x) for k, x in row.items()))
     print(f"others used {others.cores:.1f} of {CORES} cores")
     if options.record:
-        figures = f"losses of the first {FIRST_STEPS} steps at most {first:.2%} apart"
-        record("Training", f"same result, {what}: {figures}; {'; '.join(lines)}", others)
+        setting = f"{what}; losses of the first {FIRST_STEPS} steps at most {first:.2%} apart"
+        record("The same result", setting, rows, others)
 
 
 if __name__ == "__main__":

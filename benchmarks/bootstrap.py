@@ -49,33 +49,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
 
     arms = curve(options.images, rate=1, seed=1), curve(options.images, rate=0.8, seed=2)
-    parts = []
+    rows = []
     with load() as others:
-        for name, figure in KINDS.items():
+        for name, rate in KINDS.items():
             seconds = {}
             for task, score in SCORES.items():
                 timing = timed(
-                    lambda score=score, figure=figure: bootstrap_bd_rate(
+                    lambda score=score, rate=rate: bootstrap_bd_rate(
                         *([arms[0]], [arms[1]], score),
                         resamples=options.resamples,
                         level=0.95,
                         seed=0,
-                        rate=figure,
+                        rate=rate,
                     )
                 )
                 seconds[task] = timing.cpu
-            each = ", ".join(f"{task} {x:.2f}" for task, x in seconds.items())
-            parts.append(f"{name} {sum(seconds.values()):.2f} s of CPU ({each})")
+            each = {f"{task} (s)": x for task, x in seconds.items()}
+            rows.append({"kind": name, "all tasks (s of CPU)": sum(seconds.values()), **each})
     size = f"{options.resamples} resamples of {options.images} images"
     print(f"{size}, {POINTS} points, 2 arms, {len(SCORES)} tasks")
-    print("\n".join(parts))
+    for row in rows:
+        print(", ".join(f"{key} {x:.2f}" if key != "kind" else str(x) for key, x in row.items()))
     print(f"others used {others.cores:.1f} cores")
     if options.record:
-        record("Bootstrap", f"{size}: " + "; ".join(parts), others)
+        record("Bootstrap", size, rows, others)
 
 
 if __name__ == "__main__":

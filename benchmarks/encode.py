@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
 
     results = {}
@@ -141,13 +141,20 @@ def main() -> None:
         )
     print(f"others used {others.cores:.1f} of {CORES} cores")
     if options.record:
-        parts = (
-            f"{name} wall {x.against_sum:.2f} of the codec's time / cores, {x.against_cores:.2f} of"
-            f" the codec on all cores, CPU {x.against_cpu:.2f} ({x.codec_ms:.2f} ms an image);"
-            f" {x.channel_ratio:.1f} x the loop over channels, {x.element_ratio:.0f} x by element"
+        rows = [
+            {
+                "model, codec": name,
+                "codec (ms an image)": x.codec_ms,
+                "ours / (codec / cores)": x.against_sum,
+                "ours / codec on all cores": x.against_cores,
+                "CPU time, ours / codec": x.against_cpu,
+                "channel loop / ours": x.channel_ratio,
+                "element loop / ours": x.element_ratio,
+            }
             for name, x in results.items()
-        )
-        record("Encode and evaluate", f"encode: {'; '.join(parts)}", others)
+        ]
+        size = f"{options.frames} frames of {options.width}x{options.height}"
+        record("Encode", size, rows, others)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
 
     size = {"width": options.width, "height": options.height}
@@ -123,8 +123,16 @@ def main() -> None:
         print(f"{name:17} {usual:9.1f} {ours:7.1f} {ratio:6.2f}")
     print(f"others used {others.cores:.1f} of {CORES} cores")
     if options.record:
-        parts = (f"{k} {r:.2f} x ({a:.1f} to {b:.1f} frames/s)" for k, (a, b, r) in results.items())
-        record("Encode and evaluate", f"evaluate, {what}: {'; '.join(parts)}", others)
+        rows = [
+            {
+                "model, codec": name,
+                "ours / by sample": ratio,
+                "by sample (frames/s)": usual,
+                "ours (frames/s)": ours,
+            }
+            for name, (usual, ours, ratio) in results.items()
+        ]
+        record("Evaluate", what, rows, others)
 
 
 if __name__ == "__main__":

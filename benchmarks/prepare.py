@@ -186,13 +186,17 @@ def main() -> None:
     print(f"peak memory: {once:.0f} MiB, with 4 times the frames {fourfold:.0f} MiB")
     print(f"others used {others.cores:.1f} of {cores} cores")
     if options.record:
-        figures = (
-            f"{ratio('folders', 'decode', cores):.2f} of {cores} cores x decoding alone"
-            f" ({ratio('folders', 'cores'):.2f} of decoding on {cores} cores), from zip files"
-            f" {ratio('zips', 'decode', cores):.2f}; peak memory {once:.0f} MiB at {frames} frames,"
-            f" {fourfold:.0f} MiB at {4 * frames}"
-        )
-        record("Prepare", figures, others)
+        rows = [
+            {
+                "from": side,
+                "of cores x decoding alone": ratio(side, "decode", cores),
+                "of decoding on all cores": ratio(side, "cores"),
+                f"memory at {frames} frames (MiB)": once,
+                f"memory at {4 * frames} frames (MiB)": fourfold,
+            }
+            for side in ("folders", "zips")
+        ]
+        record("Prepare", f"{frames} frames of 2048x1024", rows, others)
 
 
 if __name__ == "__main__":

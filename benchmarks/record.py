@@ -1,15 +1,26 @@
-"""What all measurements share: the load of other people, and the dated line in RESULTS.md."""
+"""What all measurements share: the load of other people, and the record of a run.
+
+A run is a line of runs.jsonl. The tables of RESULTS.md are made from that file:
+
+    python -m benchmarks.record
+"""
 
 import datetime
+import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
+RUNS = Path(__file__).with_name("runs.jsonl")
+RESULTS = Path(__file__).with_name("RESULTS.md")
+END = "<!-- end of runs -->"
+Run = dict[str, Any]
+"""One line of runs.jsonl."""
 CORES = len(os.sched_getaffinity(0))
 _TICKS = os.sysconf("SC_CLK_TCK")
 _VERSIONED = ("torch", "numpy", "PIL")
@@ -33,28 +44,76 @@ def load() -> Iterator[Load]:
     result.cores = max(0.0, others / _TICKS / seconds)
 
 
-def record(section: str, figures: str, load: Load) -> None:
-    """Add a dated line with machine, versions and command to the end of a section of RESULTS.md.
+def record(
+    section: str, setting: str, rows: Sequence[Mapping[str, str | float]], load: Load
+) -> None:
+    """Add a run to runs.jsonl and make the tables of RESULTS.md anew.
 
-    A section that is not there is begun at the end of the file.
+    section: the heading whose tables show it. setting: what was measured, in words. rows: column ->
+    value; each column names its unit.
     """
-    line = (
-        f"- {datetime.date.today()}: {figures} ({machine()}, others used {load.cores:.1f} cores;"
-        f" {versions()}; `{command()}`)"
+    run = {
+        "date": datetime.date.today().isoformat(),
+        "section": section,
+        "setting": setting,
+        "rows": [dict(row) for row in rows],
+        "machine": machine(),
+        "others_cores": round(load.cores, 1),
+        "versions": versions(),
+        "command": command(),
+    }
+    with RUNS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(run, ensure_ascii=False) + "\n")
+    write_tables()
+
+
+def write_tables() -> None:
+    """Put the tables of all runs between the marks of RESULTS.md."""
+    text = RESULTS.read_text(encoding="utf-8")
+    RESULTS.write_text(with_tables(text, read_runs()), encoding="utf-8")
+
+
+def read_runs() -> list[Run]:
+    """Return every run there is, oldest first."""
+    return [json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()]
+
+
+def with_tables(text: str, runs: Sequence[Run]) -> str:
+    """Return `text` with the runs of each section between its marks.
+
+    Raises ValueError for a section without marks: its runs would be shown nowhere.
+    """
+    numbered = list(enumerate(runs, start=1))
+    for section in dict.fromkeys(run["section"] for run in runs):
+        begin = f"<!-- runs: {section} -->"
+        before, found, after = text.partition(begin)
+        if not found or END not in after:
+            raise ValueError(f"{RESULTS.name} has no {begin} with a following {END}")
+        of_section = [(number, run) for number, run in numbered if run["section"] == section]
+        shown = "\n\n".join([*_tables(of_section), _list(of_section)])
+        text = f"{before}{begin}\n\n{shown}\n\n{END}{after.partition(END)[2]}"
+    return text
+
+
+def _tables(runs: Sequence[tuple[int, Run]]) -> list[str]:
+    """Return a table for each set of columns."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for number, run in runs:
+        for row in run["rows"]:
+            cells = [f"{x:.4g}" if isinstance(x, float) else str(x) for x in row.values()]
+            rows.setdefault(tuple(row), []).append(f"| {number} | {' | '.join(cells)} |")
+    return [
+        "\n".join([f"| run | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|", *lines])
+        for heads, lines in rows.items()
+    ]
+
+
+def _list(runs: Sequence[tuple[int, Run]]) -> str:
+    return "\n".join(
+        f"- Run {number}, {run['date']}: {run['setting']}. {run['machine']}; others used "
+        f"{run['others_cores']} cores. {run['versions']}. `{run['command']}`"
+        for number, run in runs
     )
-    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    RESULTS.write_text(with_line(text, section, line), encoding="utf-8")
-
-
-def with_line(text: str, section: str, line: str) -> str:
-    """`text` with `line` as the last one under the heading `## section`."""
-    before, heading, after = text.partition(f"## {section}\n")
-    if not heading:
-        return f"{text.rstrip()}\n\n## {section}\n\n{line}\n".lstrip()
-    body, further, rest = after.partition("\n## ")
-    last = body.strip().rpartition("\n\n")[2]
-    gap = "\n" if last.startswith("- ") or not last else "\n\n"
-    return f"{before}{heading}{body.rstrip()}{gap}{line}\n{further}{rest}"
 
 
 def machine() -> str:
@@ -104,3 +163,7 @@ def _own_ticks() -> int:
         if int(fields[2]) == os.getpgrp():
             total += sum(map(int, fields[11:15]))
     return total
+
+
+if __name__ == "__main__":
+    write_tables()

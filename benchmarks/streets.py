@@ -34,25 +34,28 @@ def draw(width: int, height: int, frames: int) -> Timing:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=24, help="at each size, at least 2")
-    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
 
     with load() as others:
         timings = {size: draw(*size, options.frames) for size in SIZES}
     print(f"{options.frames} frames of each size, one process, {CORES} cores in the machine")
     print(f"{'':9} frames/s and core  by the clock  {PAPER_FRAMES} frames on {CORES} cores")
-    parts = []
+    rows = []
     for (width, height), timing in timings.items():
         rate, wall = options.frames / timing.cpu, options.frames / timing.wall
         minutes = PAPER_FRAMES / rate / CORES / 60
         print(f"{f'{width}x{height}':9} {rate:17.1f} {wall:13.1f} {minutes:12.1f} minutes")
-        parts.append(
-            f"{width}x{height} {rate:.1f} frames/s and core,"
-            f" so {minutes:.1f} minutes for {PAPER_FRAMES} frames on {CORES} cores"
+        rows.append(
+            {
+                "size (px)": f"{width}x{height}",
+                "frames/s and core": rate,
+                f"{PAPER_FRAMES} frames (minutes)": minutes,
+            }
         )
     print(f"others used {others.cores:.1f} of {CORES} cores")
     if options.record:
-        record("Streets", "; ".join(parts), others)
+        record("Streets", f"{options.frames} frames of each size", rows, others)
 
 
 if __name__ == "__main__":

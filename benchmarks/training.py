@@ -192,11 +192,16 @@ def table(results: dict[str, Comparison]) -> str:
     return "\n".join(lines)
 
 
-def sentence(name: str, x: Comparison) -> str:
-    rates = f"{statistics.median(x.plain):.1f} to {statistics.median(x.ours):.1f} images/s"
-    share = "" if x.rate_share is None else f", rate loss {x.rate_share:.1%} of a step"
-    busy = "" if x.busy is None else f", GPU busy {x.busy:.1%}"
-    return f"{name} {statistics.median(x.ratios):.2f} x ({rates}{share}{busy})"
+def row(name: str, x: Comparison) -> dict[str, str | float]:
+    """Return what is kept of a comparison."""
+    return {
+        "model": name,
+        "ours / plain loop": statistics.median(x.ratios),
+        "plain (images/s)": statistics.median(x.plain),
+        "ours (images/s)": statistics.median(x.ours),
+        "rate loss (% of a step)": "" if x.rate_share is None else 100 * x.rate_share,
+        "GPU busy (%)": "" if x.busy is None else 100 * x.busy,
+    }
 
 
 def main() -> None:
@@ -209,7 +214,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
     parser.add_argument("--compile", default="auto", choices=("auto", "on", "off"))
-    parser.add_argument("--record", action="store_true", help="add a line to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
 
     size = {"width": options.width, "height": options.height}
@@ -233,8 +238,7 @@ def main() -> None:
     print(table(results))
     print(f"others used {others.cores:.1f} of {CORES} cores")
     if options.record:
-        figures = "; ".join(sentence(name, x) for name, x in results.items())
-        record("Training", f"{what}: {figures}", others)
+        record("Training", what, [row(name, x) for name, x in results.items()], others)
 
 
 if __name__ == "__main__":

@@ -130,17 +130,15 @@ def test_overlapping_work_counts_once(
     assert union_seconds(intervals) == pytest.approx(microseconds / 1e6)
 
 
-RESULTS = """# Measurements
+TEXT = """# Measurements
 
 ## Training
 
-Words
-about it.
+Words about it.
 
-- one
-  on two lines
-
-## Streets
+<!-- runs: Training -->
+old tables
+<!-- end of runs -->
 
 ## Open
 
@@ -148,37 +146,53 @@ about it.
 """
 
 
-@pytest.mark.parametrize(
-    ("section", "before", "after"),
-    [
-        ("Training", "  on two lines\n", "\n## Streets"),
-        ("Streets", "## Streets\n\n", "\n## Open"),
-        ("Open", "- last\n", ""),
-        ("New", "- last\n\n## New\n\n", ""),
-    ],
-)
-def test_a_line_goes_to_the_end_of_its_section(section: str, before: str, after: str) -> None:
-    text = record.with_line(RESULTS, section, "- new")
-    assert f"{before}- new\n{after}" in text
-    assert text.endswith("\n")
-    assert not text.endswith("\n\n")
-    without = [x for x in text.splitlines() if x and x not in ("- new", "## New")]
-    assert without == [x for x in RESULTS.splitlines() if x]
+def a_run(section: str, **row: str | float) -> record.Run:
+    fixed = {"date": "2026-11-22", "setting": "tiny", "machine": "a machine", "others_cores": 0.5}
+    return {**fixed, "section": section, "rows": [row], "versions": "Python 3", "command": "go"}
+
+
+def test_tables_stand_between_the_marks_and_nothing_else_changes() -> None:
+    runs = [
+        a_run("Training", model="one", speed=1.23456),
+        a_run("Training", model="two", speed=2.0),
+        a_run("Training", memory=212),
+    ]
+    text = record.with_tables(TEXT, runs)
+    assert "| run | model | speed |\n|---|---|---|\n| 1 | one | 1.235 |\n| 2 | two | 2 |\n" in text
+    assert "| run | memory |\n|---|---|\n| 3 | 212 |\n" in text
+    line = "- Run 3, 2026-11-22: tiny. a machine; others used 0.5 cores. Python 3. `go`"
+    assert line in text.splitlines()
+    assert "old tables" not in text
+    assert record.with_tables(text, runs) == text
+    outside = TEXT.partition("<!-- runs")[0], TEXT.partition("<!-- end of runs -->")[2]
+    assert text.startswith(outside[0])
+    assert text.endswith(outside[1])
+
+
+def test_a_section_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"RESULTS.md has no <!-- runs: Streets -->"):
+        record.with_tables(TEXT, [a_run("Streets", speed=1.0)])
+
+
+def test_the_committed_tables_are_those_of_the_committed_runs() -> None:
+    text = record.RESULTS.read_text(encoding="utf-8")
+    assert record.with_tables(text, record.read_runs()) == text
 
 
 def test_a_record_says_when_where_and_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "RESULTS.md"
-    monkeypatch.setattr(record, "RESULTS", path)
+    monkeypatch.setattr(record, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(record, "RUNS", tmp_path / "runs.jsonl")
     monkeypatch.setattr(sys, "argv", ["x", "--steps", "3", "--record"])
+    (tmp_path / "RESULTS.md").write_text(TEXT)
     with record.load() as load:
         pass
-    record.record("Training", "twice as fast", load)
-    line = path.read_text().splitlines()[-1]
-    assert "twice as fast" in line
-    assert "cores" in line
-    assert f"torch {torch.__version__}" in line
-    assert "--steps 3`" in line
-    assert "--record" not in line
+    record.record("Training", "a tiny net", [{"speed (images/s)": 2.5}], load)
+    (run,) = record.read_runs()
+    assert run["rows"] == [{"speed (images/s)": 2.5}]
+    assert "cores" in run["machine"]
+    assert f"torch {torch.__version__}" in run["versions"]
+    assert run["command"].endswith("--steps 3")
+    assert "| 1 | 2.5 |" in (tmp_path / "RESULTS.md").read_text()
 
 
 @pytest.mark.slow  # needs a machine that nothing else uses

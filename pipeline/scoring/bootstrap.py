@@ -1,17 +1,19 @@
 """How far a BD-rate depends on the images, and the seeds, it happened to be measured on.
 
 Paired bootstrap: images are drawn with replacement, the same draw for both arms, every codec point
-and every seed; with several seeds these are drawn with replacement as well (two levels). Intervals
-are percentiles. With two or three seeds, seed variation is underestimated, as for any bootstrap.
+and every seed. The interval of one seed is made of percentiles: it knows nothing of the noise of
+training. That of several seeds counts images and seeds (see `repeats`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pipeline.scoring.bdrate import BDRate, bd_rate
 from pipeline.scoring.metrics import Score
+from pipeline.scoring.repeats import repeated_effect
 from pipeline.scoring.trust import Interval, NoRate, ResamplesWithout
 
 FAILED_AT_MOST = 0.05
@@ -47,7 +49,7 @@ def bootstrap_bd_rate(
     seed: int,
     rate: Callable[..., BDRate] = bd_rate,
 ) -> Interval:
-    """Percentile interval of a BD-rate; over several training seeds, of their mean BD-rate.
+    """Return the interval of a BD-rate; of several training seeds, of their mean BD-rate.
 
     `anchors` and `tests` hold one model per training seed, in the same order of seeds: a pair
     shares its seed. `seed` is the draw's own; the same draw is made for every task, so
@@ -67,18 +69,27 @@ def bootstrap_bd_rate(
         [[each.percent for each in _rates(*pair, score, counts_RN, rate)] for pair in pairs],
         dtype=float,
     )
-    # A stream of its own, so that the images drawn do not depend on the number of seeds.
-    generator = np.random.default_rng([seed, 1])
-    drawn_SR = generator.integers(len(pairs), size=percent_SR.shape)
-    mean_R = np.take_along_axis(percent_SR, drawn_SR, axis=0).mean(0)
-    percent = float(np.array([whole.percent for whole in whole_S], dtype=float).mean())
-    known = mean_R[~np.isnan(mean_R)]
-    failed = resamples - len(known)
+    percent_S = np.array([whole.percent for whole in whole_S], dtype=float)
+    percent = mean_percent(percent_S)
+    known_SR = percent_SR[:, ~np.isnan(percent_SR).any(0)]
+    failed = resamples - known_SR.shape[1]
     if failed > FAILED_AT_MOST * resamples:
         obstacle = ResamplesWithout(failed, resamples)
         return Interval(percent, None, None, level, resamples, failed, obstacle)
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    if len(pairs) == 1:
+        low, high = np.quantile(known_SR[0], [(1 - level) / 2, (1 + level) / 2])
+    else:
+        effect = repeated_effect(np.log1p(percent_S / 100), np.log1p(known_SR / 100))
+        low, high = 100 * np.expm1(effect.interval(level))
     return Interval(percent, float(low), float(high), level, resamples, failed, None)
+
+
+def mean_percent(percent_S: ArrayLike) -> float:
+    """Return the mean over seeds of BD-rates in per cent; NaN if one of them is.
+
+    Taken of ln(rate), in which a BD-rate is itself an average.
+    """
+    return float(100 * np.expm1(np.log1p(np.asarray(percent_S, np.float64) / 100).mean()))
 
 
 def _common_images(anchors: Sequence[CurveSums], tests: Sequence[CurveSums]) -> int:

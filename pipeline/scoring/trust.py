@@ -39,7 +39,7 @@ class ResamplesWithout:
 
 @dataclass(frozen=True)
 class Interval:
-    """Bootstrap percentile interval of a BD-rate, in per cent (see `bootstrap`)."""
+    """Interval of a BD-rate, in per cent (see `bootstrap`)."""
 
     percent: float | None
     """The BD-rate itself: all images once, mean over seeds."""
@@ -101,8 +101,19 @@ class WideInterval:
     interval: Interval
 
 
+@dataclass(frozen=True)
+class OneSeed:
+    """It is of one seed, so that nothing is known of the noise of training."""
+
+
 Objection = (
-    LittleOverlap | SignByMethod | FarByMethod | SignByPoint | WithoutInterval | WideInterval
+    OneSeed
+    | LittleOverlap
+    | SignByMethod
+    | FarByMethod
+    | SignByPoint
+    | WithoutInterval
+    | WideInterval
 )
 """What speaks against quoting a BD-rate."""
 
@@ -174,14 +185,16 @@ def objections(
     by_method: Mapping[str, float | None],
     without: Mapping[str, float | None],
     interval: Interval | None,
+    *,
+    seeds: int,
 ) -> tuple[Objection, ...]:
     """Return what speaks against quoting a BD-rate; empty if nothing does.
 
     percent: the number. overlap: of the curves, 0 to 1. by_method: the number by other methods of
     interpolation. without: with one point left out of both curves, by point. interval: None if
-    none was asked for.
+    none was asked for. seeds: how many trainings the number is a mean of.
     """
-    against: list[Objection] = []
+    against: list[Objection] = [OneSeed()] if seeds == 1 else []
     if overlap < QUOTABLE_OVERLAP:
         against.append(LittleOverlap(overlap))
     others = [value for value in by_method.values() if value is not None]

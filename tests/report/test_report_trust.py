@@ -1,5 +1,6 @@
 """Intervals and diagnostics beside each BD-rate, and how they are worded."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_
 from pipeline.report.text.why import with_sentences
 from pipeline.scoring.bootstrap import bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.trust import LittleOverlap, WideInterval, diagnose
+from pipeline.scoring.trust import LittleOverlap, OneSeed, WideInterval, diagnose
 from tests.support.report_models import CODECS, IMAGES, arms, model
 
 RESAMPLES = 100
@@ -113,10 +114,11 @@ def test_disorder_leaves_the_envelope_and_says_why() -> None:
     assert found.grids[0].notes[0] == "not monotone: proposed at JPEG-90"
     strict, envelope = diagnostics_grid(found.trust, SCORES).rows[:2]
     assert strict[2:5] == ("BD-rate", "not available ¹", "proposed: JPEG-90")
-    assert envelope[2:5] == ("Envelope BD-rate", "can be quoted", "left out")
+    assert envelope[2:5] == ("Envelope BD-rate", "do not quote ²", "left out")
     sentence = at_equal_score(found.trust, SCORES, "encoder2")
     assert sentence.startswith("Encoder2: the rate loss saves ")
-    assert sentence.endswith("at equal PSNR (between the envelopes of the curves).")
+    how = "(between the envelopes of the curves; not firm, see the diagnostics)."
+    assert sentence.endswith(f"at equal PSNR {how}")
     metrics = to_metrics(found.trust)
     assert metrics["bd_rate"] == {"encoder2-0": {"miou": None, "irmse": None, "psnr": None}}
     assert all(x < 0 for x in metrics["envelope_bd_rate"]["encoder2-0"].values() if x)
@@ -146,8 +148,18 @@ def test_what_should_not_be_quoted_is_said() -> None:
     assert verdicts.str.contains("90 % interval, .* is wider than the value is large").all()
 
 
+def test_one_seed_is_never_firm() -> None:
+    found = found_of(arms())
+    assert found.trust["objections"].map(lambda x: OneSeed() in x).all()
+    assert in_two_sentences(found.trust, found.compared, SCORES).endswith(
+        "; none of these numbers is firm enough to quote."
+    )
+
+
 def test_the_result_counts_what_came_out() -> None:
     found = found_of(arms())
+    nothing = [()] * len(found.trust)
+    found = replace(found, trust=found.trust.assign(objections=nothing))
     percents = found.compared["bits_percent"].abs()
     first = f"With the rate loss, features cost {percents.min():.1f}"
     text = in_two_sentences(found.trust, found.compared, SCORES)

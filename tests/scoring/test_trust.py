@@ -11,6 +11,7 @@ from pipeline.scoring.trust import (
     LittleOverlap,
     NoRate,
     Objection,
+    OneSeed,
     ResamplesWithout,
     SignByMethod,
     SignByPoint,
@@ -34,7 +35,12 @@ def against(found: Diagnostics, interval: Interval | None = None) -> tuple[Objec
         found.percent_by_method,
         found.percent_without,
         interval,
+        seeds=3,
     )
+
+
+def test_one_seed_supports_no_claim() -> None:
+    assert objections(-20.0, 0.9, {}, {}, FIRM, seeds=1) == (OneSeed(),)
 
 
 @pytest.mark.parametrize(("score", "percent"), [("miou", -19.30), ("psnr", -4.49)])
@@ -107,7 +113,7 @@ def test_an_interval_that_speaks_against(interval: Interval, objection: Objectio
 def test_what_other_ways_of_counting_say(
     by_method: dict, without: dict, expected: tuple[Objection, ...]
 ) -> None:
-    assert objections(-20.0, 0.9, by_method, without, FIRM) == expected
+    assert objections(-20.0, 0.9, by_method, without, FIRM, seeds=3) == expected
 
 
 def test_four_points_cannot_lose_one() -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.scoring.bdrate import BDRate, bd_rate, envelope_bd_rate
+from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
 
 KINDS: dict[str, Callable[..., BDRate]] = {
@@ -95,7 +96,7 @@ def _compare(
 
 
 def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
-    """Mean BD-rate over seeds, per encoder, score and kind.
+    """Return the mean BD-rate over seeds (see `mean_percent`), per encoder, score and kind.
 
     Returns columns `encoder`, `seed` ("mean"), `task`, `score`, `kind`, `seeds` (how many),
     `percent`, `deviation` (sample standard deviation, NaN for one seed), `overlap` (the smallest),
@@ -111,7 +112,7 @@ def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
                 **{"encoder": encoder, "seed": MEAN, "task": task, "score": score},
                 "kind": kind,
                 "seeds": len(group),
-                "percent": group["percent"].mean(skipna=False),
+                "percent": mean_percent(group["percent"]),
                 "deviation": group["percent"].std(skipna=False),
                 "overlap": group["overlap"].min(),
                 "obstacle": SeedsWithout(tuple(lacking)) if lacking else None,

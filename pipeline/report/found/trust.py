@@ -1,6 +1,6 @@
 """How far each BD-rate can be trusted: bootstrap intervals and diagnostics beside it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,10 +10,13 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.report.found.models import DRAW, Measured, pairs
 from pipeline.report.found.table import KINDS, MEAN, with_means
-from pipeline.scoring.bdrate import METHODS
-from pipeline.scoring.bootstrap import bootstrap_bd_rate
+from pipeline.scoring.bdrate import BDRate
+from pipeline.scoring.bootstrap import bootstrap_bd_rate, mean_percent
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.trust import Diagnostics, Interval, Objection, diagnose, objections
+from pipeline.scoring.trust import Diagnostics, Interval, diagnose, objections
+
+ARM = dict(zip(("anchor", "test"), ARMS, strict=True))
+"""Curve of a comparison -> the arm it is of."""
 
 
 def trust_table(
@@ -40,39 +43,45 @@ def trust_table(
     rows = []
     for row in with_means(bd).to_dict("records"):
         seeds = of_encoder.get(row["encoder"], {})
-        score = scores[row["task"]]
-        rate = KINDS[row["kind"]]
+        of_mean = row["seed"] == MEAN
+        judged = list(seeds.values()) if of_mean else [seeds[x] for x in seeds if x == row["seed"]]
+        rate, score = KINDS[row["kind"]], scores[row["task"]]
         interval = None
-        if row["seed"] == MEAN or len(seeds) == 1:
-            anchors, tests = (
-                [pair[i].curve(row["task"]) for pair in seeds.values()] for i in range(len(ARMS))
-            )
+        if judged and (of_mean or len(seeds) == 1):
+            anchors, tests = ([pair[i].curve(row["task"]) for pair in judged] for i in range(2))
             interval = bootstrap_bd_rate(
-                anchors,
-                tests,
-                score,
+                *(anchors, tests, score),
                 resamples=resamples,
                 level=level,
                 seed=DRAW,
                 rate=partial(rate, method=method),
             )
-        found = None
-        if row["seed"] in seeds:
-            anchor, test = seeds[row["seed"]]
-            four = (*_curve(anchor, row["task"], score), *_curve(test, row["task"], score))
-            found = diagnose(*four, points=list(anchor.codecs), lossless=lossless, rate=rate)
-        against: tuple[Objection, ...] = ()
+        found = [_diagnose(*pair, row["task"], score, rate, lossless) for pair in judged]
+        columns: dict[Any, Any] = {**row, **_interval_columns(interval), **_columns(found)}
+        columns["objections"] = ()
         if np.isfinite(row["percent"]):
-            against = objections(
+            columns["objections"] = objections(
                 row["percent"],
                 row["overlap"],
-                found.percent_by_method if found else {},
-                found.percent_without if found else {},
+                _means([x.percent_by_method for x in found]),
+                _means([x.percent_without for x in found]),
                 interval,
+                seeds=len(judged),
             )
-        columns: dict[Any, Any] = {**row, **_interval_columns(interval), **_columns(found)}
-        rows.append({**columns, "objections": against})
+        rows.append(columns)
     return pd.DataFrame(rows)
+
+
+def _diagnose(
+    anchor: Measured,
+    test: Measured,
+    task: str,
+    score: Score,
+    rate: Callable[..., BDRate],
+    lossless: Collection[str],
+) -> Diagnostics:
+    four = (*_curve(anchor, task, score), *_curve(test, task, score))
+    return diagnose(*four, points=list(anchor.codecs), lossless=lossless, rate=rate)
 
 
 def _curve(model: Measured, task: str, score: Score) -> tuple[np.ndarray, np.ndarray]:
@@ -91,19 +100,35 @@ def _interval_columns(interval: Interval | None) -> dict[str, Any]:
     }
 
 
-def _columns(found: Diagnostics | None) -> dict[str, Any]:
-    if found is None:
+def _columns(found: Sequence[Diagnostics]) -> dict[str, Any]:
+    """Return the diagnostics of one seed, or of several their means."""
+    if not found:
         return {}
-    low, high = found.leave_one_out or (None, None)
+    left_out = [x for x in _means([x.percent_without for x in found]).values() if x is not None]
+    scores = [x.bd_score.difference for x in found]
+    (first, *others) = found
     return {
-        **{method: _number(found.percent_by_method[method]) for method in METHODS},
-        "without_lossless": _number(found.percent_without_lossless),
-        "left_out_low": _number(low),
-        "left_out_high": _number(high),
-        "bd_score": _number(found.bd_score.difference),
-        "beaten_benchmark": found.beaten["anchor"],
-        "beaten_proposed": found.beaten["test"],
+        **{k: _number(x) for k, x in _means([x.percent_by_method for x in found]).items()},
+        "without_lossless": _number(_mean([x.percent_without_lossless for x in found])),
+        "left_out_low": min(left_out, default=np.nan),
+        "left_out_high": max(left_out, default=np.nan),
+        "bd_score": float(np.mean([_number(x) for x in scores])),
+        # A mean has no points of its own.
+        **({} if others else {f"beaten_{ARM[x]}": first.beaten[x] for x in ARM}),
     }
+
+
+def _means(of_seeds: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Return the mean over seeds of each entry that all seeds have."""
+    keys = of_seeds[0] if of_seeds else ()
+    return {key: _mean([percents.get(key) for percents in of_seeds]) for key in keys}
+
+
+def _mean(percents: Sequence[float | None]) -> float | None:
+    known = [percent for percent in percents if percent is not None]
+    if len(percents) == 1:
+        return percents[0]
+    return mean_percent(known) if len(known) == len(percents) else None
 
 
 def _number(value: float | None) -> float:

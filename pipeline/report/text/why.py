@@ -6,6 +6,7 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
+from pipeline.report.found.trust import ARM
 from pipeline.scoring.bdrate import (
     FEWEST_POINTS,
     FitFailed,
@@ -21,15 +22,13 @@ from pipeline.scoring.trust import (
     LittleOverlap,
     NoRate,
     Objection,
+    OneSeed,
     ResamplesWithout,
     SignByMethod,
     SignByPoint,
     WideInterval,
     WithoutInterval,
 )
-
-ARM = dict(zip(("anchor", "test"), ARMS, strict=True))
-"""Curve of a comparison -> the arm it is of."""
 
 
 def missing(obstacle: Missing) -> str:
@@ -79,6 +78,8 @@ def no_interval(obstacle: NoRate | ResamplesWithout) -> str:
 def objection(against: Objection) -> str:
     """Return what speaks against quoting a BD-rate."""
     match against:
+        case OneSeed():
+            return "one seed says nothing of the noise of training"
         case LittleOverlap(overlap):
             return f"the curves share only {100 * overlap:.0f} % of their range of scores"
         case SignByMethod():

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Which part of the rate loss does the work? Without prediction, without transform, without both.
+# Which part of the rate loss does the work? Trains it without prediction, without transform, and
+# without both.
 #
 #   experiments/ablation.sh [-S key=value ...]
 #
-# Costs: three trainings of the proposed arm per encoder and seed; the benchmarks are reused.
+# Costs: three trainings of the proposed arm for each encoder and seed, and what comes after them.
+#   The benchmarks are not trained again.
+# Expect: if the bits at one codec setting stay the same without a part, that part is not needed.
+#   With one seed, small differences are noise of the training.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stamp=$(date +%Y%m%d-%H%M%S)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The control: without the rate term the proposed arm is the benchmark, so every BD-rate is 0.
+# The control: does the arm "proposed" equal the benchmark if the rate loss is switched off?
 #
 #   experiments/control.sh [-S key=value ...]
 #
-# Costs: one training per encoder and seed (the benchmarks are reused). Expect: exactly 0.00 %
-# everywhere on a CPU; anything else means that the arms differ in more than the rate term.
+# Costs: one training for each encoder and seed. The benchmarks are not trained again.
+# Expect: every BD-rate is exactly 0.00 % on a CPU. Any other value means that the arms differ in
+#   more than the rate loss.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "Trains the proposed arm of every encoder and seed without the rate term." >&2

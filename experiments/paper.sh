@@ -3,12 +3,14 @@
 #
 #   experiments/paper.sh /data/cityscapes [-S train.epochs=50 ...]
 #
-# Needs: the three official zip files (or their folders) in that place, a GPU, 10 GB of disk
-#   (prepared arrays, and DVC's copy of them).
-# Costs: one pass over 3,475 frames to prepare (PNG decoding bounds it), then 4 x 37,000 training
-#   steps; see benchmarks/RESULTS.md for what a GPU makes of them.
-# Expect: Table 1 of the paper is -7.81 % (Encoder1) and -20.68 % (Encoder2) for segmentation.
-# The rate term is the paper's own form: L_r of the raw features, weights moved once an epoch.
+# Needs: the three official zip files (or their folders) in that place, a GPU, and 10 GB of disk for
+#   the prepared frames and DVC's copy of them.
+# Costs: decodes 3,475 frames once, then 4 trainings of 37,000 steps. It has not run on a GPU yet,
+#   so its time is not known.
+# Expect: the paper's Table 1 gives these BD-rates. Encoder1: mIoU -7.81 %, IRMSE -2.12 %,
+#   PSNR -4.37 %. Encoder2: mIoU -20.68 %, IRMSE -5.15 %, PSNR -6.09 %.
+# The rate term has the paper's own form: L_r of the raw features, and weights that Adam moves once
+# an epoch.
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -d "$1" ]; then
     echo "usage: experiments/paper.sh <folder with Cityscapes> [-S key=value ...]" >&2

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# How strong should the rate term be? A grid of its weight, run side by side from DVC's queue.
+# How strong should the rate loss be? Trains with four weights, side by side from DVC's queue.
 #
 #   experiments/weights.sh [-S key=value ...]
 #   JOBS=4 experiments/weights.sh     # four at a time instead of two
 #
-# Costs: one training of the proposed arm per weight, encoder and seed; the benchmarks are reused,
-# or trained once by the first weight, which runs alone. Each job holds its own copy of the
-# prepared data while it runs.
+# Costs: four trainings of the proposed arm for each encoder and seed, and what comes after them.
+#   The first weight runs alone and trains the benchmarks if they are not there; the others reuse
+#   them. Each job holds its own copy of the prepared frames while it runs.
+# Expect: a larger weight sends fewer bits at the same codec setting. At some weight the scores
+#   fall; with the built-in streets disparity was the first (benchmarks/RESULTS.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2}

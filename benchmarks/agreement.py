@@ -55,9 +55,9 @@ class Watched(Objective):
         super().__init__(TASKS, rate, balance="closed-form", learning_rate=0.05, initial_weight=1.0)
         self.seen: list[Tensor] = []
 
-    def update(self, values_P: Tensor) -> None:
+    def after_step(self, values_P: Tensor) -> None:
         self.seen.append(values_P.clone())
-        super().update(values_P)
+        super().after_step(values_P)
 
 
 class Ordered:

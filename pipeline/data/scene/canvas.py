@@ -163,18 +163,14 @@ class Canvas:
             ground.colours_P3[:, None] * ground_gain[:, None], (len(BANDS_M), 1, 1, 1)
         )
         gain = (np.arange(SHADES, dtype=np.float32) + 1) / np.float32(LIT + 1)
-        paints, lights, depths = (list(x) for x in zip(*self._painted, strict=True))
-        colours = np.array([paint.colours_P3 for paint in paints], np.float32)
-        colours *= np.array(lights, np.float32)[:, None, None]
-        tables = [
-            air.sky_S3,
-            _hazed(ground_BPS3, BANDS_M, air),
-            _hazed(colours[:, :, None] * gain[:, None], np.array(depths, np.float32), air),
-        ]
+        colours_NP3 = np.array([x.colours_P3 * light for x, light, _ in self._painted], np.float32)
+        colours_NPS3 = colours_NP3.reshape(-1, PARTS, 1, 3) * gain[:, None]
+        depth_N = np.array([depth for *_, depth in self._painted], np.float32)
+        tables = [air.sky_S3, _hazed(ground_BPS3, BANDS_M, air), _hazed(colours_NPS3, depth_N, air)]
         labels = [
             np.full(SKY_SHADES, ID_OF["sky"], np.uint8),
             np.tile(ground.labels_P.repeat(GROUND_SHADES), len(BANDS_M)),
-            np.array([paint.labels_P for paint in paints], np.uint8).repeat(SHADES),
+            np.array([x.labels_P for x, *_ in self._painted], np.uint8).repeat(SHADES),
         ]
         table = np.clip(np.concatenate(tables) * air.exposure_3, 0, 255).astype(np.uint8)
         return table.take(self.index_HW, axis=0), np.concatenate(labels).take(self.index_HW)

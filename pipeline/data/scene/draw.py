@@ -48,7 +48,7 @@ def draw(seed: int, split: str, index: int, width: int, height: int) -> Scene:
         raise ValueError(f"seed is {seed} and index {index}; neither may be negative")
     if width < 1 or height < 1:
         raise ValueError(f"a frame of {width} x {height} pixels; each side needs at least one")
-    # Each stage has its own random numbers: what one draws does not depend on the image's size.
+    # Each part has its own random numbers, so a frame at another size shows the same street.
     seeds = np.random.SeedSequence((seed, SPLITS.index(split), index)).spawn(5)
     layout, look, colours, ground, sensor = (np.random.default_rng(s) for s in seeds)
     street = plan(layout)
@@ -87,16 +87,10 @@ def _grain(deviation: float, pixels: int) -> NDArray[np.int8]:
 
 def _exposed(image_HW3: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the image a little softened by the lens and with the sensor's noise."""
-    height, width = image_HW3.shape[:2]
-    soft = image_HW3.astype(np.int16)
-    soft *= 2
-    soft[:, :-1] += image_HW3[:, 1:]
-    soft[:, -1] += image_HW3[:, -1]
-    soft[:-1] += image_HW3[1:]
-    soft[-1] += image_HW3[-1]
-    soft >>= 2
-    pixels = height * width
+    pixels = image_HW3[..., 0].size
+    around = np.pad(image_HW3, ((0, 1), (0, 1), (0, 0)), "edge").astype(np.int16)
+    soft = (2 * around[:-1, :-1] + around[:-1, 1:] + around[1:, :-1]) >> 2
     grain = _grain(_GRAIN[rng.integers(len(_GRAIN))], pixels + _SLIDE)
     first = int(rng.integers(_SLIDE))
     soft += grain[first : first + pixels].reshape(soft.shape)
-    return np.clip(soft, 0, 255, out=soft).astype(np.uint8)
+    return np.clip(soft, 0, 255).astype(np.uint8)

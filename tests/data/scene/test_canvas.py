@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.data.labels import ID_OF
 from pipeline.data.scene.camera import Camera
-from pipeline.data.scene.canvas import PARTS, Canvas, Paint
+from pipeline.data.scene.canvas import PARTS, SKY_SHADES, Air, Canvas, Paint
 
 FOCAL_FULL, BASELINE = 2262.0, 0.209
 
@@ -80,3 +80,12 @@ def test_a_face_seen_from_its_other_side_is_mirrored() -> None:
     assert (images[0].disparity_HW > 0).sum() > 1000
     np.testing.assert_allclose(images[0].disparity_HW, images[1].disparity_HW, rtol=1e-6)
     assert (images[0].index_HW == images[1].index_HW).mean() > 0.99
+
+
+def test_a_canvas_without_a_face_develops() -> None:
+    canvas = Canvas(Camera(4, 2, 1.2, 1.0))
+    paint = Paint(np.ones((PARTS, 3), np.float32), np.full(PARTS, ID_OF["road"], np.uint8))
+    air = Air(np.full((SKY_SHADES, 3), 200, np.float32), np.ones(3, np.float32), 0.0, np.ones(3))
+    image_HW3, label_HW = canvas.develop(paint, air)
+    assert (image_HW3 == 200).all()
+    assert (label_HW == ID_OF["sky"]).all()

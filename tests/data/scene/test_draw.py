@@ -58,10 +58,23 @@ def test_the_same_street_at_two_sizes() -> None:
     assert np.median(apart) < 0.02
 
 
-def test_labels_are_official_ids_and_images_are_not_flat(scenes: dict[str, list[Scene]]) -> None:
+def test_labels_are_official_ids(scenes: dict[str, list[Scene]]) -> None:
     for scene in (*scenes["train"], *scenes["val"]):
         assert set(np.unique(scene.label_HW)) <= {label.id for label in LABELS}
-        assert scene.image_HW3.std() > 20
+
+
+def test_surfaces_have_texture_and_frames_differ_in_brightness_and_hue(
+    scenes: dict[str, list[Scene]],
+) -> None:
+    both = [*scenes["train"], *scenes["val"]]
+    for name in ("road", "building", "vegetation"):
+        for scene in both:
+            there = scene.image_HW3[scene.label_HW == ID_OF[name]].astype(float)
+            assert len(there) < 100 or there.mean(axis=1).std() > 3, name
+    means = np.array([scene.image_HW3.reshape(-1, 3).mean(axis=0) for scene in both])
+    assert means.mean(axis=1).std() > 5
+    assert (means[:, 0] / means[:, 2]).std() > 0.02
+    assert min(scene.image_HW3.std() for scene in both) > 20
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

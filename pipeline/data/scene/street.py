@@ -13,6 +13,10 @@ _TRAM = 1 / 6
 """Share of the streets that have a tram line."""
 
 
+_TRACK_M = 2.6
+"""Width of one of its two tracks."""
+
+
 class Street(NamedTuple):
     """One street. Lateral offsets are in metres from the middle of the road, right positive."""
 
@@ -50,7 +54,7 @@ class Street(NamedTuple):
     @property
     def tracks_m(self) -> float:
         """Return the width of the tram's track on either side of the middle."""
-        return 1.4 * self.tram
+        return _TRACK_M * self.tram
 
     @property
     def lines_m(self) -> dict[str, float]:
@@ -80,11 +84,11 @@ def plan(rng: np.random.Generator) -> Street:
     parking = 2.1 if kind < 3 and rng.random() < 0.75 else 0.0
     verge = (0.0, 0.8, 1.2, 1.6)[kind] * (rng.random() < 0.65) * rng.uniform(0.7, 1.5)
     walk = rng.uniform(2.0, 3.4) + (rng.uniform(0.8, 3.8) if kind < 2 else 0)
-    half_road = lanes * lane + parking + 1.4 * tram
+    half_road = lanes * lane + parking + _TRACK_M * tram
     crossing = rng.uniform(16, 60) if rng.random() < 0.5 else 1e4
     return Street(
         kind=kind,
-        middle_m=-(lanes - 0.5) * lane - 1.4 * tram + rng.normal(0, 0.25),
+        middle_m=-(lanes - 0.5) * lane - _TRACK_M * tram + rng.normal(0, 0.25),
         bend_per_m=float(np.clip(rng.normal(0, 0.004), -0.009, 0.009)) * (rng.random() < 0.65),
         lanes=lanes,
         lane_m=lane,

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.data.labels import ID_OF
 from pipeline.data.scene.camera import Camera
-from pipeline.data.scene.canvas import PARTS, SKY_SHADES, Air, Canvas, Paint
+from pipeline.data.scene.canvas import OBJECT_BASE, PARTS, SKY_SHADES, Air, Canvas, Paint
 
 FOCAL_FULL, BASELINE = 2262.0, 0.209
 
@@ -89,3 +89,22 @@ def test_a_canvas_without_a_face_develops() -> None:
     image_HW3, label_HW = canvas.develop(paint, air)
     assert (image_HW3 == 200).all()
     assert (label_HW == ID_OF["sky"]).all()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_texture_stays_in_place_where_its_near_end_is_cut_off(turned: bool) -> None:
+    paint = Paint(np.ones((PARTS, 3), np.float32), np.arange(PARTS, dtype=np.uint8))
+    stripes = np.arange(20, 40, dtype=np.uint8)[None].repeat(4, axis=0)
+    ends = ((1.5, 1.0), (1.5, 21.0))
+    canvas = Canvas(Camera(400, 100, 1.2, 40.0))
+    if turned:
+        canvas.face(ends[1], ends[0], 2.0, stripes[:, ::-1], paint)
+    else:
+        canvas.face(*ends, 2.0, stripes, paint)
+    row = canvas.index_HW[40] - OBJECT_BASE
+    columns = np.flatnonzero(canvas.disparity_HW[40])
+    depths = FOCAL_FULL * 400 / 2048 * 1.5 / (columns + 0.5 - 200)
+    assert 3.8 < depths.min() < 4.0
+    assert 19 < depths.max() < 21
+    inside = np.abs(depths - np.rint(depths)) > 0.01
+    np.testing.assert_array_equal(row[columns][inside], 20 + (depths[inside] - 1).astype(int))

@@ -88,9 +88,11 @@ def _grain(deviation: float, pixels: int) -> NDArray[np.int8]:
 def _exposed(image_HW3: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the image a little softened by the lens and with the sensor's noise."""
     pixels = image_HW3[..., 0].size
-    around = np.pad(image_HW3, ((0, 1), (0, 1), (0, 0)), "edge").astype(np.int16)
-    soft = (2 * around[:-1, :-1] + around[:-1, 1:] + around[1:, :-1]) >> 2
+    soft = 2 * image_HW3.astype(np.int16)
+    soft += np.concatenate([image_HW3[:, 1:], image_HW3[:, -1:]], axis=1)
+    soft += np.concatenate([image_HW3[1:], image_HW3[-1:]])
+    soft >>= 2
     grain = _grain(_GRAIN[rng.integers(len(_GRAIN))], pixels + _SLIDE)
     first = int(rng.integers(_SLIDE))
     soft += grain[first : first + pixels].reshape(soft.shape)
-    return np.clip(soft, 0, 255).astype(np.uint8)
+    return np.clip(soft, 0, 255, out=soft).astype(np.uint8)

@@ -147,6 +147,7 @@ def _darken(
     depth_h: NDArray[np.float32],
     shadow: Shadow,
 ) -> None:
+    """Take light from the ground where a shadow lies."""
     rows = np.flatnonzero((depth_h > shadow.depth_m[0]) & (depth_h < shadow.depth_m[1]))
     if not len(rows):
         return

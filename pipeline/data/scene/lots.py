@@ -42,6 +42,7 @@ def lots(street: Street, rng: np.random.Generator) -> list[Placed]:
 
 
 def _lot(street: Street, side: int, z: float, end: float, rng: np.random.Generator) -> list[Placed]:
+    """Return what is on one lot, from depth z to depth end."""
     kind, edge = int(np.searchsorted(_SHARES[street.kind], rng.random())), street.edge_m
     if kind == 0:
         return [_house(street, side, edge + 0.6 * int(rng.integers(3)), z, end, rng)]
@@ -75,6 +76,7 @@ def _box(
 def _house(
     street: Street, side: int, off_m: float, z: float, end: float, rng: np.random.Generator
 ) -> Placed:
+    """Return a house from depth z to depth end."""
     urban = street.kind < 2
     floors = int(rng.integers(4, 8) if urban else rng.integers(2, 4))
     columns = min(max(round((end - z) / rng.uniform(2.6, 3.6)), 3), 7)
@@ -85,6 +87,7 @@ def _house(
 
 
 def _wood(side: int, off_m: float, z: float, size_m: Size, rng: np.random.Generator) -> Placed:
+    """Return a wood or a hedge, a piece of a thicket that keeps its leaves' shape."""
     leaves = thicket(int(rng.integers(4)))
     columns = min(max(round(size_m[2] / size_m[1] * 128), 64), 512)
     first = int(rng.integers(0, 513 - columns))

@@ -10,11 +10,9 @@ from pipeline.data.scene.canvas import SKY_SHADES, Air
 KINDS = ("canyon", "avenue", "suburb", "outskirts")
 _SHARES = (0.42, 0.2, 0.25, 0.13)
 _TRAM = 1 / 6
-"""Share of the streets that have a tram line."""
-
-
+"""Share of the streets that have a tram line, on two tracks."""
 _TRACK_M = 2.6
-"""Width of one of its two tracks."""
+"""Width of a track."""
 
 
 class Street(NamedTuple):
@@ -29,9 +27,11 @@ class Street(NamedTuple):
     lanes: int
     """On either side."""
     lane_m: float
+    """Width of a lane."""
     parking_m: float
     """Width of the parking strip on either side, 0 for none."""
     half_road_m: float
+    """From the middle of the road to a curb."""
     verge_m: float
     """Width of the grass between curb and sidewalk."""
     edge_m: float
@@ -39,7 +39,9 @@ class Street(NamedTuple):
     crossing: tuple[float, float]
     """Depths between which another street crosses; far out of sight if none does."""
     tram: bool
+    """Whether a tram line runs in the middle."""
     sun_side: int
+    """1 if the sun is on the right, else -1."""
     sun: float
     """0 overcast to 1 clear."""
 
@@ -53,7 +55,7 @@ class Street(NamedTuple):
 
     @property
     def tracks_m(self) -> float:
-        """Return the width of the tram's track on either side of the middle."""
+        """Return the width of the track on either side of the middle, 0 without a tram."""
         return _TRACK_M * self.tram
 
     @property

@@ -46,13 +46,14 @@ def noise(size: int, slope: float, seed: int) -> NDArray[np.float32]:
 
 
 def _shaded(part: int, shade_hw: NDArray[np.number]) -> Codes:
+    """Return the codes of one part in so many shades."""
     return (part * SHADES + np.clip(shade_hw, 1, SHADES - 1)).astype(np.uint8)
 
 
 def _grained(codes: Codes, levels: NDArray[np.floating]) -> Codes:
     """Return the same parts, lighter or darker by so many shades."""
-    shade = np.clip(np.rint(codes % SHADES + levels), 0, SHADES - 1).astype(np.uint8)
-    return np.where(codes == 0, 0, codes - codes % SHADES + shade).astype(np.uint8)
+    shade = np.clip(codes % SHADES + np.rint(levels).astype(np.int16), 0, SHADES - 1)
+    return np.where(codes == 0, 0, codes // SHADES * SHADES + shade).astype(np.uint8)
 
 
 @cache
@@ -103,6 +104,7 @@ def _stroke(
     thick: list[float],
     code: int,
 ) -> None:
+    """Draw one stroke; dots and thicknesses are in pixels."""
     if kind == "area":
         pen.polygon(dots, fill=code)
     elif kind == "line":
@@ -119,10 +121,10 @@ def _stroke(
 @cache
 def drawn_together(names: tuple[str, ...]) -> tuple[Texture, ...]:
     """Return several drawings that share one paint, which the last one's parts describe."""
-    found: list[Texture] = []
+    found: tuple[Texture, ...] = ()
     for name in names:
-        found.append(drawn(name, found[-1].parts if found else ()))
-    return tuple(found)
+        found += (drawn(name, found[-1].parts if found else ()),)
+    return found
 
 
 @cache

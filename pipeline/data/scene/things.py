@@ -96,7 +96,9 @@ class Row(NamedTuple):
     fill: float
     """Share of the places that are taken."""
     far_m: float
+    """Nothing stands beyond."""
     size: tuple[float, float] = (0.95, 1.05)
+    """1 is the size of the drawing."""
 
 
 _CARS = ("hatchback car", "saloon car", "hatchback car", "van car")
@@ -119,8 +121,7 @@ ROWS = (
         (0.65, 1.05)),
     Row("curb", ("lamp",), (0, 0.3), (8, 24), (18, 30), _ALL, 1, 100, (0.65, 1.05)),
     Row("curb", _SIGNS, (0, 0.4), (9, 26), (9, 26), _ALL, 0.75, 75, (0.85, 1.1)),
-    Row("curb", _LIGHTS, (0, 0.2), (9, 40), (40, 60),
-        (0.2, 0.2, 0.1, 0.1), 1, 60),
+    Row("curb", _LIGHTS, (0, 0.2), (9, 40), (40, 60), (0.2, 0.2, 0.1, 0.1), 1, 60),
     Row("edge", ("bin", "bag", "bin"), (-0.3, 0), (7, 30), (4, 40), (0.7,) * 4, 0.6, 40,
         (0.7, 1.3)),
 )  # fmt: skip

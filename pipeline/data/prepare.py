@@ -59,12 +59,7 @@ def prepare_split(
     """
     started = time.perf_counter()
     files = cityscapes.find(root, split, disparity=disparity)
-    size = cityscapes.image_size(files[0].image)
-    if not (1 <= width <= size[0] and 1 <= height <= size[1]):
-        raise FramesError(
-            f"cannot prepare frames of {width}x{height} pixels from {size[0]}x{size[1]}"
-            f" ({files[0].image}): each side must be at least 1 and at most the source's"
-        )
+    size = _source_size(files[0].image, width, height)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".prepare-", dir=folder) as name:
@@ -97,6 +92,17 @@ def prepare_split(
     return open_frames(folder)
 
 
+def _source_size(file: cityscapes.ReleaseFile, width: int, height: int) -> tuple[int, int]:
+    """Return the size of the split's first image, which must be no smaller than the target."""
+    size = cityscapes.image_size(file)
+    if not (1 <= width <= size[0] and 1 <= height <= size[1]):
+        raise FramesError(
+            f"cannot prepare frames of {width}x{height} pixels from {size[0]}x{size[1]}"
+            f" ({file}): each side must be at least 1 and at most the source's"
+        )
+    return size
+
+
 class _Packed:
     """An .npy file that any number of threads fill frame by frame, in any order.
 
@@ -110,6 +116,7 @@ class _Packed:
         self.frame_bytes = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
 
     def write(self, index: int, frame: np.ndarray) -> None:
+        """Write one frame at its place."""
         with self.path.open("r+b") as stream:
             stream.seek(self.start + index * self.frame_bytes)
             stream.write(np.ascontiguousarray(frame).data)

@@ -9,7 +9,7 @@ from pipeline.data.scene.textures import noise
 MOST_DISPARITY = 126
 """The release's matcher searches no further, in pixels of the full width."""
 _NOISE = 512
-_MISSES = ((0.7, 2.25), (1.25, 2.35))
+_MISSES = ((0.7, 2.4), (1.25, 2.45))
 """Slope of a noise, and the value above which a pixel has no match: fine specks, larger patches."""
 
 

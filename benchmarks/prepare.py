@@ -1,16 +1,16 @@
-"""How fast frames are prepared, against decoding the same PNG files and nothing else.
+"""Measure how fast frames are prepared, against decoding the same PNG files and nothing else.
 
     python -m benchmarks.prepare [--frames 24] [--rounds 3] [--record]
 
-Draws made-up frames of 2048x1024 pixels, files about as large as the release's, into a temporary
-folder. Each round times, on the same files, one after the other:
+The frames are made up and have 2048x1024 pixels; their files are about as large as the release's.
+They lie in a temporary folder. Each round times on the same files, one after the other:
 
-- Pillow alone decoding them on one core, from which `cores x` that rate is the goal's measure;
-- Pillow alone on all cores, which is what the machine can do right now;
+- Pillow alone on one core; the target is set against this rate times the number of cores;
+- Pillow alone on all cores, which shows what the machine can do at this moment;
 - `prepare_split`, from folders and from zip files.
 
-Also prints the peak memory of a process that prepares the frames once and one that prepares four
-times as many. Target: 0.9 of cores x decoding alone, and memory that does not grow.
+The peak memory of two processes is printed too: one prepares the frames, the other four times as
+many. Target: 0.9 of cores x decoding alone, and equal peak memory.
 """
 
 import argparse
@@ -51,7 +51,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def draw(seed: int) -> dict[str, bytes]:
-    """Return the PNG files of one frame: soft shapes under sensor noise, as of a street."""
+    """Return the PNG files of one frame: soft shapes under sensor noise."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (64, 128, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), np.float32)
@@ -70,7 +70,7 @@ def draw(seed: int) -> dict[str, bytes]:
 
 
 def write_release(root: Path, frames: int, drawn: list[dict[str, bytes]]) -> list[list[Path]]:
-    """Write the files of `frames` frames, each drawn frame many times; return them by frame."""
+    """Write `frames` frames, the drawn ones in turn, and return the files of each frame."""
     release = []
     for index in range(frames):
         paths = []
@@ -106,7 +106,7 @@ class Timing(NamedTuple):
     rate: float
     """Frames per second of the clock."""
     cpu_ms: float
-    """Processor time per frame over all threads; other people's load hardly moves it."""
+    """Processor time per frame over all threads; other load hardly changes it."""
 
 
 def timed(work: Callable[[], object], frames: int) -> Timing:
@@ -119,7 +119,7 @@ def timed(work: Callable[[], object], frames: int) -> Timing:
 
 
 def peak_mib(root: Path, target: Path) -> float:
-    """Peak memory of a fresh process that prepares a release."""
+    """Return the peak memory of a fresh process that prepares a release, in MiB."""
     run = subprocess.run(
         [sys.executable, "-c", PEAK, str(root), str(target)],
         check=True,

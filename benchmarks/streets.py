@@ -1,10 +1,10 @@
-"""How fast the built-in data set is drawn, per core, and how long the paper's size would take.
+"""Measure how fast the built-in data set is drawn, per core, and how long the paper's size takes.
 
     python -m benchmarks.streets [--frames 24] [--record]
 
-Draws and writes so many frames at 256x128 and at 1024x512 in one process, and takes the processor
-time, which other people's load hardly moves. Target: 2,975 + 500 frames of 1024x512 in 4 minutes
-on two cores, 7.2 frames per second and core.
+One process draws and writes the frames at 256x128 and at 1024x512. The rates are per second of
+processor time, which other load on the machine hardly changes. Target: 2,975 + 500 frames of
+1024x512 in 4 minutes on two cores, that is 7.2 frames per second and core.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""The official Cityscapes release: find the frames of a split, check and decode single files.
+"""Read the official Cityscapes release: find the frames of a split, check and decode their files.
 
-A part of the release (images, labels, disparity) is read from its extracted folder under the root,
-or, where there is no such folder, straight from the official zip file lying in the root:
+The release has three parts: images, labels, disparity. Each part is read from its extracted folder
+under the root. Without that folder, it is read from the official zip file in the root:
 
     leftImg8bit/<split>/<city>/<name>_leftImg8bit.png        leftImg8bit_trainvaltest.zip
     gtFine/<split>/<city>/<name>_gtFine_labelIds.png         gtFine_trainvaltest.zip
     disparity/<split>/<city>/<name>_disparity.png            disparity_trainvaltest.zip
 
-Every file that is not what the release holds raises a `CityscapesError` naming it; a member of a
-zip file is named `<zip>:<member>`.
+A file that is not as in the release raises a `CityscapesError` that names it. A file inside a zip
+file is named `<zip>:<member>`.
 """
 
 import zipfile
@@ -29,23 +29,25 @@ MAX_ID = max(label.id for label in LABELS)
 
 
 class CityscapesError(ValueError):
-    """Something in the release is missing or not as published; the message names the file."""
+    """A file of the release is missing or not as published; the message names it."""
 
 
 @dataclass(frozen=True)
 class ReleaseFile:
-    """One file of the release: on disk, or a member of a zip file that is open while in use."""
+    """One file of the release: on disk, or inside a zip file that stays open."""
 
     path: Path
     """The file itself, or the zip file that holds it."""
     archive: zipfile.ZipFile | None = None
+    """The open zip file; None for a file on disk."""
     member: str = ""
+    """Path inside the zip file."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.member}" if self.archive else str(self.path)
 
     def read(self) -> bytes:
-        """Return the whole content. May be called from several threads at once."""
+        """Return the whole content. Several threads may call this at once."""
         try:
             return self.archive.read(self.member) if self.archive else self.path.read_bytes()
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -60,13 +62,18 @@ class FrameFiles(NamedTuple):
     image: ReleaseFile
     label: ReleaseFile
     disparity: ReleaseFile | None
-    """None where disparity was not asked for."""
+    """None if disparity was not asked for."""
 
 
 class _Part(NamedTuple):
+    """Where one part of the release lies."""
+
     folder: str
+    """Its folder in the root."""
     suffix: str
+    """The end of its file names."""
     archive: str
+    """Its zip file in the root."""
 
 
 _IMAGE = _Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip")
@@ -76,28 +83,25 @@ _TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
 
 
 class _Listing(NamedTuple):
-    """One part of one split: its files by `<city>/<name>`, and where a further one would lie."""
+    """The files of one part of one split, by `<city>/<name>`, and the place of a missing one."""
 
     files: dict[str, ReleaseFile]
     place: str
+    """The folder of the split, or the zip file and the folder inside it."""
     suffix: str
+    """The end of its file names."""
 
     def expected(self, key: str) -> str:
+        """Return where the file of a frame should be."""
         return f"{self.place}/{key}{self.suffix}"
 
 
 def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
-    """Find and pair the frames of a split, sorted by name.
+    """Return the frames of a split ("train" or "val"), sorted by name.
 
-    Args:
-        root: folder with the release, extracted or as zip files, mixed as you like.
-        split: "train" or "val".
-        disparity: whether each frame must have disparity too.
-
-    Raises:
-        CityscapesError: a part of the release is not there, the split is empty, or a frame has no
-            partner in another part.
-
+    `root` holds the release, each part extracted or as a zip file. `disparity` says whether each
+    frame must have disparity too. Raises CityscapesError if a part is not there, if the split is
+    empty, or if a frame has no file in one of the parts.
     """
     root = Path(root)
     parts = [_IMAGE, _LABEL, *([_DISPARITY] if disparity else [])]
@@ -125,7 +129,7 @@ def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
 
 
 def image_size(file: ReleaseFile) -> tuple[int, int]:
-    """Width and height of a PNG, in pixels."""
+    """Return the width and height of a PNG, in pixels."""
     try:
         header = png.check(file.read())
     except png.PngError as error:
@@ -134,17 +138,15 @@ def image_size(file: ReleaseFile) -> tuple[int, int]:
 
 
 def read_image(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> Image.Image:
-    """Decode an image: 8-bit RGB. `size` is the (width, height) it must have, None for any."""
+    """Decode an 8-bit RGB image. `size` is the (width, height) it must have, None for any."""
     return _decode(file, "8-bit RGB", size)
 
 
 def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode a label map: label_HW, uint8, official ids 0 to 33.
+    """Decode a label map to label_HW: uint8, official ids 0 to 33.
 
-    Raises:
-        CityscapesError: also for an id that the release does not have, such as those of a file
-            that is in train ids already.
-
+    Raises CityscapesError also for an id that the release does not have, for example in a file
+    that holds train ids.
     """
     label_HW = np.asarray(_decode(file, "8-bit grey", size))
     largest = int(label_HW.max())
@@ -161,7 +163,7 @@ def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.
 
 
 def read_disparity(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode a disparity map: disparity_HW, uint16, in the release's encoding p (see `frames`)."""
+    """Decode a disparity map to disparity_HW: uint16, the release's encoding p (see `frames`)."""
     return np.asarray(_decode(file, "16-bit grey", size)).astype(np.uint16, copy=False)
 
 

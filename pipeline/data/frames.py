@@ -1,12 +1,12 @@
-"""Prepared frames: a split of the release, reduced and packed into memory-mappable arrays.
+"""Open prepared frames: a split of the release, reduced and packed into arrays for memory maps.
 
     image.npy      image_NHW3      uint8   RGB, antialiased
     label.npy      label_NHW       uint8   train ids 0 to 18, 255 void
-    disparity.npy  disparity_NHW   uint16  the release's encoding; absent where not asked for
+    disparity.npy  disparity_NHW   uint16  the release's encoding; absent if not asked for
     frames.csv     index,name      one line per frame, sorted by name
 
-Disparity keeps the release's 16-bit encoding p: 0 is invalid, else d = (p - 1) / 256 in pixels of
-the 2048-wide original, whatever the size of the prepared frame.
+Disparity keeps the release's 16-bit encoding p: 0 is invalid, else d = (p - 1) / 256. The unit of d
+is a pixel of the 2048-wide original, for any size of the prepared frame.
 """
 
 import csv
@@ -19,7 +19,7 @@ IMAGE, LABEL, DISPARITY, TABLE = "image.npy", "label.npy", "disparity.npy", "fra
 
 
 class FramesError(ValueError):
-    """A folder of prepared frames is not whole; the message names the file."""
+    """A file of a prepared split is missing, damaged or unlike the others; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Frames:
 def disparity_px(encoded: np.ndarray) -> np.ndarray:
     """Decode disparity p (uint16, any shape) to float32 pixels of the 2048-wide original.
 
-    Invalid (p = 0) gives 0. So does p = 1, a valid disparity of exactly 0 (infinitely far): since
-    scores look at disparity > 0 only, such a pixel counts as not scored.
+    Invalid pixels (p = 0) give 0. So does p = 1, a valid disparity of exactly 0, infinitely far.
+    Scores use only pixels with disparity > 0, so they leave both out.
     """
     return np.maximum(encoded.astype(np.float32) - 1, 0) / 256
 
@@ -48,9 +48,7 @@ def disparity_px(encoded: np.ndarray) -> np.ndarray:
 def open_frames(folder: Path) -> Frames:
     """Open a folder written by `prepare_split`; the arrays stay on disk, memory-mapped.
 
-    Raises:
-        FramesError: a file is missing, damaged, or does not agree with the others.
-
+    Raises FramesError if a file is missing, damaged, or does not agree with the others.
     """
     folder = Path(folder)
     try:

@@ -9,17 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 VOID = 255
-"""Train id of every pixel that no score and no loss looks at."""
+"""Train id of the pixels that every score and every loss ignores."""
 
 
 class Label(NamedTuple):
-    """One official label: what stands in a `_gtFine_labelIds.png`, and what a net is taught."""
+    """One official label: its id in a `_gtFine_labelIds.png`, and the class that a net learns."""
 
     id: int
     name: str
     train_id: int
     """0 to 18, or `VOID`."""
-    color: tuple[int, int, int]
+    colour: tuple[int, int, int]
     """RGB, 0 to 255, the release's own palette."""
 
 
@@ -77,6 +77,6 @@ TRAIN_ID_OF_ID = np.full(256, VOID, np.uint8)
 for _label in LABELS:
     TRAIN_ID_OF_ID[_label.id] = _label.train_id
     if _label.train_id != VOID:
-        PALETTE[_label.train_id] = _label.color
+        PALETTE[_label.train_id] = _label.colour
 PALETTE.setflags(write=False)
 TRAIN_ID_OF_ID.setflags(write=False)

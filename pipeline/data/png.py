@@ -1,4 +1,4 @@
-"""Checked decoding of PNG files: all of it or an error, and of the kind that is expected."""
+"""Decode PNG files with checks: a damaged file, or one of another kind, is an error."""
 
 import io
 import struct
@@ -8,24 +8,28 @@ from typing import NamedTuple
 from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLORS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey and alpha", 6: "RGB and alpha"}
+_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey and alpha", 6: "RGB and alpha"}
 
 
 class PngError(ValueError):
-    """The bytes are no whole PNG file, or one of another kind than expected."""
+    """The bytes are not a whole PNG file of the expected kind; the message says what is wrong."""
 
 
 class Header(NamedTuple):
-    """What a PNG file says of itself."""
+    """What a PNG file says about itself."""
 
     width: int
+    """In pixels."""
     height: int
     kind: str
-    """Bits per sample and color, such as "8-bit RGB" or "16-bit grey"."""
+    """Bits per sample and the colour type, such as "8-bit RGB" or "16-bit grey"."""
 
 
 def check(data: bytes) -> Header:
-    """Check that every chunk is there and has its checksum: Pillow alone accepts some damage."""
+    """Return the header of a PNG file whose chunks are all there and have their checksums.
+
+    Pillow alone accepts some damaged files. Raises PngError.
+    """
     if not data.startswith(SIGNATURE) or data[12:16] != b"IHDR":
         raise PngError("not a PNG file")
     view, at, tag = memoryview(data), len(SIGNATURE), b""
@@ -39,12 +43,15 @@ def check(data: bytes) -> Header:
         if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             raise PngError(f"corrupt PNG file, wrong checksum of the chunk at byte {at}")
         at = end + 4
-    width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
-    return Header(width, height, f"{bits}-bit {COLORS.get(color, f'color type {color}')}")
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    return Header(width, height, f"{bits}-bit {_COLOURS.get(colour, f'colour type {colour}')}")
 
 
 def decode(data: bytes, *, kind: str, size: tuple[int, int] | None) -> Image.Image:
-    """Decode a PNG file of one kind (see `Header`) and (width, height); None for any size."""
+    """Decode a PNG file that must be of one kind (see `Header`).
+
+    `size` is the (width, height) it must have, in pixels, None for any. Raises PngError.
+    """
     header = check(data)
     if header.kind != kind:
         raise PngError(f"this is a PNG of {header.kind}, expected one of {kind}")
@@ -56,6 +63,10 @@ def decode(data: bytes, *, kind: str, size: tuple[int, int] | None) -> Image.Ima
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG",))
         image.load()
+    except Image.DecompressionBombError as error:
+        raise PngError(
+            f"{header.width}x{header.height} pixels, more than Pillow decodes ({error})"
+        ) from error
     except (OSError, SyntaxError, ValueError, zlib.error) as error:
         raise PngError(f"corrupt PNG file, {error}") from error
     return image

@@ -1,4 +1,4 @@
-"""From the release to prepared frames: decode, reduce and pack every frame of a split, once."""
+"""Turn the release into prepared frames: decode, reduce and pack each frame of a split once."""
 
 import csv
 import os
@@ -19,10 +19,10 @@ from pipeline.data.labels import TRAIN_ID_OF_ID
 
 
 def reduce_image(image: Image.Image, *, width: int, height: int) -> np.ndarray:
-    """Reduce an RGB image, antialiased, to image_HW3 (uint8).
+    """Reduce an RGB image to image_HW3 (uint8), with antialiasing.
 
-    Whole-number ratios give the mean of each block. Others are weighted by a triangle as wide as
-    two pixels of the result, since boxes of unequal size would shift parts of the image.
+    A whole-number ratio gives the mean of each block. Any other ratio gives a weighted mean, by a
+    triangle two pixels of the result wide: blocks of unequal size would shift parts of the image.
     """
     if image.width % width == 0 and image.height % height == 0:
         return np.asarray(image.reduce((image.width // width, image.height // height)))
@@ -30,7 +30,7 @@ def reduce_image(image: Image.Image, *, width: int, height: int) -> np.ndarray:
 
 
 def nearest(source_HW: np.ndarray, *, width: int, height: int) -> np.ndarray:
-    """Pick the source pixel under each target pixel's centre; any dtype, nothing is mixed."""
+    """Return the source pixel under the centre of each target pixel; values are never mixed."""
     rows = (2 * np.arange(height) + 1) * source_HW.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * source_HW.shape[1] // (2 * width)
     return source_HW[rows[:, None], columns]
@@ -46,32 +46,20 @@ def prepare_split(
     disparity: bool,
     workers: int | None = None,
 ) -> Frames:
-    """Decode a split of the release and write it as packed arrays, all files or none.
+    """Decode a split of the release and write it as packed arrays into a folder.
 
-    A target of another aspect ratio than the source's is resampled to, not cropped to.
+    `root` is the release (see `cityscapes`), `split` is "train" or "val". The folder is made if it
+    is missing; arrays in it are replaced, all of them or none. `width` and `height` are those of
+    the prepared frames, in pixels, at most the source's. If their ratio is not the source's, the
+    frames are stretched, not cropped. `disparity` says whether to prepare disparity too. `workers`
+    is the number of threads, one per core if None; Pillow decodes outside Python's lock.
 
-    Args:
-        root: the release, see `cityscapes`.
-        split: "train" or "val".
-        folder: where the arrays go; made where missing, replaced where there.
-        width: of the prepared frames in pixels, at most the source's.
-        height: likewise.
-        disparity: whether to prepare disparity too.
-        workers: threads (Pillow decodes outside Python's lock); None for one per core.
-
-    Raises:
-        cityscapes.CityscapesError: the release is not whole; the message names the file.
-        FramesError: the frames would be larger than the source or empty.
-
+    Raises CityscapesError if the release is not whole, FramesError if the frames would be empty or
+    larger than the source.
     """
     started = time.perf_counter()
     files = cityscapes.find(root, split, disparity=disparity)
-    size = cityscapes.image_size(files[0].image)
-    if not (1 <= width <= size[0] and 1 <= height <= size[1]):
-        raise FramesError(
-            f"cannot prepare frames of {width}x{height} pixels from {size[0]}x{size[1]}"
-            f" ({files[0].image}): each side must be at least 1 and at most the source's"
-        )
+    size = _source_size(files[0].image, width, height)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".prepare-", dir=folder) as name:
@@ -104,11 +92,22 @@ def prepare_split(
     return open_frames(folder)
 
 
-class _Packed:
-    """An .npy file filled frame by frame, in any order, by any number of threads.
+def _source_size(file: cityscapes.ReleaseFile, width: int, height: int) -> tuple[int, int]:
+    """Return the size of the split's first image, which must be no smaller than the target."""
+    size = cityscapes.image_size(file)
+    if not (1 <= width <= size[0] and 1 <= height <= size[1]):
+        raise FramesError(
+            f"cannot prepare frames of {width}x{height} pixels from {size[0]}x{size[1]}"
+            f" ({file}): each side must be at least 1 and at most the source's"
+        )
+    return size
 
-    Written rather than memory-mapped: mapped pages would count as this process's memory, and a
-    full disk would be a bus error instead of an exception.
+
+class _Packed:
+    """An .npy file that any number of threads fill frame by frame, in any order.
+
+    It is not memory-mapped: mapped pages would count as memory of this process, and a full disk
+    would be a bus error instead of an exception.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
@@ -117,13 +116,14 @@ class _Packed:
         self.frame_bytes = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
 
     def write(self, index: int, frame: np.ndarray) -> None:
+        """Write one frame at its place."""
         with self.path.open("r+b") as stream:
             stream.seek(self.start + index * self.frame_bytes)
             stream.write(np.ascontiguousarray(frame).data)
 
 
 def _run(work: Callable[[int], None], count: int, *, title: str, workers: int | None) -> bool:
-    """Call `work` on 0 to count - 1, in any order; return whether no progress bar was shown."""
+    """Call `work` on 0 to count - 1, in any order. Return whether the progress bar was hidden."""
     with (
         ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
         tqdm(total=count, desc=title, unit="frame", disable=None) as bar,

@@ -1,3 +1,5 @@
+"""Holds that the release is found and decoded, and that each fault of it is told by file."""
+
 import re
 import zipfile
 from pathlib import Path

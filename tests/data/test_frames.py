@@ -1,3 +1,5 @@
+"""Holds that prepared frames are the release's pixels, reduced, and are whole or not there."""
+
 import subprocess
 import sys
 from pathlib import Path

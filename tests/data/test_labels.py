@@ -1,3 +1,5 @@
+"""Holds our label table against the one of cityscapesscripts."""
+
 import numpy as np
 import pytest
 from cityscapesscripts.helpers import labels as official
@@ -14,7 +16,7 @@ def test_every_official_label_is_there_once() -> None:
 @pytest.mark.parametrize(("ours", "theirs"), list(zip(LABELS, OFFICIAL, strict=True)))
 def test_label_is_the_official_one(ours, theirs) -> None:
     assert ours.name == theirs.name
-    assert ours.color == theirs.color
+    assert ours.colour == theirs.color
     assert ours.train_id == (theirs.trainId if theirs.trainId >= 0 else VOID)
     assert ID_OF[theirs.name] == theirs.id
 

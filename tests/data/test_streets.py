@@ -1,232 +1,15 @@
+"""Holds the files of the built-in data set: layout, content, and nothing half-written."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from torchvision.datasets import Cityscapes
 
 from pipeline.data import streets
-from pipeline.data.labels import CLASSES, ID_OF, LABELS
-from pipeline.data.street.canvas import Canvas
-from pipeline.data.street.records import PARTS, Camera, Paint
-from pipeline.data.street.stereo import encode_disparity, unseen
-from pipeline.data.streets import CITIES, Scene, draw, write_streets
-
-FOCAL_FULL, BASELINE = 2262.0, 0.209
-WIDTH, HEIGHT = 256, 128
-
-
-@pytest.fixture(scope="module")
-def scenes() -> dict[str, list[Scene]]:
-    return {split: [draw(0, split, n, WIDTH, HEIGHT) for n in range(40)] for split in CITIES}
-
-
-def _decoded(scene: Scene) -> NDArray[np.float64]:
-    return (scene.disparity_HW - 1.0) / 256
-
-
-def _share(scene: Scene, name: str) -> float:
-    return float((scene.label_HW == ID_OF[name]).mean())
-
-
-def test_same_arguments_give_the_same_frame_and_others_another() -> None:
-    first = draw(3, "train", 5, 96, 48)
-    draw(3, "train", 6, 96, 48)
-    again = draw(3, "train", 5, 96, 48)
-    for field in ("image_HW3", "label_HW", "disparity_HW"):
-        np.testing.assert_array_equal(getattr(first, field), getattr(again, field))
-    assert first.camera == again.camera
-    for other in ((4, "train", 5), (3, "val", 5), (3, "train", 6)):
-        scene = draw(*other, 96, 48)
-        assert (scene.label_HW != first.label_HW).mean() > 0.05
-        assert scene.camera != first.camera
-
-
-@pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 65), (64, 256), (301, 64), (130, 65)])
-def test_any_size(size: tuple[int, int]) -> None:
-    width, height = size
-    for index in range(4):
-        scene = draw(1, "val", index, width, height)
-        assert scene.image_HW3.shape == (height, width, 3)
-        assert scene.label_HW.shape == scene.disparity_HW.shape == (height, width)
-        assert scene.image_HW3.dtype == scene.label_HW.dtype == np.uint8
-        assert scene.disparity_HW.dtype == np.uint16
-        assert scene.disparity_HW.max() <= 126 * 256 + 1
-
-
-def test_the_same_street_at_two_sizes() -> None:
-    small, large = draw(0, "train", 2, 128, 64), draw(0, "train", 2, 384, 192)
-    centres = large.label_HW[1::3, 1::3]
-    assert (small.label_HW == centres).mean() > 0.93
-    both = (small.disparity_HW > 0) & (large.disparity_HW[1::3, 1::3] > 0)
-    apart = np.abs(_decoded(small) - _decoded(large)[1::3, 1::3])[both]
-    assert np.median(apart) < 0.02
-
-
-def test_labels_are_official_ids_and_images_are_not_flat(scenes: dict[str, list[Scene]]) -> None:
-    for scene in (*scenes["train"], *scenes["val"]):
-        assert set(np.unique(scene.label_HW)) <= {label.id for label in LABELS}
-        assert scene.image_HW3.std() > 20
-
-
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_all_classes_occur_and_rare_ones_are_rare(
-    scenes: dict[str, list[Scene]], split: str
-) -> None:
-    share = {name: np.mean([_share(s, name) for s in scenes[split]]) for name in CLASSES}
-    assert min(share.values()) > 0
-    assert share["road"] > 0.25
-    assert share["building"] > 0.1
-    assert share["vegetation"] > 0.05
-    for name in ("motorcycle", "bicycle", "rider", "traffic light", "person", "wall", "fence"):
-        assert share[name] < 0.02, name
-    for name in ("train", "bus", "truck", "motorcycle"):
-        assert np.mean([_share(s, name) > 0 for s in scenes[split]]) < 0.5, name
-    void = 1 - sum(share.values())
-    assert 0 < void < 0.12
-
-
-def test_things_are_where_they_belong(scenes: dict[str, list[Scene]]) -> None:
-    for scene in (*scenes["train"], *scenes["val"]):
-        horizon = scene.camera.horizon_row
-        sky = np.flatnonzero((scene.label_HW == ID_OF["sky"]).any(axis=1))
-        assert not len(sky) or sky[-1] + 0.5 < horizon
-        for name in ("road", "sidewalk", "terrain"):
-            assert not (scene.label_HW[: int(horizon)] == ID_OF[name]).any()
-        if _share(scene, "traffic light") > 0.001:
-            assert _share(scene, "pole") > 0
-
-
-@pytest.mark.parametrize(
-    ("name", "floors"),
-    [
-        ("car", ("road", "parking")),
-        ("bus", ("road", "parking")),
-        ("train", ("road", "rail track", "sidewalk")),
-        ("person", ("sidewalk", "road")),
-        ("rider", ("bicycle", "motorcycle", "road")),
-    ],
-)
-def test_things_stand_on_what_they_should(
-    scenes: dict[str, list[Scene]], name: str, floors: tuple[str, ...]
-) -> None:
-    below: list[int] = []
-    for scene in (*scenes["train"], *scenes["val"]):
-        thing = scene.label_HW == ID_OF[name]
-        lowest = HEIGHT - 1 - thing[::-1].argmax(axis=0)
-        columns = np.flatnonzero(lowest[:-1] == lowest[1:])
-        columns = columns[(lowest[columns] > scene.camera.horizon_row) & thing.any(axis=0)[columns]]
-        columns = columns[lowest[columns] < HEIGHT - 1]
-        below.extend(scene.label_HW[lowest[columns] + 1, columns])
-    counts = np.bincount(below, minlength=34)
-    counts[[ID_OF[n] for n in ("car", "ego vehicle", "static", "dynamic")]] = 0
-    assert counts.sum() > 100
-    assert counts[[ID_OF[floor] for floor in floors]].sum() > 0.7 * counts.sum(), counts
-
-
-def test_road_disparity_is_that_of_a_flat_ground(scenes: dict[str, list[Scene]]) -> None:
-    for scene in scenes["train"][:10]:
-        seen = (scene.label_HW == ID_OF["road"]) & (scene.disparity_HW > 0)
-        rows, _ = np.nonzero(seen)
-        disparity = _decoded(scene)[seen]
-        slope, offset = np.polyfit(rows + 0.5, disparity, 1)
-        np.testing.assert_allclose(disparity, slope * (rows + 0.5) + offset, atol=1 / 256)
-        # A ray through a row v below the horizon meets the ground at focal * eye / v; with the
-        # full camera's focal * baseline this is the disparity.
-        focal = FOCAL_FULL * WIDTH / 2048
-        eye = FOCAL_FULL * BASELINE / (slope * focal)
-        assert 1.0 < eye < 1.4
-        assert eye == pytest.approx(scene.camera.eye_m, rel=1e-3)
-        assert -offset / slope == pytest.approx(scene.camera.horizon_row, abs=0.05)
-        assert 0.3 * HEIGHT < scene.camera.horizon_row < 0.5 * HEIGHT
-
-
-def test_what_stands_on_the_ground_has_the_disparity_of_its_foot() -> None:
-    camera = Camera(512, 256, 1.2, 110.0)
-    canvas = Canvas(camera)
-    paint = Paint(np.ones((PARTS, 3), np.float32), np.full(PARTS, ID_OF["person"], np.uint8))
-    canvas.upright((1.5, 12.0), 0.8, 1.8, np.full((9, 5), 20, np.uint8), paint)
-    rows, columns = np.nonzero(canvas.disparity_HW)
-    np.testing.assert_allclose(canvas.disparity_HW[rows, columns], FOCAL_FULL * BASELINE / 12)
-    focal = FOCAL_FULL / 4
-    assert rows.max() == pytest.approx(110 + focal * 1.2 / 12, abs=1)
-    assert rows.min() == pytest.approx(110 - focal * 0.6 / 12, abs=1)
-    assert columns.min() == pytest.approx(256 + focal * 1.1 / 12, abs=1)
-    assert columns.max() == pytest.approx(256 + focal * 1.9 / 12, abs=1)
-
-
-def test_slanted_faces_follow_the_plane_and_near_hides_far_in_any_order() -> None:
-    camera = Camera(301, 150, 1.2, 70.0)
-    paint = Paint(np.ones((PARTS, 3), np.float32), np.full(PARTS, ID_OF["building"], np.uint8))
-    codes = np.full((8, 16), 20, np.uint8)
-    faces = [((-6.0, 2.0), (-2.0, 40.0)), ((5.0, 60.0), (3.0, 6.0)), ((-9.0, 25.0), (9.0, 25.0))]
-    drawn = []
-    for order in (faces, faces[::-1]):
-        canvas = Canvas(camera)
-        for start, end in order:
-            canvas.face(start, end, 0, 5, codes, paint)
-        drawn.append(canvas.disparity_HW)
-    np.testing.assert_array_equal(*drawn)
-
-    focal = FOCAL_FULL * 301 / 2048
-    expected = np.zeros((150, 301))
-    for row, column in np.ndindex(150, 301):
-        across, up = (column + 0.5 - 150.5) / focal, (70.0 - row - 0.5) / focal
-        for (x0, z0), (x1, z1) in faces:
-            # The ray (across * z, z) meets the line from (x0, z0) to (x1, z1).
-            along = (across * z0 - x0) / ((x1 - x0) - across * (z1 - z0))
-            depth = z0 + along * (z1 - z0)
-            if 0 <= along < 1 and depth > 3.8 and 0 <= 1.2 + up * depth < 5:
-                expected[row, column] = max(expected[row, column], FOCAL_FULL * BASELINE / depth)
-    agree = np.isclose(drawn[0], expected, rtol=1e-3)
-    assert agree.mean() > 0.998
-
-
-def test_sky_has_no_disparity_and_a_tenth_to_a_fifth_is_invalid(
-    scenes: dict[str, list[Scene]],
-) -> None:
-    both = [*scenes["train"], *scenes["val"]]
-    for scene in both:
-        assert not scene.disparity_HW[scene.label_HW == ID_OF["sky"]].any()
-    assert 0.10 < np.mean([(scene.disparity_HW == 0).mean() for scene in both]) < 0.20
-    top = max(_decoded(scene).max() for scene in both)
-    assert 90 < top <= 126
-
-
-def test_disparity_grows_downwards_and_towards_the_camera(scenes: dict[str, list[Scene]]) -> None:
-    for scene in scenes["val"][:10]:
-        road = (scene.label_HW == ID_OF["road"]) & (scene.disparity_HW > 0)
-        means = [_decoded(scene)[row][road[row]].mean() for row in range(HEIGHT) if road[row].any()]
-        assert (np.diff(means) > 0).all()
-        thing = np.isin(scene.label_HW, [ID_OF["car"], ID_OF["building"]])
-        nearer = _decoded(scene)[thing & (scene.disparity_HW > 0)]
-        assert nearer.min() > 0
-
-
-def test_hidden_pixels_are_those_the_right_camera_does_not_see() -> None:
-    rng = np.random.default_rng(0)
-    shift = 2 * rng.integers(0, 5, (6, 12)).repeat(4, axis=1)
-    width = shift.shape[1]
-    expected = np.zeros(shift.shape, bool)
-    for row, column in np.ndindex(*shift.shape):
-        place = column - shift[row, column]
-        nearer = np.flatnonzero(shift[row] > shift[row, column])
-        expected[row, column] = place < 0 or any(u - shift[row, u] == place for u in nearer)
-    assert 0.1 < expected.mean() < 0.9
-    disparity = (shift * (2048 / width)).astype(np.float32)
-    np.testing.assert_array_equal(unseen(disparity), expected)
-
-
-def test_encoding_is_the_official_one() -> None:
-    disparity = np.full((40, 400), 20.3, np.float32)
-    disparity[:4] = 0
-    disparity[-4:] = 130
-    code = encode_disparity(disparity, np.random.default_rng(0))
-    assert set(np.unique(code)) == {0, round(20.3 * 256) + 1}
-    assert not code[:4].any()
-    assert not code[-4:].any()
-    assert not code[:, :3].any()
+from pipeline.data.scene.draw import SPLITS, Scene, draw
+from pipeline.data.streets import CITIES, write_streets
 
 
 def _files(root: Path) -> dict[str, bytes]:
@@ -261,21 +44,6 @@ def test_torchvision_loads_what_was_drawn(tmp_path: Path) -> None:
                 assert stored.mode == "I;16"
                 np.testing.assert_array_equal(np.asarray(stored), scene.disparity_HW)
         assert sorted(found) == list(range(count))
-    assert not set(CITIES["train"]) & set(CITIES["val"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ((0, "test", 0, 8, 8), "train, val"),
-        ((-1, "train", 0, 8, 8), "seed is -1"),
-        ((0, "train", -2, 8, 8), "index -2"),
-        ((0, "train", 0, 0, 8), "0 x 8"),
-    ],
-)
-def test_bad_arguments_are_told(arguments: tuple[int, str, int, int, int], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        draw(*arguments)
 
 
 def test_nothing_is_left_of_a_set_that_failed(
@@ -301,3 +69,17 @@ def test_a_folder_in_use_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers"):
         write_streets(tmp_path / "new", 0, 1, 1, 16, 8, workers=0)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_frames_are_spread_evenly_over_cities_that_no_two_splits_share(tmp_path: Path) -> None:
+    write_streets(tmp_path / "streets", 0, 10, 3, 8, 4, workers=1)
+    counts = {
+        split: {
+            city.name: len(list(city.iterdir()))
+            for city in (tmp_path / "streets/leftImg8bit" / split).iterdir()
+        }
+        for split in SPLITS
+    }
+    assert sorted(counts["train"].values()) == [2, 2, 3, 3]
+    assert sorted(counts["val"].values()) == [1, 2]
+    assert not set(counts["train"]) & set(counts["val"])

@@ -1,4 +1,4 @@
-"""A few small made-up frames in the layout of the official release, as folders or as zip files."""
+"""Write a few small made-up frames in the layout of the official release."""
 
 import zipfile
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 NAMES = ("ulm_000001_000019", "aachen_000002_000019", "ulm_000000_000019")
-"""In the order they are written; sorted they stand otherwise."""
+"""Not in sorted order."""
 
 PARTS = {
     "leftImg8bit": "_leftImg8bit.png",
@@ -17,12 +17,14 @@ PARTS = {
 
 
 def part_path(root: Path, part: str, name: str, split: str = "val") -> Path:
+    """Return the path of a frame's file in one part of the release."""
     return root / part / split / name.split("_")[0] / f"{name}{PARTS[part]}"
 
 
 def write_release(
     root: Path, *, width: int = 64, height: int = 32, split: str = "val", disparity: bool = True
 ) -> None:
+    """Write frames of random pixels, in folders; about a fifth of the disparity is invalid."""
     for seed, name in enumerate(NAMES):
         rng = np.random.default_rng(seed)
         arrays = {
@@ -39,7 +41,7 @@ def write_release(
 
 
 def zip_part(source: Path, part: str, target: Path) -> None:
-    """Pack one part as the official zip file, with a file beside it as the official one has."""
+    """Pack one part into its official zip file, which also holds a licence."""
     target.mkdir(parents=True, exist_ok=True)
     path = target / f"{part}_trainvaltest.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -49,4 +51,5 @@ def zip_part(source: Path, part: str, target: Path) -> None:
 
 
 def pixels(path: Path) -> np.ndarray:
+    """Return the pixels of an image file, as Pillow decodes them."""
     return np.asarray(Image.open(path))

@@ -1,24 +1,26 @@
-"""From the true disparity to what a stereo matcher would have found, in the release's encoding."""
+"""From the true disparity to what a stereo matcher finds, in the encoding of the release."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.street.records import FULL_WIDTH, MOST_DISPARITY
-from pipeline.data.street.sprites import noise
+from pipeline.data.scene.camera import FULL_WIDTH
+from pipeline.data.scene.textures import noise
 
+MOST_DISPARITY = 126
+"""The release's matcher searches no further, in pixels of the full width."""
 _NOISE = 512
-_MISSES, _BLOTCHES = 2.25, 2.35
-"""Deviations of noise beyond which a pixel has no match: fine specks, larger patches."""
+_MISSES = ((0.7, 2.4), (1.25, 2.45))
+"""Slope of a noise, and the value above which a pixel has no match: fine specks, larger patches."""
 
 
 def encode_disparity(
     disparity_HW: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.uint16]:
-    """Disparity (H, W) float32 in pixels of the full width, 0 for none, as the release stores it.
+    """Return a true disparity as the release stores it: uint16, round(256 d) + 1, 0 for none.
 
-    Returns uint16: round(d * 256) + 1, and 0 where the matcher has nothing: in the sky, nearer
-    than it searches, where the right camera does not see the point (beyond its left border or
-    behind something nearer), and on specks and patches.
+    disparity_HW is in pixels of the full width, 0 for infinitely far. Four kinds of pixels get
+    none: the sky, points nearer than the matcher searches, points that the right camera does not
+    see, and random specks and patches.
     """
     code = np.rint(np.minimum(disparity_HW, MOST_DISPARITY) * 256).astype(np.uint16)
     code += 1
@@ -28,10 +30,10 @@ def encode_disparity(
 
 
 def unseen(disparity_HW: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the right camera has no view of what the left one sees.
+    """Return where the right camera does not see what the left one sees.
 
-    A pixel at column u falls on u - d in the right image. It is hidden when something falls on
-    the same place that is nearer by at least a pixel of this image's disparity.
+    A pixel in column u falls on u - d in the right image. It is hidden if something falls on the
+    same place that is nearer by at least a pixel of this image's disparity.
     """
     height, width = disparity_HW.shape
     columns_w = np.arange(width, dtype=np.float32)
@@ -47,7 +49,7 @@ def unseen(disparity_HW: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _missed(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.bool_]:
     height, width = shape
     missed = np.zeros((height, width), bool)
-    for slope, bound in ((0.7, _MISSES), (1.25, _BLOTCHES)):
+    for slope, bound in _MISSES:
         v = (np.arange(height) * (_NOISE / 2 / height) + rng.integers(_NOISE)) % _NOISE
         u = (np.arange(width) * (_NOISE / width) + rng.integers(_NOISE)) % _NOISE
         rows = (noise(_NOISE, slope, 3) > bound).take(v.astype(np.intp), axis=0)

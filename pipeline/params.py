@@ -101,6 +101,7 @@ class Tracking:
 @record
 class Report:
     bd_method: Literal["cubic", "pchip", "akima"]
+    bd_points: tuple[Text, ...]
     resamples: Resamples
     level: Share
     joint_loss: Percent

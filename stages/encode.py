@@ -1,34 +1,22 @@
-"""Quantise the exported features and code them with one codec."""
+"""Quantise the exported features and code them, once for each point of a curve."""
 
-from typing import Annotated
-
-import typer
-
-from pipeline.artifacts import (
-    ModelName,
-    features_file,
-    read_features,
-    streams_file,
-    write_streams,
-)
+from pipeline.artifacts import ModelName, features_file, read_features, streams_file, write_streams
+from pipeline.coding.points import read_point
 from pipeline.inference import edge
 from stages.settings import load, run
 
 
-def main(
-    encoder: str,
-    arm: str,
-    seed: int,
-    codec: Annotated[str, typer.Argument(help="png or jpeg-<1..100>")],
-) -> None:
-    """Quantise and code the exported features of one model with one codec."""
+def main(encoder: str, arm: str, seed: int) -> None:
+    """Quantise and code the exported features of one model at every point of `codecs`."""
     params = load()
     name = ModelName(encoder, arm, seed)
     features = read_features(features_file(name))
-    streams = edge.encode(features.features_NChw, params.quantizer.bits, codec)
-    write_streams(streams_file(name, codec), streams, features.names)
-    bpfe = 8 * sum(map(len, streams)) / features.features_NChw.size
-    print(f"{name} {codec}: {len(streams)} bitstreams, {bpfe:.3f} bits per feature element")
+    for point in params.codecs:
+        codec, bits = read_point(point, params.quantizer.bits)
+        streams = edge.encode(features.features_NChw, bits, codec)
+        write_streams(streams_file(name, point), streams, features.names)
+        bpfe = 8 * sum(map(len, streams)) / features.features_NChw.size
+        print(f"{name} {point}: {len(streams)} bitstreams, {bpfe:.3f} bits per feature element")
 
 
 if __name__ == "__main__":

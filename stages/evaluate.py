@@ -30,8 +30,10 @@ from pipeline.artifacts import (
     write_run_id,
 )
 from pipeline.coding.bitstream import BitstreamError, read_header
+from pipeline.coding.points import Point, read_point
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames, open_frames
+from pipeline.data.source import in_order
 from pipeline.inference import cloud, edge
 from pipeline.inference.pictures import PICTURES, legend
 from pipeline.nets.encoder import ENCODERS
@@ -40,6 +42,7 @@ from pipeline.params import Params
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.sums import collect, sums_of
 from pipeline.tracking import face as tracking
 from pipeline.training.device import open_runtime
 from stages.models import open_model
@@ -68,8 +71,15 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
     with open_runtime(params.train.device, "float32", "off") as runtime:
         net.to(runtime.device)
         batches = Batches(frames, device=runtime.device)
-        for codec in params.codecs:
-            points[codec], predictions[codec] = serve_streams(name, codec, net, batches, shown)
+        for point in params.codecs:
+            points[point], predictions[point] = serve_streams(
+                streams_file(name, point),
+                read_point(point, params.quantizer.bits),
+                features_shape(name, frames),
+                net,
+                batches,
+                shown,
+            )
         uncompressed = cloud.serve(net, batches, edge.features(net, batches)).sums
         # The alternative to a trained split is a network that was trained without the rate term.
         for quality in params.report.picture_qualities if name.arm == ARMS[0] else ():
@@ -94,22 +104,28 @@ def features_shape(name: ModelName, frames: Frames) -> tuple[int, int, int]:
 
 
 def serve_streams(
-    name: ModelName, codec: str, net: SplitNet, batches: Batches, shown: int
+    path: Path,
+    point: Point,
+    shape_Chw: tuple[int, int, int],
+    net: SplitNet,
+    batches: Batches,
+    shown: int,
 ) -> tuple[Coded, dict[str, np.ndarray]]:
-    """Return what one codec's bitstreams cost and how they are served, with pictures to show.
+    """Return what the bitstreams of one point cost and how they are served, with pictures to show.
 
-    Raises ArtifactError for bitstreams that are damaged, of another codec or of other frames.
+    Raises ArtifactError for bitstreams that are damaged, of another point or of other frames.
     """
-    path = streams_file(name, codec)
     streams, names = read_streams(path)
     if names != batches.frames.names:
         raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
     try:
         headers = [read_header(stream) for stream in streams]
-        strange = {header.codec for header in headers} - {codec}
-        if strange:
-            raise BitstreamError(f"coded by {', '.join(sorted(strange))}, not {codec}")
-        shape_Chw = features_shape(name, batches.frames)
+        for header in headers:
+            if (header.codec, header.bits) != point:
+                raise BitstreamError(
+                    f"coded by {header.codec} at {header.bits} bits, not by {point.codec} at "
+                    f"{point.bits} bits"
+                )
         served = cloud.serve(
             net, batches, cloud.decode(streams, shape_Chw, batches.device), shown=shown
         )
@@ -121,11 +137,19 @@ def serve_streams(
 
 
 def serve_pictures(frames: Frames, quality: int, net: SplitNet, batches: Batches) -> Coded:
-    """Return what the input pictures cost as JPEG, and how the whole network serves them."""
+    """Return what the input pictures cost as JPEG, and how the whole network serves them.
+
+    Nobody reconstructs a picture that has arrived: the decoded picture itself is scored.
+    """
     coded = [jpeg(image_HW3, quality) for image_HW3 in frames.image_NHW3]
     served = cloud.serve(net, batches, whole_network(net, coded, batches.device))
+    sums = dict(served.sums)
+    if "reconstruction" in sums:
+        arrived = ({"reconstruction": x} for x in decoded_pictures(coded, batches.device))
+        batch_of = batches.over(in_order(len(coded), edge.BATCH))
+        sums |= collect(map(sums_of, arrived, batch_of))
     size_N = np.array([len(data) for data in coded], np.int64)
-    return Coded(np.zeros_like(size_N), size_N, served.sums)
+    return Coded(np.zeros_like(size_N), size_N, sums)
 
 
 def jpeg(image_HW3: np.ndarray, quality: int) -> bytes:
@@ -138,10 +162,15 @@ def jpeg(image_HW3: np.ndarray, quality: int) -> bytes:
 @torch.no_grad()
 def whole_network(net: SplitNet, coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:
     """Yield the features of coded pictures, batch by batch."""
+    yield from map(net.front, decoded_pictures(coded, device))
+
+
+def decoded_pictures(coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:
+    """Yield coded pictures as B x 3 x H x W float32 in 0 to 1, `edge.BATCH` at a time."""
     for start in range(0, len(coded), edge.BATCH):
         images = [np.array(Image.open(io.BytesIO(x))) for x in coded[start : start + edge.BATCH]]
         image_BHW3 = torch.from_numpy(np.stack(images)).to(device)
-        yield net.front(image_BHW3.permute(0, 3, 1, 2).float() / 255)
+        yield image_BHW3.permute(0, 3, 1, 2).float() / 255
 
 
 def track(
@@ -172,9 +201,9 @@ def track(
         # the runs table shows: the first codec, as in the metrics file.
         for step, at in enumerate(reversed(values.values())):
             tracked.log(at, step=step)
-        # Under the codec's name each point is a column of the runs table.
-        for codec, at in values.items():
-            tracked.log({f"{codec}/{key}": value for key, value in at.items()})
+        # Under the point's name each point is a column of the runs table.
+        for point, at in values.items():
+            tracked.log({f"{mlflow_name(point)}/{key}": value for key, value in at.items()})
         for task, sums in evaluation.points[params.codecs[0]].sums.items():
             parts = SCORES[task].parts
             found = parts(sums) if parts else {}
@@ -186,6 +215,11 @@ def track(
         tracked.table(image_table(evaluation), "images")
         tracked.file(sums_file(name))
         return tracked.id
+
+
+def mlflow_name(point: str) -> str:
+    """Return the name of a point in MLflow, whose metrics allow no `@`: `png:5` for `png@5`."""
+    return point.replace("@", ":")
 
 
 def image_table(evaluation: Evaluation) -> pd.DataFrame:

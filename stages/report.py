@@ -1,5 +1,6 @@
 """Compare the arms: BD-rates, the tables, the figures and the page."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,14 +34,15 @@ from pipeline.artifacts import (
 from pipeline.coding.bitstream import decode_levels
 from pipeline.coding.codecs import CODECS
 from pipeline.coding.forms import RateForm
+from pipeline.coding.points import read_point
 from pipeline.coding.tiling import tile
-from pipeline.data.frames import Frames, open_frames
+from pipeline.data.frames import Frames, disparity_px, open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
-from pipeline.report.found.table import KINDS, headline_rates, headline_scores, to_metrics
+from pipeline.report.found.table import KINDS, headline_rates, headline_scores, kinds_of, to_metrics
 from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.facts import facts, versions
 from pipeline.report.page.render import RunLink, Shown, render
@@ -48,10 +50,14 @@ from pipeline.report.paper.drawing import draw_all
 from pipeline.report.paper.style import save
 from pipeline.report.tables.grid import to_latex, to_markdown
 from pipeline.report.text.names import codec_title, encoder_title
-from pipeline.report.text.verdict import at_equal_score
+from pipeline.report.text.verdict import in_short, verdicts
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.trivial import Truths, trivial_scores
 from pipeline.tracking import face as tracking
 from stages.settings import load, run
+
+TRIVIAL_FRAMES = 256
+"""So many frames are enough for the three constants of a trivial prediction."""
 
 
 def main() -> None:
@@ -75,8 +81,7 @@ def main() -> None:
         findings = report(params, names, runs | {"report": tracked.id}, links)
         track(findings, evaluated, tracked)
         write_run_id(REPORT_FOLDER, tracked.id)
-    for encoder in params.encoders:
-        print(at_equal_score(findings.trust, findings.scores, encoder))
+    print(in_short(findings.trust, findings.bounds, findings.scores))
     print(f"More in {PAGE_FILE} and {TABLES_FOLDER / 'table.md'}")
     if links:
         command = tracking.server().command
@@ -106,11 +111,17 @@ def report(
     findings = find(
         [measured(name, params, frames) for name in names],
         {task: SCORES[task] for task in params.tasks},
-        method=params.report.bd_method,
+        kinds=kinds_of(
+            params.codecs,
+            fixed=params.report.bd_points,
+            lossless=lossless(params),
+            method=params.report.bd_method,
+        ),
         resamples=params.report.resamples,
         level=params.report.level,
         joint_loss=params.report.joint_loss,
-        lossless={codec for codec in params.codecs if CODECS[codec].lossless},
+        lossless=lossless(params),
+        trivial=trivial_scores(truths("train"), truths("val")),
     )
     write_tables(findings, first_codec=params.codecs[0])
     toy = Path(params.data.root) == STREETS_FOLDER
@@ -150,6 +161,24 @@ def report(
     return findings
 
 
+def truths(split: str) -> Truths:
+    """Return the frames of a split; to train on, at most `TRIVIAL_FRAMES`, evenly spread."""
+    frames = open_frames(prepared_folder(split))
+    step = math.ceil(len(frames.names) / TRIVIAL_FRAMES) if split == "train" else 1
+    disparity_NHW = frames.disparity_NHW
+    return Truths(
+        frames.image_NHW3[::step],
+        frames.label_NHW[::step],
+        None if disparity_NHW is None else disparity_px(disparity_NHW[::step]),
+    )
+
+
+def lossless(params: Params) -> tuple[str, ...]:
+    """Return the points that keep the levels as they are: a lossless codec, at any depth."""
+    codec_of = {name: read_point(name, params.quantizer.bits).codec for name in params.codecs}
+    return tuple(name for name, codec in codec_of.items() if CODECS[codec].lossless)
+
+
 def measured(name: ModelName, params: Params, frames: Frames) -> Measured:
     """Return what the stages before have left of one model, its codecs in the order of params."""
     found = read_evaluation(sums_file(name))
@@ -162,13 +191,16 @@ def measured(name: ModelName, params: Params, frames: Frames) -> Measured:
         uncompressed=found.uncompressed,
         pictures=found.pictures,
         rate_loss_N=read_rate_loss(diagnostics_file(name), str(form)),
+        trained_on=model_description(name).get("runtime", {}),
     )
 
 
 def write_tables(findings: Findings, first_codec: str) -> None:
     """Write the tables as CSV, Markdown and LaTeX, and the numbers that experiments compare."""
     write_csv(POINTS_FILE, findings.points)
-    write_json(BD_RATE_FILE, headline_rates(to_metrics(findings.trust)))
+    rates, words = headline_rates(to_metrics(findings.trust)), verdicts(findings.trust)
+    said = {kind: {x: words[kind][x] for x in models} for kind, models in rates.items()}
+    write_json(BD_RATE_FILE, {**rates, "verdict": said})
     write_json(SCORES_FILE, headline_scores(findings.points, first_codec, findings.scores))
     for name, table in findings.tables.items():
         write_csv(TABLES_FOLDER / f"{name}.csv", table)
@@ -205,7 +237,7 @@ def track(
     The BD-rates of a model are logged to its evaluation too, so that a row of MLflow's table of
     runs shows them beside the scores.
     """
-    metrics = to_metrics(findings.trust)
+    metrics, words = to_metrics(findings.trust), verdicts(findings.trust)
     for kind, models in metrics.items():
         for model, by_score in models.items():
             known = {score: x for score, x in by_score.items() if x is not None}
@@ -218,7 +250,13 @@ def track(
             if percent is not None
         }
         if name.arm == ARMS[1] and run_id and values:
-            tracked.log_to(run_id, values)
+            model = f"{name.encoder}-{name.seed}"
+            said = {
+                f"verdict.{kind}.{score}": text
+                for kind, models in words.items()
+                for score, text in models[model].items()
+            }
+            tracked.log_to(run_id, values, tags=said)
     for path in (PAGE_FILE, TABLES_FOLDER / "table.md", TABLES_FOLDER / "bd_rate.csv"):
         tracked.file(path)
     for path in sorted(DRAWINGS_FOLDER.glob("*.png")):

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.artifacts import STREETS_FOLDER
-from pipeline.coding.codecs import CODECS, codec_names
+from pipeline.coding.codecs import CodecError
+from pipeline.coding.points import Point, read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
@@ -27,7 +28,7 @@ def load() -> Params:
         raise ParamsError(f"{path.absolute()} cannot be read: {error}") from error
     params = parse(values)
     check_names("encoders", params.encoders, ENCODERS, ", ".join(ENCODERS))
-    check_names("codecs", params.codecs, CODECS, codec_names())
+    _check_points(params)
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
@@ -43,13 +44,27 @@ def load() -> Params:
         )
     if Path(params.data.root) == STREETS_FOLDER:
         _check_streets(params)
-    for codec in params.codecs:
-        if params.quantizer.bits > CODECS[codec].max_bits:
-            raise ParamsError(
-                f"quantizer.bits is {params.quantizer.bits}, but {codec} of codecs takes at most "
-                f"{CODECS[codec].max_bits}; lower the bits or leave the codec out"
-            )
     return params
+
+
+def _check_points(params: Params) -> None:
+    points: dict[Point, str] = {}
+    for name in params.codecs:
+        try:
+            point = read_point(name, params.quantizer.bits)
+        except CodecError as error:
+            raise ParamsError(f"codecs names {name!r}: {error}") from None
+        if point in points:
+            raise ParamsError(
+                f"codecs names {points[point]} and {name}, which are the same: "
+                f"{point.codec} at {point.bits} bits"
+            )
+        points[point] = name
+    for name in params.report.bd_points:
+        try:
+            read_point(name, params.quantizer.bits)
+        except CodecError as error:
+            raise ParamsError(f"report.bd_points names {name!r}: {error}") from None
 
 
 def _missing(command: str) -> bool:

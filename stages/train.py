@@ -125,7 +125,7 @@ def train_model(
         on_epoch=on_epoch,
     )
     if runtime.rank == 0:
-        write(name, params, settings, net, history, tracked)
+        write(name, params, settings, runtime.described(), net, history, tracked)
     checkpoints.done()
 
 
@@ -171,10 +171,12 @@ def write(
     name: ModelName,
     params: Params,
     settings: Mapping[str, object],
+    ran_on: Mapping[str, object],
     net: SplitNet,
     history: list[Row],
     tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
+    """Write the model's folder, and log it."""
     folder = model_folder(name)
     description: dict[str, Any] = {
         **name._asdict(),
@@ -183,6 +185,7 @@ def write(
         "height": params.data.height,
         "noise": {"kind": params.train.noise, "bits": params.train.noise_bits},
         "settings": dict(settings),
+        "runtime": dict(ran_on),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -216,6 +219,7 @@ def open_run(
             **settings,
             **name._asdict(),
             "scale": f"{params.data.width}x{params.data.height}",
+            **{f"runtime.{key}": value for key, value in runtime.described().items()},
         },
         tags={"stage": "train", "encoder": name.encoder, "arm": name.arm, "seed": str(name.seed)},
     )

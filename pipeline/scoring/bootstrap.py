@@ -71,17 +71,32 @@ def bootstrap_bd_rate(
     )
     percent_S = np.array([whole.percent for whole in whole_S], dtype=float)
     percent = mean_percent(percent_S)
-    known_SR = percent_SR[:, ~np.isnan(percent_SR).any(0)]
-    failed = resamples - known_SR.shape[1]
-    if failed > FAILED_AT_MOST * resamples:
+    failed = int(np.isnan(percent_SR).any(0).sum())
+    ends = effect_interval(np.log1p(percent_S / 100), np.log1p(percent_SR / 100), level)
+    if ends is None:
         obstacle = ResamplesWithout(failed, resamples)
         return Interval(percent, None, None, level, resamples, failed, obstacle)
-    if len(pairs) == 1:
+    low, high = (float(100 * np.expm1(end)) for end in ends)
+    return Interval(percent, low, high, level, resamples, failed, None)
+
+
+def effect_interval(
+    effect_S: np.ndarray, resampled_SR: np.ndarray, level: float
+) -> tuple[float, float] | None:
+    """Return the interval of the mean of an effect over seeds, over images and seeds.
+
+    effect_S: of all images. resampled_SR: of R resamples of them, NaN where it does not exist. One
+    seed gets percentiles of its resamples, several what `repeats` makes of them. None if an effect
+    does not exist, or if more than `FAILED_AT_MOST` of the resamples lack one.
+    """
+    known_SR = resampled_SR[:, ~np.isnan(resampled_SR).any(0)]
+    resamples = resampled_SR.shape[1]
+    if np.isnan(effect_S).any() or resamples - known_SR.shape[1] > FAILED_AT_MOST * resamples:
+        return None
+    if len(effect_S) == 1:
         low, high = np.quantile(known_SR[0], [(1 - level) / 2, (1 + level) / 2])
-    else:
-        effect = repeated_effect(np.log1p(percent_S / 100), np.log1p(known_SR / 100))
-        low, high = 100 * np.expm1(effect.interval(level))
-    return Interval(percent, float(low), float(high), level, resamples, failed, None)
+        return float(low), float(high)
+    return repeated_effect(effect_S, known_SR).interval(level)
 
 
 def mean_percent(percent_S: ArrayLike) -> float:

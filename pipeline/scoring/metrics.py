@@ -41,6 +41,11 @@ class Score:
     printed: Print
     parts: Callable[[Sums], dict[str, float]] | None = None
     """Sums of N images -> what the score is made of, by name; None for a score of one part."""
+    learned: Callable[[float], float] = lambda trivial: trivial
+    """Score of a prediction that knows the training set alone -> the least score of a network that
+    has learned something."""
+    facts: Callable[[Sums], dict[str, float]] | None = None
+    """Sums of N images -> values given beside the score, by the name of their column."""
 
     def compute(self, sums: Sums) -> float:
         """The score of all images, each once. ValueError if there are none."""
@@ -51,15 +56,32 @@ class Score:
 def mean_iou(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
     """Mean intersection over union, (R,), 0 to 1, of one confusion over the whole set.
 
-    Classes absent from both truth and prediction are left out; NaN if that leaves none.
+    The mean is over the classes that the truth holds; NaN if it holds none. So it is of the same
+    classes whatever is predicted, for both arms and at every codec. A class that is predicted but
+    not in the truth only lowers the others, whose pixels it takes. `official_mean_iou` counts it.
     """
-    confusion_NKK = sums["confusion"]
-    classes = confusion_NKK.shape[1]
-    _check_counts(confusion_NKK, counts_RN)
-    flat_NC = confusion_NKK.reshape(len(confusion_NKK), -1).astype(np.float64)
-    iou_RK = _iou((counts_RN @ flat_NC).reshape(-1, classes, classes))
-    present_RK = ~np.isnan(iou_RK)
-    return _ratio(np.where(present_RK, iou_RK, 0.0).sum(1), present_RK.sum(1))
+    confusion_RKK = _confusion(sums, counts_RN)
+    return _mean_where(confusion_RKK.sum(2) > 0, _iou(confusion_RKK))
+
+
+def official_mean_iou(sums: Sums) -> float:
+    """Return mIoU as the official Cityscapes script and the paper's code take the mean.
+
+    It is over the classes in the truth or in the prediction. One stray pixel of a class that the
+    truth does not hold enters it as a zero.
+    """
+    iou_1K = _iou(_confusion(sums, np.ones((1, len(sums["confusion"])))))
+    return float(_mean_where(~np.isnan(iou_1K), iou_1K)[0])
+
+
+def classes_in_truth(sums: Sums) -> int:
+    """Return how many classes `mean_iou` is the mean of."""
+    return int((sums["confusion"].sum((0, 2)) > 0).sum())
+
+
+def segmentation_facts(sums: Sums) -> dict[str, float]:
+    """Return what is said beside mIoU: its official form, and the number of classes in ours."""
+    return {"miou_official": official_mean_iou(sums), "miou_classes": classes_in_truth(sums)}
 
 
 def iou_per_class(sums: Sums) -> np.ndarray:
@@ -115,49 +137,17 @@ def bits_per_element(bytes_N: np.ndarray, *, elements: int) -> float:
     return float(bits_per_element_resampled(bytes_N, counts_1N, elements=elements)[0])
 
 
-@dataclass(frozen=True)
-class JointRate:
-    """The rate from which on every task is good enough: one bitstream serves them all."""
-
-    rate: float | None
-    """In the unit of the rates given; None if no rate measured is enough."""
-    limiting: str | None
-    """The task that sets the rate; None if the lowest rate measured suffices for all."""
-    reason: str | None
-    """Why there is no rate, or why the rate given is only an upper bound."""
+def _confusion(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
+    """Return the confusion of each resample, (R, K, K) float64: rows truth, columns prediction."""
+    confusion_NKK = sums["confusion"]
+    classes = confusion_NKK.shape[1]
+    _check_counts(confusion_NKK, counts_RN)
+    flat_NC = confusion_NKK.reshape(len(confusion_NKK), -1).astype(np.float64)
+    return (counts_RN @ flat_NC).reshape(-1, classes, classes)
 
 
-def joint_rate(
-    rate_P: np.ndarray,
-    score_P_of: Mapping[str, np.ndarray],
-    reference_of: Mapping[str, float],
-    *,
-    loss_percent: float,
-) -> JointRate:
-    """Lowest rate from which on no task loses more than `loss_percent` of its reference score.
-
-    `score_P_of` and `reference_of` go by task; the reference is the score with uncompressed
-    features. Between two points a score is taken as linear in the logarithm of the rate.
-    """
-    order = np.argsort(rate_P, kind="stable")
-    log_rate_P = np.log(np.asarray(rate_P, np.float64)[order])
-    rate, limiting = float(np.exp(log_rate_P[0])), None
-    for task, score_P in score_P_of.items():
-        spare_P = np.asarray(score_P)[order] - (1 - loss_percent / 100) * reference_of[task]
-        short = np.flatnonzero(~(spare_P >= 0))
-        if not len(short):
-            continue
-        last = short[-1]
-        if last == len(spare_P) - 1:
-            lost = 100 * (1 - np.asarray(score_P)[order][-1] / reference_of[task])
-            reason = f"{task} loses {lost:.3g} % even at the highest rate, {loss_percent:g} allowed"
-            return JointRate(None, task, reason)
-        share = -spare_P[last] / (spare_P[last + 1] - spare_P[last])
-        needed = float(np.exp(log_rate_P[last] + share * (log_rate_P[last + 1] - log_rate_P[last])))
-        if limiting is None or needed > rate:
-            rate, limiting = needed, task
-    bound = "every point measured is good enough: an upper bound" if limiting is None else None
-    return JointRate(rate, limiting, bound)
+def _mean_where(counted_RK: np.ndarray, value_RK: np.ndarray) -> np.ndarray:
+    return _ratio(np.where(counted_RK, value_RK, 0.0).sum(1), counted_RK.sum(1))
 
 
 def _iou(confusion: np.ndarray) -> np.ndarray:
@@ -179,9 +169,34 @@ def _check_counts(per_image: np.ndarray, counts_RN: np.ndarray) -> None:
 
 SCORES = {
     "segmentation": Score(
-        "miou", "mIoU", "", mean_iou, "Semantic segmentation", Print("%", 100, 2), iou_by_name
+        "miou",
+        "mIoU",
+        "",
+        mean_iou,
+        "Semantic segmentation",
+        Print("%", 100, 2),
+        iou_by_name,
+        lambda trivial: 2 * trivial,
+        segmentation_facts,
     ),
-    "disparity": Score("irmse", "IRMSE", "1/px", inverse_rmse, "Disparity", Print("1/px", 1, 4)),
-    "reconstruction": Score("psnr", "PSNR", "dB", mean_psnr, "Reconstruction", Print("dB", 1, 2)),
+    "disparity": Score(
+        "irmse",
+        "IRMSE",
+        "1/px",
+        inverse_rmse,
+        "Disparity",
+        Print("1/px", 1, 4),
+        # Three quarters of the trivial RMSE.
+        learned=lambda trivial: trivial * 4 / 3,
+    ),
+    "reconstruction": Score(
+        "psnr",
+        "PSNR",
+        "dB",
+        mean_psnr,
+        "Reconstruction",
+        Print("dB", 1, 2),
+        learned=lambda trivial: trivial + 1,
+    ),
 }
 """Task -> its score."""

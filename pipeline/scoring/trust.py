@@ -106,8 +106,36 @@ class OneSeed:
     """It is of one seed, so that nothing is known of the noise of training."""
 
 
+@dataclass(frozen=True)
+class NotAlike:
+    """The arms were not trained alike."""
+
+    differences: tuple[str, ...]
+    """What differs, each as `precision float32 / bfloat16`: benchmark, then proposed."""
+
+
+@dataclass(frozen=True)
+class NothingLearned:
+    """The benchmark scores hardly more than a prediction that knows the training set alone."""
+
+    score: float
+    trivial: float
+    """What such a prediction scores."""
+
+
+@dataclass(frozen=True)
+class InsideNoise:
+    """Two benchmarks that differ in their seed alone differ by as much."""
+
+    percent: float
+    """The largest difference of two benchmarks, without its sign."""
+
+
 Objection = (
     OneSeed
+    | NotAlike
+    | NothingLearned
+    | InsideNoise
     | LittleOverlap
     | SignByMethod
     | FarByMethod
@@ -123,7 +151,7 @@ class Diagnostics:
     """What stands behind one BD-rate; percents are None where not computable."""
 
     bd_rate: BDRate
-    """The number in question, by cubic fit."""
+    """The number in question."""
     bd_score: BDScore
     percent_by_method: dict[str, float | None]
     percent_without: dict[str, float | None]
@@ -150,13 +178,15 @@ def diagnose(
     points: Sequence[str],
     lossless: Collection[str] = (),
     rate: Callable[..., BDRate] = bd_rate,
+    method: str = "cubic",
+    methods: Sequence[str] = METHODS,
 ) -> Diagnostics:
     """Return what stands behind a BD-rate of two curves.
 
     points: names of the P points, which pair up between the curves. lossless: those of them that
     are of a lossless codec; their far higher rate can weigh heavily in a fit. rate: how the number
-    is made, `bd_rate` or `envelope_bd_rate`. Raises ValueError if curves and names differ in
-    length.
+    is made, `bd_rate` or `envelope_bd_rate`. method: of interpolation. methods: those that it is
+    held against. Raises ValueError if curves and names differ in length.
     """
     four = [np.asarray(x, np.float64) for x in (anchor_rate, anchor_score, test_rate, test_score)]
     sizes = [len(column) for column in four[::2]]
@@ -164,14 +194,14 @@ def diagnose(
         raise ValueError(f"{len(points)} points named, curves have {sizes}: they must be equal")
     lossy_P = np.array([name not in lossless for name in points], bool)
     return Diagnostics(
-        bd_rate=rate(*four),
-        bd_score=bd_score(four[0], four[1], four[2], four[3]),
-        percent_by_method={method: rate(*four, method).percent for method in METHODS},
+        bd_rate=rate(*four, method),
+        bd_score=bd_score(four[0], four[1], four[2], four[3], method),
+        percent_by_method={other: rate(*four, other).percent for other in methods},
         percent_without={
-            name: rate(*(np.delete(column, i) for column in four)).percent
+            name: rate(*(np.delete(column, i) for column in four), method).percent
             for i, name in enumerate(points)
         },
-        percent_without_lossless=rate(*(column[lossy_P] for column in four)).percent,
+        percent_without_lossless=rate(*(column[lossy_P] for column in four), method).percent,
         beaten={
             "anchor": tuple(points[i] for i in beaten_points(*four[:2])),
             "test": tuple(points[i] for i in beaten_points(*four[2:])),
@@ -187,14 +217,18 @@ def objections(
     interval: Interval | None,
     *,
     seeds: int,
+    noise: float | None = None,
 ) -> tuple[Objection, ...]:
     """Return what speaks against quoting a BD-rate; empty if nothing does.
 
     percent: the number. overlap: of the curves, 0 to 1. by_method: the number by other methods of
     interpolation. without: with one point left out of both curves, by point. interval: None if
-    none was asked for. seeds: how many trainings the number is a mean of.
+    none was asked for. seeds: how many trainings the number is a mean of. noise: how far two
+    benchmarks of different seeds lie apart, in per cent without a sign; None if that is not known.
     """
     against: list[Objection] = [OneSeed()] if seeds == 1 else []
+    if noise is not None and size_of(percent) <= noise:
+        against.append(InsideNoise(noise))
     if overlap < QUOTABLE_OVERLAP:
         against.append(LittleOverlap(overlap))
     others = [value for value in by_method.values() if value is not None]
@@ -210,6 +244,11 @@ def objections(
     elif interval is not None and interval.wider_than(percent):
         against.append(WideInterval(interval))
     return tuple(against)
+
+
+def size_of(percent: float) -> float:
+    """Return a change of bits without its direction: -50 % and +100 % are both 100 %."""
+    return float(100 * np.expm1(abs(np.log1p(percent / 100))))
 
 
 def both_signs(values: Sequence[float]) -> bool:

@@ -32,7 +32,7 @@ class NullRun:
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None: ...
 
-    def log_to(self, run_id: str, values: Mapping[str, float]) -> None: ...
+    def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None: ...
 
     def tags(self, values: Mapping[str, str]) -> None: ...
 
@@ -92,13 +92,14 @@ class Run:
         """Metrics at a step; a value that is not finite is stored as not-a-number."""
         self._outbox.add_metrics(values, step or 0)
 
-    def log_to(self, run_id: str, values: Mapping[str, float]) -> None:
-        """Finite metrics of another run of the same store, finished or not."""
-        from mlflow.entities import Metric
+    def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Log finite metrics and tags to another run of the same store, finished or not."""
+        from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
         metrics = [Metric(key, float(value), now, 0) for key, value in values.items()]
-        send = partial(self._client.log_batch, run_id, metrics=metrics)
+        entries = [RunTag(key, value) for key, value in tags.items()]
+        send = partial(self._client.log_batch, run_id, metrics=metrics, tags=entries)
         self._outbox.add(Call(f"{', '.join(values)} of run {run_id}", send))
 
     def tags(self, values: Mapping[str, str]) -> None:

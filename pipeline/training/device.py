@@ -30,6 +30,25 @@ class Runtime:
     host_group: Any = None
     """The process group in which processes talk on the CPU; None if there is only one."""
 
+    def described(self) -> dict[str, str | int | bool]:
+        """Return what two trainings must share if their results are to be compared.
+
+        device: cpu or cuda; processor: the GPU's name, or the CPU's instruction set; precision;
+        compiled; processes; torch: its version.
+        """
+        cuda = self.device.type == "cuda"
+        processor = (
+            torch.cuda.get_device_name() if cuda else torch.backends.cpu.get_cpu_capability()
+        )
+        return {
+            "device": self.device.type,
+            "processor": processor,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "compiled": self.compiled,
+            "processes": self.world,
+            "torch": torch.__version__,
+        }
+
     def autocast(self) -> torch.autocast:
         """The context of a forward pass."""
         reduced = self.dtype != torch.float32

@@ -1,10 +1,17 @@
 """What the worst hit task loses over rate: one bitstream serves all tasks."""
 
 from pipeline.report.charts.inks import ARM_LOOKS, UNDER_TO_OVER, arm_keys
-from pipeline.report.charts.rates import level, mean_over_seeds, rate_axis, told_rates, values
-from pipeline.report.charts.record import Axis, Chart, Key, Look, Panel, Series
+from pipeline.report.charts.rates import (
+    hull_and_rest,
+    level,
+    mean_over_seeds,
+    rate_axis,
+    told_rates,
+    values,
+)
+from pipeline.report.charts.record import Axis, Chart, Key, Look, Panel
 from pipeline.report.found.findings import Findings
-from pipeline.report.found.joint import largest_loss
+from pipeline.report.found.joint import lost_table
 from pipeline.report.text.names import codec_title, encoder_title
 
 NEUTRAL = Look("neutral", dash="dot")
@@ -13,9 +20,11 @@ NEUTRAL = Look("neutral", dash="dot")
 def joint(findings: Findings, rate: str, *, loss_percent: float) -> Chart:
     """Describe the largest loss of any task over rate, a panel per encoder.
 
-    `loss_percent` is the loss allowed, a level. Of several seeds the mean is shown.
+    `loss_percent` is the loss allowed, a level. Both arms are held against the benchmark with
+    uncompressed features. Of several seeds the mean is shown. The line joins the points that no
+    other of the same arm beats.
     """
-    lost = largest_loss(findings.points, findings.uncompressed, findings.scores)
+    lost = lost_table(findings.points, findings.uncompressed, findings.scores)
     allowed = f"{loss_percent:g} % allowed"
     panels = []
     for encoder, points in lost.groupby("encoder", sort=False):
@@ -29,7 +38,8 @@ def joint(findings: Findings, rate: str, *, loss_percent: float) -> Chart:
             )
             if len(mean):
                 x, y = values(mean[rate]), values(mean["lost"])
-                series.append(Series("curve", ARM_LOOKS[arm], x, y, told=told))
+                better = tuple(-value for value in y)
+                series += hull_and_rest(ARM_LOOKS[arm], x, y, better=better, told=told)
         axis = Axis("Largest loss of any task", "%")
         panels.append(Panel(encoder_title(str(encoder)), "", rate_axis(rate), axis, tuple(series)))
     return Chart(tuple(panels), len(panels), (*arm_keys(), Key(allowed, "thin", NEUTRAL)))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from pipeline.report.charts.inks import ARM_LOOKS, UNDER_TO_OVER, arm_keys
 from pipeline.report.charts.rates import (
+    hull_and_rest,
     level,
     mean_over_seeds,
     rate_axis,
@@ -158,7 +159,7 @@ def _pictures(findings: Findings, encoder: str, score: Score, rate: str) -> list
 
 
 def _curves(findings: Findings, encoder: str, score: Score, rate: str) -> list[Series]:
-    """Return the mean curve of each arm, with a tag and words at each point."""
+    """Return the hull of each arm's mean points, with a tag and words at each point."""
     _, scale, digits = print_of(score)
     percent = f"{100 * findings.level:g} %"
     found = []
@@ -174,15 +175,23 @@ def _curves(findings: Findings, encoder: str, score: Score, rate: str) -> list[S
             y = values(scale * mean[score.name])
             tags = short_names(mean["codec"].tolist())
             x = values(mean[rate])
-            found.append(Series("curve", ARM_LOOKS[arm], x, y, tags=tags, told=tuple(told)))
+            found += hull_and_rest(ARM_LOOKS[arm], x, y, better=y, tags=tags, told=tuple(told))
     return found
 
 
 def short_names(codecs: Sequence[str]) -> tuple[str, ...]:
     """Return codec names for tight places: the number alone where one codec has all numbers.
 
-    `png`, `jpeg-90` and `jpeg-80` become `png`, `90` and `80`. With `webp-90` beside them every
-    name stays whole, since a number alone would not say whose it is.
+    `png`, `jpeg-90` and `png@5` become `png`, `90` and `5b`. With `webp-90` beside them every name
+    stays whole, since a number alone would not say whose it is; so does `jpeg-90@6`.
     """
     numbered = {codec.rpartition("-")[0] for codec in codecs if "-" in codec}
-    return tuple(codec.rpartition("-")[2] if len(numbered) == 1 else codec for codec in codecs)
+    at_depth = {codec.partition("@")[0] for codec in codecs if "@" in codec}
+
+    def short(codec: str) -> str:
+        name, own_depth, bits = codec.partition("@")
+        if own_depth:
+            return f"{bits}b" if len(at_depth) == 1 else codec
+        return name.rpartition("-")[2] if len(numbered) == 1 else name
+
+    return tuple(map(short, codecs))

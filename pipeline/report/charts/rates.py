@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.report.charts.record import Axis, Look, Series
+from pipeline.report.charts.record import Axis, Kind, Look, Series
 from pipeline.report.text.names import print_of
+from pipeline.scoring.bdrate import monotone_envelope
 from pipeline.scoring.metrics import Score
 
 RATES = {
@@ -46,6 +47,30 @@ def level(look: Look, rates: pd.Series, value: float, told: str) -> Series:
     """Return a dotted line at one value, as wide as the rates are."""
     ends = (float(rates.min()), float(rates.max()))
     return Series("thin", Look(look.ink, dash="dot"), ends, (value, value), told=(told, told))
+
+
+def hull_and_rest(
+    look: Look,
+    x: tuple[float, ...],
+    y: tuple[float, ...],
+    *,
+    better: tuple[float, ...],
+    told: tuple[str, ...],
+    tags: tuple[str, ...] = (),
+) -> list[Series]:
+    """Return a curve through the points that no other beats, and small marks for the others.
+
+    x: rates. better: of each point a value that is larger where the point is better.
+    """
+    kept = monotone_envelope(x, better).tolist()
+    rest = [i for i in range(len(x)) if i not in kept]
+
+    def of(kind: Kind, indices: list[int]) -> Series:
+        at_x, at_y = (tuple(column[i] for i in indices) for column in (x, y))
+        words, short = (tuple(column[i] for i in indices if column) for column in (told, tags))
+        return Series(kind, look, at_x, at_y, tags=short, told=words)
+
+    return [*([of("dots", rest)] if rest else []), of("curve", kept)]
 
 
 def values(column: pd.Series) -> tuple[float, ...]:

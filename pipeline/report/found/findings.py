@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pipeline.report.found.bounds import bounds_table
 from pipeline.report.found.joint import joint_table
 from pipeline.report.found.models import (
     Measured,
@@ -15,13 +16,20 @@ from pipeline.report.found.models import (
     rate_loss_table,
     uncompressed_table,
 )
+from pipeline.report.found.noise import noise_table
 from pipeline.report.found.published import published_rates
-from pipeline.report.found.table import bd_table, point_table
+from pipeline.report.found.table import Kind, bd_table, point_table
 from pipeline.report.found.trust import trust_table
-from pipeline.report.tables.bd import bd_grid, diagnostics_grid
+from pipeline.report.tables.bd import Drawn, bd_grid, diagnostics_grid, hull_grid
 from pipeline.report.tables.grid import Grid
-from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
-from pipeline.report.text.why import with_sentences
+from pipeline.report.tables.points import (
+    bounds_grid,
+    joint_grid,
+    picture_grid,
+    point_grids,
+    rate_loss_grid,
+)
+from pipeline.report.text.why import with_sentences, without_records
 from pipeline.scoring.metrics import Score
 
 
@@ -39,8 +47,10 @@ class Findings:
     uncompressed: pd.DataFrame
     pictures: pd.DataFrame
     trust: pd.DataFrame
+    noise: pd.DataFrame
     compared: pd.DataFrame
     """See `point_table`."""
+    bounds: pd.DataFrame
     bands: pd.DataFrame
     joint: pd.DataFrame
     rate_loss: pd.DataFrame
@@ -58,10 +68,12 @@ class Findings:
         """By the name of the file they go to."""
         return {
             "bd_rate": with_sentences(self.trust),
+            "noise": self.noise,
             "points": self.compared,
+            "bounds": self.bounds,
             "uncompressed": self.uncompressed,
             "pictures": self.pictures,
-            "joint": self.joint,
+            "joint": without_records(self.joint),
             "rate_loss": self.rate_loss,
             "iou": self.iou,
         }
@@ -71,41 +83,46 @@ def find(
     models: Sequence[Measured],
     scores: Mapping[str, Score],
     *,
-    method: str,
+    kinds: Mapping[str, Kind],
     resamples: int,
     level: float,
     joint_loss: float,
     lossless: Collection[str] = (),
+    trivial: Mapping[str, float] | None = None,
 ) -> Findings:
     """Return everything from the per-image sums alone; nothing is run again.
 
-    lossless: names of the lossless codecs among those measured.
+    kinds: the ways to make a BD-rate. lossless: names of the lossless points among those measured.
+    trivial: task -> score of a prediction that knows the training set alone.
     """
     points = points_table(models, scores)
     uncompressed = uncompressed_table(models, scores)
     pictures = picture_table(models, scores)
-    bd = bd_table(points, scores, method)
+    noise = noise_table(models, scores, kinds)
     trust = trust_table(
-        *(bd, models, scores),
-        method=method,
+        *(bd_table(points, scores, kinds), models, scores),
+        kinds=kinds,
         resamples=resamples,
         level=level,
         lossless=lossless,
+        noise=noise,
+        trivial=trivial or {},
     )
+    bounds = bounds_table(models, scores, resamples=resamples, level=level)
     compared = point_table(points, scores)
-    joint = joint_table(models, scores, loss_percent=joint_loss)
+    joint = joint_table(models, scores, loss_percent=joint_loss, resamples=resamples, level=level)
     rate_loss = rate_loss_table(models)
-    images = len(next(iter(models[0].codecs.values())).bytes_N)
-    grids = [
-        bd_grid(
-            *(trust, scores, published_rates()), resamples=resamples, level=level, images=images
-        ),
-        *point_grids(compared, uncompressed, scores),
-    ]
+    drawn = Drawn(resamples, level, models[0].images)
+    grids = [hull_grid(trust, scores, drawn)]
+    if len(bounds):
+        grids.append(bounds_grid(bounds, scores, level=level))
+    fixed = kinds["bd_rate"].points
+    grids.append(bd_grid(trust, scores, published_rates(), drawn, points=fixed))
+    grids += point_grids(compared, uncompressed, scores)
     if len(pictures):
         grids.append(picture_grid(pictures, scores))
     if len(joint):
-        grids.append(joint_grid(joint, loss_percent=joint_loss))
+        grids.append(joint_grid(joint, loss_percent=joint_loss, level=level))
     grids.append(diagnostics_grid(trust, scores))
     if len(rate_loss):
         grids.append(rate_loss_grid(rate_loss))
@@ -117,7 +134,9 @@ def find(
         uncompressed=uncompressed,
         pictures=pictures,
         trust=trust,
+        noise=noise,
         compared=compared,
+        bounds=bounds,
         bands=band_table(models, scores, resamples=resamples, level=level),
         joint=joint,
         rate_loss=rate_loss,

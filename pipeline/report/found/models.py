@@ -34,11 +34,22 @@ class Measured:
     """JPEG quality -> the whole network run on the picture coded at it."""
     rate_loss_N: np.ndarray | None = None
     """L_r of each image."""
+    trained_on: Mapping[str, object] = field(default_factory=dict)
+    """Device, precision and so on, as `pipeline.training.device` describes them."""
 
-    def curve(self, task: str) -> CurveSums:
-        """The rate-accuracy curve of one task: a point per codec, rates in bits per element."""
-        rate_PN = np.stack([8.0 / self.elements * x.bytes_N for x in self.codecs.values()])
-        return CurveSums(rate_PN, [x.sums[task] for x in self.codecs.values()])
+    def curve(self, task: str, points: Iterable[str] | None = None) -> CurveSums:
+        """Return the rate-accuracy curve of one task, rates in bits per element.
+
+        points: names of the codec points it goes through; None for all.
+        """
+        coded = [self.codecs[name] for name in (self.codecs if points is None else points)]
+        rate_PN = np.stack([8.0 / self.elements * x.bytes_N for x in coded])
+        return CurveSums(rate_PN, [x.sums[task] for x in coded])
+
+    @property
+    def images(self) -> int:
+        """Return on how many images it was measured."""
+        return len(next(iter(self.codecs.values())).bytes_N)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -93,8 +104,7 @@ def band_table(
         groups.setdefault((model.encoder, model.arm), []).append(model)
     rows = []
     for (encoder, arm), seeds in groups.items():
-        images = len(next(iter(seeds[0].codecs.values())).bytes_N)
-        counts_RN = image_counts(images, resamples=resamples, seed=DRAW)
+        counts_RN = image_counts(seeds[0].images, resamples=resamples, seed=DRAW)
         drawn_SR = np.random.default_rng([DRAW, 1]).integers(
             len(seeds), size=(len(seeds), resamples)
         )
@@ -166,4 +176,8 @@ def _sizes(at: Coded, pixels: int) -> dict[str, float]:
 
 
 def _scores(sums: Mapping[str, Sums], scores: Mapping[str, Score]) -> dict[str, float]:
-    return {scores[t].name: scores[t].compute(x) for t, x in sums.items() if t in scores}
+    found = {scores[t].name: scores[t].compute(x) for t, x in sums.items() if t in scores}
+    for task, score in scores.items():
+        if score.facts and task in sums:
+            found |= score.facts(sums[task])
+    return found

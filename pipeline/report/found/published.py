@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.report.found.table import bd_table
+from pipeline.report.found.table import bd_table, kinds_of
 from pipeline.scoring.metrics import SCORES
 
 POINTS = Path(__file__).with_name("alvar2019_points.csv")
@@ -34,5 +34,8 @@ def published_points() -> pd.DataFrame:
 
 
 def published_rates() -> pd.DataFrame:
-    """The paper's Table 1: `bd_table` of its points."""
-    return bd_table(published_points(), SCORES).query("kind == 'bd_rate'")
+    """Return the paper's Table 1: `bd_table` of its points."""
+    points = published_points()
+    codecs = list(dict.fromkeys(points["codec"]))
+    strict = {"bd_rate": kinds_of(codecs, fixed=codecs, lossless=())["bd_rate"]}
+    return bd_table(points, SCORES, strict)

@@ -6,22 +6,63 @@ A table of points has one row per (encoder, arm, seed, codec) with the columns `
 (`miou`, `irmse`, `psnr`: more is better in each).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
-from pipeline.scoring.bdrate import BDRate, bd_rate, envelope_bd_rate
+from pipeline.scoring.bdrate import FEWEST_POINTS, METHODS, BDRate, bd_rate, envelope_bd_rate
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
 
-KINDS: dict[str, Callable[..., BDRate]] = {
-    "bd_rate": bd_rate,
-    "envelope_bd_rate": envelope_bd_rate,
-}
-"""How a BD-rate is made: as in the paper, or between the monotone envelopes of the curves."""
+KINDS = ("hull_bd_rate", "depth_bd_rate", "bd_rate")
+"""Names of the ways to make a BD-rate (see `kinds_of`)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to make a BD-rate: of which points, by which rule."""
+
+    points: tuple[str, ...]
+    """Codec points of the curve, in the order of `codecs`."""
+    compute: Callable[..., BDRate]
+    """Takes four columns and the method of interpolation, as `bd_rate` does."""
+    method: str
+    methods: tuple[str, ...]
+    """Methods that the number is held against, its own among them."""
+
+
+def kinds_of(
+    points: Sequence[str],
+    *,
+    fixed: Collection[str],
+    lossless: Collection[str],
+    method: str = "cubic",
+) -> dict[str, Kind]:
+    """Return the ways to make a BD-rate of these codec points, by their names in `KINDS`.
+
+    - `hull_bd_rate`: between the monotone envelopes of all points. It compares the best that codec
+      and quantiser do for each arm.
+    - `depth_bd_rate`: the same of the lossless points alone, the quantiser's depth being all that
+      differs. It is left out if there are fewer than four of them.
+    - `bd_rate`: the paper's, of the points in `fixed`, by `method`. It exists only if the score of
+      each curve rises with its rate.
+
+    An envelope can be flat and then steep. A polynomial does not follow that, so envelopes are
+    interpolated by PCHIP, which stays between its points.
+    """
+    over_depth = tuple(name for name in points if name in lossless)
+    interpolating = ("pchip", "akima")
+    kinds = {"hull_bd_rate": Kind(tuple(points), envelope_bd_rate, "pchip", interpolating)}
+    if len(over_depth) >= FEWEST_POINTS:
+        kinds["depth_bd_rate"] = Kind(over_depth, envelope_bd_rate, "pchip", interpolating)
+    paper = tuple(name for name in points if name in fixed)
+    kinds["bd_rate"] = Kind(paper, bd_rate, method, METHODS)
+    return kinds
+
 
 MEAN = "mean"
 """Stands in the column `seed` for the mean over seeds."""
@@ -55,13 +96,11 @@ def check_points(points: pd.DataFrame, scores: Mapping[str, Score]) -> dict[str,
 
 
 def bd_table(
-    points: pd.DataFrame, scores: Mapping[str, Score], method: str = "cubic"
+    points: pd.DataFrame, scores: Mapping[str, Score], kinds: Mapping[str, Kind]
 ) -> pd.DataFrame:
-    """BD-rates of the proposed arm against the benchmark, per encoder, seed, score and kind.
+    """Return BD-rates of the proposed arm against the benchmark, per encoder, seed, score and kind.
 
-    method: of interpolation, one of `pipeline.scoring.bdrate.METHODS`.
-
-    Returns columns `encoder`, `seed`, `task`, `score`, `kind` (of `KINDS`), `percent` (bits at
+    It has the columns `encoder`, `seed`, `task`, `score`, `kind` (of `KINDS`), `percent` (bits at
     equal score; negative saves; NaN where it cannot be computed), `overlap` (0 to 1, the part of
     the score range that both curves cover), `obstacle` (a record that
     says why percent is NaN, else None).
@@ -72,25 +111,22 @@ def bd_table(
     for (encoder, seed), group in points.groupby(["encoder", "seed"], sort=False):
         anchor, test = (group[group["arm"] == arm] for arm in ARMS)
         for task, score in present.items():
-            for kind, compute in KINDS.items():
-                found = _compare(anchor, test, score.name, compute, method)
-                rows.append((encoder, seed, task, score.name, kind, *found))
+            for name, kind in kinds.items():
+                found = _compare(anchor, test, score.name, kind)
+                rows.append((encoder, seed, task, score.name, name, *found))
     columns = ["encoder", "seed", "task", "score", "kind", "percent", "overlap", "obstacle"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _compare(
-    anchor: pd.DataFrame,
-    test: pd.DataFrame,
-    score: str,
-    compute: Callable[..., BDRate],
-    method: str,
+    anchor: pd.DataFrame, test: pd.DataFrame, score: str, kind: Kind
 ) -> tuple[float, float, Missing | None]:
+    anchor, test = (rows[rows["codec"].isin(kind.points)] for rows in (anchor, test))
     for arm, rows in zip(ARMS, (anchor, test), strict=True):
         if rows.empty:
             return np.nan, 0.0, NoPoints(arm)
     curves = [rows[column].to_numpy(float) for rows in (anchor, test) for column in ("bpfe", score)]
-    result = compute(*curves, method)
+    result = kind.compute(*curves, kind.method)
     percent = np.nan if result.percent is None else result.percent
     return percent, result.overlap, result.obstacle
 
@@ -161,7 +197,7 @@ def to_metrics(bd: pd.DataFrame) -> Metrics:
 
     None where there is no BD-rate. With several seeds there is also `encoder2-mean`.
     """
-    rates: Metrics = {kind: {} for kind in KINDS}
+    rates: Metrics = {kind: {} for kind in dict.fromkeys(bd["kind"])}
     for row in with_means(bd[bd["seed"] != MEAN]).to_dict("records"):
         model = rates[row["kind"]].setdefault(f"{row['encoder']}-{row['seed']}", {})
         model[row["score"]] = float(row["percent"]) if np.isfinite(row["percent"]) else None
@@ -169,19 +205,11 @@ def to_metrics(bd: pd.DataFrame) -> Metrics:
 
 
 def headline_rates(rates: Metrics) -> Metrics:
-    """The few BD-rates that experiments are compared by, out of those of `to_metrics`.
-
-    Of several seeds the mean alone; the envelope's number only where the paper's does not exist
-    (where it has one, the two are equal).
-    """
-    strict, envelope = (rates[kind] for kind in KINDS)
-    shown = {model: x for model, x in strict.items() if model.endswith(f"-{MEAN}")} or strict
-    instead = {
-        model: {s: envelope[model][s] for s, x in by_score.items() if x is None}
-        for model, by_score in shown.items()
+    """Return the BD-rates that experiments are compared by: of several seeds the mean alone."""
+    return {
+        kind: {model: x for model, x in models.items() if model.endswith(f"-{MEAN}")} or models
+        for kind, models in rates.items()
     }
-    kinds = zip(KINDS, (shown, {model: x for model, x in instead.items() if x}), strict=True)
-    return dict(kinds)
 
 
 def headline_scores(points: pd.DataFrame, codec: str, scores: Mapping[str, Score]) -> Metrics:

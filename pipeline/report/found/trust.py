@@ -1,6 +1,6 @@
 """How far each BD-rate can be trusted: bootstrap intervals and diagnostics beside it."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,11 +9,18 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.models import DRAW, Measured, pairs
-from pipeline.report.found.table import KINDS, MEAN, with_means
-from pipeline.scoring.bdrate import BDRate
-from pipeline.scoring.bootstrap import bootstrap_bd_rate, mean_percent
+from pipeline.report.found.table import MEAN, Kind, with_means
+from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, mean_percent
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.trust import Diagnostics, Interval, diagnose, objections
+from pipeline.scoring.trust import (
+    Diagnostics,
+    Interval,
+    NotAlike,
+    NothingLearned,
+    Objection,
+    diagnose,
+    objections,
+)
 
 ARM = dict(zip(("anchor", "test"), ARMS, strict=True))
 """Curve of a comparison -> the arm it is of."""
@@ -24,40 +31,46 @@ def trust_table(
     models: Iterable[Measured],
     scores: Mapping[str, Score],
     *,
-    method: str,
+    kinds: Mapping[str, Kind],
     resamples: int,
     level: float,
     lossless: Collection[str],
+    noise: pd.DataFrame,
+    trivial: Mapping[str, float],
 ) -> pd.DataFrame:
     """Return what `bd_table` gives of these models, with means over seeds, and what to think of it.
 
-    Adds the columns `low`, `high` (of the interval, per cent), `no_interval` (a record that says
-    why there is none, or None), `no_difference` (the interval holds 0), one per method of
+    `kinds` are those of `bd`. Adds the columns `low`, `high` (of the interval, per cent),
+    `no_interval` (a record that says why there is none, or None), `no_difference` (the interval holds 0), one per method of
     interpolation, `without_lossless` (without the points of the codecs in `lossless`),
     `left_out_low`, `left_out_high` (range with one point left out of both curves), `bd_score`,
+    `noise` (the largest of `noise_table`, per cent without sign; NaN if not known),
     `beaten_benchmark`, `beaten_proposed` (tuples of the names of the points out of order) and
     `objections` (records that say what speaks against quoting it).
     Where there are several seeds the interval is that of their mean, over images and seeds.
     """
     of_encoder = pairs(models)
+    largest = noise.groupby(["encoder", "task", "kind"])["percent"].max()
     rows = []
     for row in with_means(bd).to_dict("records"):
         seeds = of_encoder.get(row["encoder"], {})
         of_mean = row["seed"] == MEAN
         judged = list(seeds.values()) if of_mean else [seeds[x] for x in seeds if x == row["seed"]]
-        rate, score = KINDS[row["kind"]], scores[row["task"]]
+        kind, task = kinds[row["kind"]], row["task"]
+        score = scores[task]
         interval = None
         if judged and (of_mean or len(seeds) == 1):
-            anchors, tests = ([pair[i].curve(row["task"]) for pair in judged] for i in range(2))
+            anchors, tests = ([x[i].curve(task, kind.points) for x in judged] for i in range(2))
             interval = bootstrap_bd_rate(
                 *(anchors, tests, score),
                 resamples=resamples,
                 level=level,
                 seed=DRAW,
-                rate=partial(rate, method=method),
+                rate=partial(kind.compute, method=kind.method),
             )
-        found = [_diagnose(*pair, row["task"], score, rate, lossless) for pair in judged]
+        found = [_diagnose(*pair, task, score, kind, lossless) for pair in judged]
         columns: dict[Any, Any] = {**row, **_interval_columns(interval), **_columns(found)}
+        columns["noise"] = largest.get((row["encoder"], task, row["kind"]), np.nan)
         columns["objections"] = ()
         if np.isfinite(row["percent"]):
             columns["objections"] = objections(
@@ -67,9 +80,33 @@ def trust_table(
                 _means([x.percent_without for x in found]),
                 interval,
                 seeds=len(judged),
-            )
+                noise=columns["noise"] if np.isfinite(columns["noise"]) else None,
+            ) + _of_training(judged, task, score, trivial)
         rows.append(columns)
     return pd.DataFrame(rows)
+
+
+def _of_training(
+    judged: Sequence[tuple[Measured, Measured]],
+    task: str,
+    score: Score,
+    trivial: Mapping[str, float],
+) -> tuple[Objection, ...]:
+    """Return what the trainings themselves say against any comparison of their models."""
+    against: list[Objection] = []
+    differences = {
+        f"{key} {value} / {test.trained_on.get(key, 'unknown')}": None
+        for anchor, test in judged
+        for key, value in anchor.trained_on.items()
+        if test.trained_on.get(key) != value
+    }
+    if differences:
+        against.append(NotAlike(tuple(differences)))
+    if task in trivial and all(anchor.uncompressed for anchor, _ in judged):
+        scored = float(np.mean([score.compute(x.uncompressed[task]) for x, _ in judged]))
+        if not scored >= score.learned(trivial[task]):
+            against.append(NothingLearned(scored, trivial[task]))
+    return tuple(against)
 
 
 def _diagnose(
@@ -77,15 +114,22 @@ def _diagnose(
     test: Measured,
     task: str,
     score: Score,
-    rate: Callable[..., BDRate],
+    kind: Kind,
     lossless: Collection[str],
 ) -> Diagnostics:
-    four = (*_curve(anchor, task, score), *_curve(test, task, score))
-    return diagnose(*four, points=list(anchor.codecs), lossless=lossless, rate=rate)
+    curves = [model.curve(task, kind.points) for model in (anchor, test)]
+    four = [column for curve in curves for column in _columns_of(curve, score)]
+    return diagnose(
+        *four,
+        points=kind.points,
+        lossless=lossless,
+        rate=kind.compute,
+        method=kind.method,
+        methods=kind.methods,
+    )
 
 
-def _curve(model: Measured, task: str, score: Score) -> tuple[np.ndarray, np.ndarray]:
-    curve = model.curve(task)
+def _columns_of(curve: CurveSums, score: Score) -> tuple[np.ndarray, np.ndarray]:
     return curve.rate_PN.mean(1), np.array([score.compute(sums) for sums in curve.sums])
 
 

@@ -20,7 +20,7 @@ from pipeline.report.page.plot import Plot, plots
 from pipeline.report.tables.grid import PLAIN
 from pipeline.report.tables.heat import heat_tables
 from pipeline.report.text.names import codec_title, encoder_title, signed
-from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_sentences
+from pipeline.report.text.verdict import at_equal_score, at_first_codec
 
 FOLDER = Path(__file__).parent / "template"
 
@@ -71,13 +71,16 @@ def render(findings: Findings, charts: Charts, shown: Shown) -> str:
     return environment.get_template("page.html").render(
         shown=shown,
         encoders={name: encoder_title(name) for name in encoders},
-        result=in_two_sentences(findings.trust, findings.compared, findings.scores),
         verdicts=[
             (
+                encoder_title(name),
                 at_equal_score(findings.trust, findings.scores, name),
-                at_equal_codec(findings.compared, findings.uncompressed, findings.scores, name),
+                at_first_codec(
+                    findings.bounds[findings.bounds["encoder"] == name], findings.scores
+                ),
             )
             for name in encoders
+            if len(findings.bounds)
         ],
         grids={grid.key: (i, grid) for i, grid in enumerate(findings.grids, start=1)},
         **_drawn(charts, shown, encoders),

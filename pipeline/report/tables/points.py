@@ -17,6 +17,8 @@ from pipeline.report.text.names import (
     signed,
     with_unit,
 )
+from pipeline.report.text.why import remark
+from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
 
 FLOAT_BITS = 32.0
@@ -100,38 +102,80 @@ def picture_grid(pictures: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
     return Grid("pictures", title, heads, tuple(rows), words=2)
 
 
-def joint_grid(joint: pd.DataFrame, *, loss_percent: float) -> Grid:
+def bounds_grid(bounds: pd.DataFrame, scores: Mapping[str, Score], *, level: float) -> Grid:
+    """Return what changes at each codec point, from `bounds_table`: a row per encoder and point."""
+    rows = []
+    for row in bounds.to_dict("records"):
+        bits = percent(row["bits_percent"])
+        if np.isfinite(row["bits_low"]):
+            bits += f" [{signed(row['bits_low'], 1)}, {signed(row['bits_high'], 1)}]"
+        cells = [encoder_title(str(row["encoder"])), codec_title(str(row["codec"])), bits]
+        for score in scores.values():
+            _, scale, digits = print_of(score)
+            cell = signed(scale * row[f"{score.name}_change"], digits)
+            bound = row[f"{score.name}_bound"]
+            if np.isfinite(bound):
+                cell += f" (above {signed(scale * bound, digits)})"
+            cells.append(cell)
+        rows.append(tuple(cells))
+    seeds = int(bounds["seeds"].max())
+    title = (
+        "What the rate loss changes at each codec point: bits, and every score, proposed arm minus "
+        "benchmark. "
+    )
+    title += (
+        f"Means over {seeds} seeds, whose arms are paired. Square brackets hold the "
+        f"{100 * level:g} % interval over images and seeds. A change lies above the value in round "
+        f"brackets with {100 * level:g} % confidence."
+        if seeds > 1
+        else "One pair of trainings, so there are no bounds: nothing is known of the noise of "
+        "training."
+    )
+    heads = ("Encoder", "Codec", "Bits", *_score_heads(scores))
+    return Grid("bounds", title, heads, tuple(rows), words=2)
+
+
+def joint_grid(joint: pd.DataFrame, *, loss_percent: float, level: float) -> Grid:
     """From `joint_table`: a row per encoder and seed, the arms side by side."""
     notes = Footnotes()
     rows = []
-    for (_, _), group in joint.groupby(["encoder", "seed"], sort=False):
-        by_arm = {row["arm"]: row for row in group.to_dict("records")}
-        present = [by_arm[arm] for arm in ARMS if arm in by_arm]
-        cells = [model_title(present[0], joint)]
-        cells += [_joint_cell(by_arm.get(arm), "bpfe", 3, notes) for arm in ARMS]
-        cells += [_joint_cell(by_arm.get(arm), "kilobytes", 2, None) for arm in ARMS]
-        rates = [row["bpfe"] for row in present]
-        cells.append(percent(100 * (rates[1] / rates[0] - 1)) if len(rates) == 2 else "n/a")
-        rows.append(tuple(cells))
+    several = joint["seed"].nunique() > 1
+    for encoder, group in joint.groupby("encoder", sort=False):
+        for row in group.to_dict("records"):
+            cells = [model_title(row, joint)]
+            cells += [_joint_cell(row, arm, notes) for arm in ARMS]
+            cells += [_number(row[f"kilobytes_{arm}"], 2) for arm in ARMS]
+            rows.append((*cells, percent(row["bits_percent"])))
+        first = group.to_dict("records")[0]
+        mean = (
+            mean_percent(group["bits_percent"]) if group["bits_percent"].notna().all() else np.nan
+        )
+        cell = percent(mean)
+        if np.isfinite(first["low"]) and np.isfinite(mean):
+            cell += f" [{signed(first['low'], 1)}, {signed(first['high'], 1)}]"
+            cell += ", no difference shown" if first["low"] <= 0 <= first["high"] else ""
+        if not several:
+            cell += " " + notes.mark("one seed says nothing of the noise of training: do not quote")
+        who = f"{encoder_title(str(encoder))}, {'mean' if several else 'interval over images'}"
+        rows.append((who, *("" for _ in range(4)), cell))
     heads = ("Encoder", *(f"BPFE {arm}" for arm in ARMS), *(f"kB {arm}" for arm in ARMS), "Bits")
     title = (
-        "One bitstream serves all tasks: the lowest rate from which on no task loses more than "
-        f"{loss_percent:g} % of the score that the same model has with uncompressed features. "
-        "In brackets the task that sets the rate. Each arm is held against itself, so the two need "
-        "not reach the same scores; there are no intervals here."
+        "One bitstream serves all tasks: the lowest rate at which no task loses more than "
+        f"{loss_percent:g} % of its score. Both arms are held against the same scores, those of "
+        "the benchmark of the same seed with uncompressed features. In round brackets the task "
+        f"that sets the rate; in square ones the {100 * level:g} % interval."
     )
     return Grid("joint", title, heads, tuple(rows), notes.all())
 
 
-def _joint_cell(row: Row | None, name: str, digits: int, notes: Footnotes | None) -> str:
-    if row is None:
-        return "n/a"
-    text = f"{row[name]:.{digits}f}" if np.isfinite(row[name]) else "n/a"
-    if notes is None:
-        return text
-    if row["limiting"] and np.isfinite(row[name]):
-        text += f" ({row['limiting']})"
-    return f"{text} {notes.mark(row['reason'])}" if row["reason"] else text
+def _joint_cell(row: Row, arm: str, notes: Footnotes) -> str:
+    text = _number(row[f"bpfe_{arm}"], 3)
+    note = remark(row[f"remark_{arm}"])
+    return f"{text} {notes.mark(note)}" if note else f"{text} ({row[f'limiting_{arm}']})"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else "n/a"
 
 
 def rate_loss_grid(rate_loss: pd.DataFrame) -> Grid:

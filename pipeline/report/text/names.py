@@ -34,8 +34,11 @@ def encoder_title(encoder: str) -> str:
 
 
 def codec_title(codec: str) -> str:
-    """`png` as PNG, `jpeg-95` as JPEG-95; `uncompressed` stays a word."""
-    return codec if codec == "uncompressed" else codec.upper()
+    """Return a codec point in print: PNG, JPEG-95, `png@5` as PNG 5-bit; `uncompressed` stays."""
+    if codec == "uncompressed":
+        return codec
+    name, own_depth, bits = codec.upper().partition("@")
+    return f"{name} {bits}-bit" if own_depth else name
 
 
 def with_unit(label: str, unit: str) -> str:

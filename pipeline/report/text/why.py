@@ -17,10 +17,14 @@ from pipeline.scoring.bdrate import (
     NotPositive,
     TooFewPoints,
 )
+from pipeline.scoring.joint import EveryPoint, Unreached
 from pipeline.scoring.trust import (
     FarByMethod,
+    InsideNoise,
     LittleOverlap,
     NoRate,
+    NotAlike,
+    NothingLearned,
     Objection,
     OneSeed,
     ResamplesWithout,
@@ -80,6 +84,18 @@ def objection(against: Objection) -> str:
     match against:
         case OneSeed():
             return "one seed says nothing of the noise of training"
+        case NotAlike(differences):
+            return f"the arms were not trained alike: {', '.join(differences)}"
+        case NothingLearned(score, trivial):
+            return (
+                f"the benchmark has learned too little: it scores {score:.3g}, a prediction that "
+                f"knows the training set alone {trivial:.3g}"
+            )
+        case InsideNoise(percent):
+            return (
+                f"it is inside the noise of training: two benchmarks of different seeds differ by "
+                f"up to {percent:.1f} %"
+            )
         case LittleOverlap(overlap):
             return f"the curves share only {100 * overlap:.0f} % of their range of scores"
         case SignByMethod():
@@ -102,6 +118,24 @@ def verdict(obstacle: Missing | None, against: Sequence[Objection]) -> str:
     if obstacle:
         return f"not available: {missing(obstacle)}"
     return f"do not quote: {'; '.join(map(objection, against))}" if against else ""
+
+
+def without_records(joint: pd.DataFrame) -> pd.DataFrame:
+    """Return `joint_table` with sentences in place of its records, for a CSV file."""
+    printed = joint.copy()
+    for column in (name for name in joint if str(name).startswith("remark_")):
+        printed[column] = [remark(x) for x in joint[column]]
+    return printed
+
+
+def remark(found: Unreached | EveryPoint | None) -> str:
+    """Return what is to be said of a joint rate; empty for nothing."""
+    match found:
+        case Unreached(task, lost, allowed):
+            return f"{task} loses {lost:.3g} % even at the best point; {allowed:g} % are allowed"
+        case EveryPoint():
+            return "every point is good enough: an upper bound"
+    return ""
 
 
 def with_sentences(trust: pd.DataFrame) -> pd.DataFrame:

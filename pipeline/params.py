@@ -55,7 +55,8 @@ class Streets:
 
 @record
 class Model:
-    weights: Name
+    weights: Literal["none", "imagenet", "file"]
+    file: Name
 
 
 @record
@@ -66,7 +67,7 @@ class Quantizer:
 @record
 class Loss:
     rate: Flag
-    rate_of: Literal["levels", "features"]
+    rate_of: Literal["levels", "features", "deviation"]
     prediction: Flag
     transform: Flag
     weight: Literal["learned"] | Positive

@@ -143,7 +143,7 @@ def report(
             tested=len(frames.names),
             epochs=params.train.epochs,
             batch=params.train.batch,
-            weights=params.model.weights,
+            weights=weights(params),
             seeds=params.seeds,
             bits=params.quantizer.bits,
         ),
@@ -159,6 +159,12 @@ def report(
     )
     write_text(PAGE_FILE, render(findings, charts, page))
     return findings
+
+
+def weights(params: Params) -> str:
+    """Return in words what the encoders started from."""
+    words = {"none": "from scratch", "imagenet": "ImageNet"}
+    return words.get(params.model.weights) or f"backbone {Path(params.model.file).name}"
 
 
 def truths(split: str) -> Truths:

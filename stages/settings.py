@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.artifacts import STREETS_FOLDER
 from pipeline.coding.codecs import CodecError
-from pipeline.coding.points import Point, read_point
+from pipeline.coding.points import read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
@@ -32,10 +32,10 @@ def load() -> Params:
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
-    weights = params.model.weights
-    if weights not in ("none", "imagenet") and not Path(weights).is_file():
+    if params.model.weights == "file" and not Path(params.model.file).is_file():
         raise ParamsError(
-            f"model.weights is {weights!r}; allowed: none, imagenet or the path of a file"
+            f"model.file is {params.model.file!r}, but there is no such file; allowed: the path of "
+            "a ResNet-34 state dict"
         )
     if _missing(params.train.launcher):
         raise ParamsError(
@@ -48,23 +48,12 @@ def load() -> Params:
 
 
 def _check_points(params: Params) -> None:
-    points: dict[Point, str] = {}
-    for name in params.codecs:
-        try:
-            point = read_point(name, params.quantizer.bits)
-        except CodecError as error:
-            raise ParamsError(f"codecs names {name!r}: {error}") from None
-        if point in points:
-            raise ParamsError(
-                f"codecs names {points[point]} and {name}, which are the same: "
-                f"{point.codec} at {point.bits} bits"
-            )
-        points[point] = name
-    for name in params.report.bd_points:
-        try:
-            read_point(name, params.quantizer.bits)
-        except CodecError as error:
-            raise ParamsError(f"report.bd_points names {name!r}: {error}") from None
+    for key, names in (("codecs", params.codecs), ("report.bd_points", params.report.bd_points)):
+        for name in names:
+            try:
+                read_point(name, params.quantizer.bits)
+            except CodecError as error:
+                raise ParamsError(f"{key} names {name!r}: {error}") from None
 
 
 def _missing(command: str) -> bool:

@@ -84,7 +84,7 @@ def train_model(
     """Fit, and write the model's folder."""
     # A third number keeps this apart from the seeds of the epochs.
     seed_all(name.seed, 0, INITIAL)
-    net = SplitNet(name.encoder, params.tasks, params.model.weights)
+    net = SplitNet(name.encoder, params.tasks, initial_weights(params))
     objective = Objective(
         params.tasks,
         rate_term(params) if name.arm == "proposed" else None,
@@ -134,9 +134,15 @@ def checkpoint_file(name: ModelName, params: Params, settings: Mapping[str, obje
 
     Outside the stage's outputs, which DVC deletes before the stage runs.
     """
-    weights = [path for path in [Path(params.model.weights)] if path.is_file()]
+    weights = [Path(params.model.file)] if params.model.weights == "file" else []
     files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code(name.arm)]
     return main_root() / ".checkpoints" / f"{name}-{digest({'model': name, **settings}, files)}.pt"
+
+
+def initial_weights(params: Params) -> str:
+    """Return what the encoder starts from, as `pipeline.nets.encoder` takes it."""
+    model = params.model
+    return model.file if model.weights == "file" else model.weights
 
 
 def code(arm: str) -> list[Path]:

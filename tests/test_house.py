@@ -216,7 +216,9 @@ def test_deps_exist_or_are_made_by_a_stage(stage: str) -> None:
         outs = [*other.get("outs", []), *other.get("metrics", []), *other.get("plots", [])]
         made += [x.split("${")[0].rstrip("/") for x in paths(outs)]
     for dep in paths(PIPELINE[stage]["deps"]):
-        path = dep.replace("${data.root}", VALUES["data"]["root"]).split("${")[0].rstrip("/")
+        path = dep.replace("${data.root}", VALUES["data"]["root"])
+        path = path.replace("${model.file}", VALUES["model"]["file"])
+        path = path.split("${")[0].rstrip("/")
         out = any(Path(x).is_relative_to(path) or Path(path).is_relative_to(x) for x in made)
         assert out or (REPOSITORY / path).exists(), f"{stage}: nothing makes {dep}"
 

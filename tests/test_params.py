@@ -107,7 +107,7 @@ MISTAKES = [
     ("loss.weight", 0, ["loss.weight is 0", "learned", "above 0"]),
     ("loss.weight", False, ["loss.weight is False", "learned", "above 0"]),
     ("report.bd_method", "linear", ["report.bd_method is 'linear'", "cubic, pchip, akima"]),
-    ("model.weights", 34, ["model.weights is 34", "name"]),
+    ("model.weights", "resnet.pth", ["model.weights is 'resnet.pth'", "none, imagenet, file"]),
     ("encoders", "encoder1", ["encoders is 'encoder1'", "list"]),
     ("encoders", [], ["encoders is empty", "at least one"]),
     ("tasks", [], ["tasks is empty", "at least one"]),
@@ -205,6 +205,7 @@ def write(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """Changes to params.yaml, written into a folder that becomes the working directory."""
+    put(values, "model.weights", "none")
 
     def changed(**changes: object) -> Path:
         for key, value in changes.items():
@@ -228,14 +229,18 @@ def test_load(write: Callable[..., Path]) -> None:
         ({"codecs": ["png", "webp"]}, ["codecs", "'webp'", "png", "jpeg-1"]),
         ({"codecs": ["jpeg-101"]}, ["codecs", "'jpeg-101'", "jpeg-100"]),
         ({"codecs": ["jpeg-0"]}, ["codecs", "'jpeg-0'", "jpeg-1"]),
+        ({"codecs": ["png@0"]}, ["codecs", "'png@0'", "from 1 to 16"]),
+        ({"codecs": ["png@"]}, ["codecs", "'png@'", "from 1 to 16"]),
+        ({"codecs": ["jpeg-90@9"]}, ["codecs", "'jpeg-90@9'", "9 bits", "at most 8"]),
+        ({"report__bd_points": ["png", "bpg"]}, ["report.bd_points", "'bpg'", "png"]),
         ({"tasks": ["depth"]}, ["tasks", "'depth'", "segmentation, disparity, reconstruction"]),
         (
             {"quantizer__bits": 10, "codecs": ["png", "jpeg-90"]},
-            ["quantizer.bits is 10", "jpeg-90", "8"],
+            ["codecs", "jpeg-90", "10 bits", "at most 8", "jpeg-90@8"],
         ),
         ({"data__width": 144}, ["data.width is 144", "encoder1", "32"]),
         ({"data__height": 8, "encoders": ["encoder2"]}, ["data.height is 8", "encoder2", "16"]),
-        ({"model__weights": "resnet.pth"}, ["model.weights is 'resnet.pth'", "imagenet", "file"]),
+        ({"model__weights": "file"}, ["model.file is 'weights/streets.safetensors'", "no such"]),
         ({"train__launcher": "torchran -n 2"}, ["train.launcher is 'torchran -n 2'", "torchrun"]),
         ({"train__launcher": "'torchrun"}, ["train.launcher is", "no such command", "torchrun"]),
         ({"train__batch": 500}, ["train.batch is 500", "streets.train", "240"]),
@@ -266,7 +271,7 @@ def test_size_is_only_checked_for_the_encoders_in_use(write: Callable[..., Path]
 
 
 def test_deep_levels_are_for_png(write: Callable[..., Path]) -> None:
-    write(quantizer__bits=16, codecs=["png"])
+    write(quantizer__bits=16, codecs=["png", "jpeg-90@8"], report__bd_points=["png"])
     assert load().quantizer.bits == 16
 
 
@@ -282,7 +287,7 @@ def start(repository: Path, folder: Path, *command: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize(
-    "command", ["stages.encode encoder1 benchmark 0 png", "stages.streets", "stages.prepare"]
+    "command", ["stages.encode encoder1 benchmark 0", "stages.streets", "stages.prepare"]
 )
 def test_a_stage_shows_a_message_and_no_traceback(
     repository: Path, write: Callable[..., Path], command: str
@@ -311,7 +316,7 @@ def test_a_file_that_is_missing_or_no_yaml(
 def test_a_stage_without_its_input_names_the_file(
     repository: Path, write: Callable[..., Path]
 ) -> None:
-    result = start(repository, write(), "stages.encode", "encoder1", "benchmark", "0", "png")
+    result = start(repository, write(), "stages.encode", "encoder1", "benchmark", "0")
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ")

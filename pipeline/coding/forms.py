@@ -3,8 +3,14 @@
 from itertools import product
 from typing import NamedTuple
 
-UNITS = ("levels", "features")
-"""What L_r is taken of: the features in units of the quantiser's range, or the raw features."""
+UNITS = ("levels", "features", "deviation")
+"""The unit that L_r measures features in.
+
+`levels`: the quantiser's range; a network can lower it by stretching the range, which saves what a
+coarser quantiser saves too. `features`: none, the raw features, as in the paper; shrinking them
+lowers it and saves nothing. `deviation`: the standard deviation of the features of an image; no
+change of range or scale lowers it.
+"""
 
 
 class RateForm(NamedTuple):

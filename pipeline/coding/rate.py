@@ -59,14 +59,32 @@ def to_unit_range(features_BChw: Tensor) -> Tensor:
     return (features_BChw - low_B111) / torch.where(span_B111 > 0, span_B111, 1.0)
 
 
+def to_deviations(features_BChw: Tensor) -> Tensor:
+    """F / std(F) with each image's own standard deviation as the unit.
+
+    B x C x h x w to the same, at least float32; differentiable, through the deviation too. Images
+    that are all one value are left as they are.
+    """
+    features_BChw = _at_least_float32(features_BChw)
+    variance_B111 = features_BChw.var((1, 2, 3), correction=0, keepdim=True)
+    # Before the root: its gradient at 0 is infinite.
+    return features_BChw / torch.where(variance_B111 > 0, variance_B111, 1.0).sqrt()
+
+
+def in_units(features_BChw: Tensor, of: str) -> Tensor:
+    """Return the features in one of `UNITS`, at least float32."""
+    if of == "features":
+        return _at_least_float32(features_BChw)
+    return (to_unit_range if of == "levels" else to_deviations)(features_BChw)
+
+
 def _at_least_float32(features_BChw: Tensor) -> Tensor:
     return features_BChw if features_BChw.dtype == torch.float64 else features_BChw.float()
 
 
 def rate_in_form(features_BChw: Tensor, form: RateForm) -> Tensor:
     """Return the rate loss of each image, (B,), in one of its forms."""
-    units_BChw = to_unit_range(features_BChw) if form.of == "levels" else features_BChw
-    return rate_per_image(units_BChw, form.prediction, form.transform)
+    return rate_per_image(in_units(features_BChw, form.of), form.prediction, form.transform)
 
 
 @torch.compiler.assume_constant_result

@@ -7,6 +7,7 @@ checking settings and encoding streams do not wait seconds for them.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,22 @@ class Encoder(NamedTuple):
     stride: int
 
 
+_LAYERS = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+
+
+def backbone_state(encoder: nn.Sequential) -> dict[str, Tensor]:
+    """Return the weights of a whole encoder under the names of torchvision's ResNet-34.
+
+    Without the batch counters, which nothing reads.
+    """
+    named = ((key.partition("."), value) for key, value in encoder.state_dict().items())
+    return {
+        f"{_LAYERS[int(index)]}.{rest}": value.contiguous()
+        for (index, _, rest), value in named
+        if not rest.endswith("num_batches_tracked")
+    }
+
+
 def _resnet34(weights: str, blocks: int) -> nn.Module:
     from torch import nn
     from torchvision.models import ResNet34_Weights, resnet34
@@ -43,8 +60,7 @@ def _resnet34(weights: str, blocks: int) -> nn.Module:
     )
     if weights not in ("none", "imagenet"):
         _load_backbone(net, Path(weights))
-    layers = [net.conv1, net.bn1, net.relu, net.maxpool]
-    return nn.Sequential(*layers, *(getattr(net, f"layer{i + 1}") for i in range(blocks)))
+    return nn.Sequential(*(getattr(net, name) for name in _LAYERS[: 4 + blocks]))
 
 
 ENCODERS = {
@@ -67,14 +83,14 @@ def _load_backbone(net: nn.Module, path: Path) -> None:
         if keys:
             first = ", ".join(sorted(keys)[:3])
             raise WeightsError(
-                f"model.weights: {path} {words} {len(keys)} entries ({first}, ...); it must be a "
+                f"model.file: {path} {words} {len(keys)} entries ({first}, ...); it must be a "
                 "state dict of torchvision's ResNet-34 (conv1, bn1, layer1 to layer4; fc optional)"
             )
     own = net.state_dict()
     for key, value in state.items():
         if value.shape != own[key].shape:
             raise WeightsError(
-                f"model.weights: {key} in {path} has shape {tuple(value.shape)}, "
+                f"model.file: {key} in {path} has shape {tuple(value.shape)}, "
                 f"a ResNet-34 has {tuple(own[key].shape)}"
             )
     net.load_state_dict(state, strict=False)
@@ -87,20 +103,23 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
     if not path.is_file():
         raise WeightsError(
-            f"model.weights is {str(path)!r}, which is neither none nor imagenet nor a file"
+            f"model.file is {str(path)!r}, but there is no such file; allowed: the path of a "
+            "ResNet-34 state dict"
         )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        raise WeightsError(f"model.weights: {path} cannot be read: {error}") from error
-    except Exception as error:  # weights_only refuses foreign pickles with UnpicklingError
+    except pickle.UnpicklingError as error:
+        # torch's own words advise to load it nevertheless, which would run what is in it.
         raise WeightsError(
-            f"model.weights: {path} is not a plain state dict of tensors: {error}"
+            f"model.file: {path} holds more than tensors and is not opened, since loading it could "
+            "run foreign code; convert it to .safetensors where you trust it"
         ) from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise WeightsError(f"model.file: {path} cannot be read: {error}") from error
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(x, torch.Tensor) for key, x in state.items()
     ):
-        raise WeightsError(f"model.weights: {path} is not a plain state dict of tensors")
+        raise WeightsError(f"model.file: {path} is not a plain state dict of tensors")
     return state

@@ -14,82 +14,21 @@ import bjontegaard
 import numpy as np
 from numpy.typing import ArrayLike
 
-METHODS = ("cubic", "pchip", "akima")
-FEWEST_POINTS = 4
-
-
-Curve = Literal["anchor", "test"]
-
-
-@dataclass(frozen=True)
-class NotFinite:
-    """A curve with values that are not finite."""
-
-    curve: Curve
-
-
-@dataclass(frozen=True)
-class NotPositive:
-    """A curve with rates that are not above 0."""
-
-    curve: Curve
-
-
-@dataclass(frozen=True)
-class TooFewPoints:
-    """A curve of fewer than `FEWEST_POINTS` points."""
-
-    curve: Curve
-    points: int
-
-
-@dataclass(frozen=True)
-class BeatenPoint:
-    """A point of a curve that another point of it beats."""
-
-    index: int
-    """From 0, in the order given."""
-    rate: float
-    score: float
-
-
-@dataclass(frozen=True)
-class NotMonotone:
-    """A curve whose score does not rise with its rate."""
-
-    curve: Curve
-    beaten: tuple[BeatenPoint, ...]
-
-
-@dataclass(frozen=True)
-class NoOverlap:
-    """Curves that share no range of what the average is taken over."""
-
-    over: Literal["score", "rate"]
-    """For a rate the ends of the ranges are natural logarithms."""
-    anchor: tuple[float, float]
-    test: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class FitFailed:
-    """A fit that the library could not make."""
-
-    method: str
-    problem: str
-
-
-@dataclass(frozen=True)
-class FitLeavesPoints:
-    """A fit that leaves the range of the points it goes through."""
-
-    method: str
-
-
-Obstacle = (
-    NotFinite | NotPositive | TooFewPoints | NotMonotone | NoOverlap | FitFailed | FitLeavesPoints
+from pipeline.scoring.obstacles import (
+    FEWEST_POINTS,
+    BeatenPoint,
+    Curve,
+    FitFailed,
+    FitLeavesPoints,
+    NoOverlap,
+    NotFinite,
+    NotMonotone,
+    NotPositive,
+    Obstacle,
+    TooFewPoints,
 )
-"""Why two curves have no BD-rate or BD-score."""
+
+METHODS = ("cubic", "pchip", "akima")
 
 
 @dataclass(frozen=True)
@@ -126,7 +65,8 @@ def bd_rate(
     """BD-rate of the test curve against the anchor; all are of shape (P,), P may differ by arm.
 
     There is no number, and an obstacle instead, unless each curve has four points or more, all
-    finite, its score rises with its rate, and the score ranges overlap. Equal curves give 0.0.
+    finite, its score rises with its rate, and the score ranges overlap. Equal curves give 0.0,
+    however few and in whatever order their points are.
     Raises ValueError for an unknown method or a curve whose rates and scores do not pair up.
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
@@ -267,18 +207,17 @@ def _equal(anchor: _Curve, test: _Curve) -> bool:
     )
 
 
-def _unusable(curve: _Curve) -> NotFinite | NotPositive | TooFewPoints | None:
-    """Why the points make no curve at all."""
+def _unusable(curve: _Curve) -> NotFinite | NotPositive | None:
+    """Return which values of the points cannot be used."""
     if not (np.isfinite(curve.rate_P).all() and np.isfinite(curve.score_P).all()):
         return NotFinite(curve.name)
-    if (curve.rate_P <= 0).any():
-        return NotPositive(curve.name)
+    return NotPositive(curve.name) if (curve.rate_P <= 0).any() else None
+
+
+def _disorder(curve: _Curve) -> TooFewPoints | NotMonotone | None:
+    """Return why the points make no curve to interpolate."""
     if len(curve.rate_P) < FEWEST_POINTS:
         return TooFewPoints(curve.name, len(curve.rate_P))
-    return None
-
-
-def _disorder(curve: _Curve) -> NotMonotone | None:
     rate_P, score_P = curve.rate_P, curve.score_P
     beaten = tuple(
         BeatenPoint(i, float(rate_P[i]), float(score_P[i])) for i in beaten_points(rate_P, score_P)

@@ -10,10 +10,12 @@ from pipeline.scoring.bdrate import (
     METHODS,
     BDRate,
     BDScore,
-    Obstacle,
     bd_rate,
     bd_score,
     beaten_points,
+)
+from pipeline.scoring.obstacles import (
+    Obstacle,
 )
 
 QUOTABLE_OVERLAP = 0.5

@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.coding.rate import rate_loss, to_unit_range
+from pipeline.coding.rate import in_units, rate_loss
 from pipeline.data.labels import VOID
 from pipeline.data.truth import Truth
 from pipeline.nets.split import SplitOutput
@@ -81,7 +81,7 @@ class RateTerm:
     """How L_r enters the loss."""
 
     of: str
-    """levels: of the features in units of the quantiser's range; features: of the raw features."""
+    """The unit of the features, one of `pipeline.coding.forms.UNITS`."""
     weight: float | None
     """w_r held at this number, or None to let it move like the tasks' weights."""
     prediction: bool = True
@@ -89,8 +89,7 @@ class RateTerm:
 
     def loss(self, features_BChw: Tensor) -> LossSum:
         """L_r (equation 5), summed over the images of the batch."""
-        x = features_BChw.float()
-        x = to_unit_range(x) if self.of == "levels" else x
+        x = in_units(features_BChw.float(), self.of)
         mean = rate_loss(x, prediction=self.prediction, transform=self.transform)
         return LossSum(mean * len(x), _count(len(x), mean))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from pipeline.coding.rate import rate_loss, rate_per_image, to_unit_range
+from pipeline.coding.rate import rate_loss, rate_per_image, to_deviations, to_unit_range
 
 SHAPES = [(2, 3, 4, 8), (1, 1, 1, 1), (3, 2, 5, 3), (2, 4, 1, 7), (1, 5, 16, 1), (1, 2, 8, 16)]
 
@@ -92,6 +92,37 @@ def test_the_unit_range_is_each_image_between_its_extremes():
         low, high = image.min(), image.max()
         torch.testing.assert_close(unit, (image - low) / (high - low))
         assert (unit.min(), unit.max()) == (0, 1)
+
+
+def test_the_rate_of_deviations_depends_on_neither_scale_nor_range():
+    features_BChw = some_features((2, 3, 4, 5))
+    rate = rate_per_image(to_deviations(features_BChw))
+    torch.testing.assert_close(rate_per_image(to_deviations(7 * features_BChw)), rate)
+    # One far value stretches the range: in its units L_r falls, in deviations it does not.
+    stretched = features_BChw.clone()
+    stretched[:, 0, 0, 0] = 3 * features_BChw.amax((1, 2, 3))
+    assert (
+        rate_per_image(to_unit_range(stretched)) < rate_per_image(to_unit_range(features_BChw))
+    ).all()
+    assert (rate_per_image(to_deviations(stretched)) > 0.8 * rate).all()
+
+
+def test_deviations_are_each_images_own():
+    features_BChw = some_features((3, 2, 4, 5), torch.float32)
+    for image, unit in zip(features_BChw, to_deviations(features_BChw), strict=True):
+        torch.testing.assert_close(unit, image / image.std(correction=0))
+    assert torch.autograd.gradcheck(
+        lambda x: rate_loss(to_deviations(x)), (some_features((2, 2, 3, 4)).requires_grad_(),)
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -1e30])
+def test_an_image_of_one_value_has_a_finite_gradient_in_deviations(value):
+    features_BChw = torch.full((2, 3, 4, 5), value)
+    features_BChw[0] = some_features((3, 4, 5), torch.float32)
+    features_BChw.requires_grad_()
+    rate_loss(to_deviations(features_BChw)).backward()
+    assert features_BChw.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -1e30])

@@ -154,7 +154,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def assert_refused(path: Path, *words: str) -> None:
     with pytest.raises(WeightsError) as error:
         ENCODERS["encoder1"].build(str(path))
-    for word in ("model.weights", str(path), *words):
+    for word in ("model.file", str(path), *words):
         assert word in str(error.value)
 
 

@@ -133,16 +133,17 @@ def test_the_papers_points_stand_behind(findings: Findings) -> None:
 def test_short_names_say_whose_the_number_is() -> None:
     assert short_names(["png", "jpeg-90", "jpeg-10"]) == ("png", "90", "10")
     assert short_names(["png", "jpeg-90", "webp-90"]) == ("png", "jpeg-90", "webp-90")
-    assert short_names(["png@5", "made-up-7"]) == ("png@5", "7")
+    assert short_names(["png", "png@5", "jpeg-90"]) == ("png", "5b", "90")
+    assert short_names(["png@5", "jpeg-90@6"]) == ("png@5", "jpeg-90@6")
 
 
 def test_the_joint_view_is_the_worst_loss(findings: Findings) -> None:
     chart = joint(findings, "kilobytes", loss_percent=1.5)
     assert [panel.heading for panel in chart.panels] == ["Encoder1", "Encoder2"]
     (curve,) = of_kind(chart.panels[0], "curve", "proposed")
-    mine = "encoder == 'encoder1' and arm == 'proposed'"
-    points = findings.points.query(mine).sort_values("kilobytes")
-    free = findings.uncompressed.query(mine).iloc[0]
+    points = findings.points.query("encoder == 'encoder1' and arm == 'proposed'")
+    points = points.sort_values("kilobytes")
+    free = findings.uncompressed.query("encoder == 'encoder1' and arm == 'benchmark'").iloc[0]
     lost = [100 * (1 - points[score.name] / free[score.name]) for score in SCORES.values()]
     assert curve.x == tuple(points["kilobytes"])
     assert curve.y == pytest.approx(tuple(np.max(lost, axis=0)))

@@ -145,16 +145,17 @@ def test_charts_hold_the_points_in_every_unit(findings: Findings, reader: Reader
     points = findings.points.query("encoder == 'encoder2' and arm == 'proposed'")
     for unit in ("bpfe", "bpp", "kilobytes"):
         ordered = points.sort_values(unit)
-        curves = [
-            trace
+        # The hull is joined by a line, the other points are marks alone.
+        marked = [
+            {(x, y): text for x, y, text in zip(t["x"], t["y"], t["text"], strict=True)}
             for chart in by_rate
-            for trace in chart[unit]["data"]
-            if trace["x"] == ordered[unit].tolist() and trace["mode"] == "lines+markers"
+            for t in chart[unit]["data"]
+            if "markers" in t["mode"] and t["meta"]["ink"] == "proposed"
         ]
-        drawn = [trace["y"] for trace in curves]
-        assert (100 * ordered["miou"]).tolist() in drawn
-        (by_psnr,) = [x for x in curves if x["y"] == ordered["psnr"].tolist()]
-        assert f"PSNR {ordered['psnr'].iloc[0]:.2f} dB" in by_psnr["text"][0]
+        drawn = {point: text for of in marked for point, text in of.items()}
+        for row in ordered.to_dict("records"):
+            assert (row[unit], 100 * row["miou"]) in drawn
+            assert f"PSNR {row['psnr']:.2f} dB" in drawn[row[unit], row["psnr"]]
         # A picture has no feature elements.
         inks = [trace["meta"]["ink"] for chart in by_rate for trace in chart[unit]["data"]]
         assert inks.count("picture") == (0 if unit == "bpfe" else 2 * 3)
@@ -192,7 +193,10 @@ def test_a_page_without_references() -> None:
         for x in arms()
     ]
     findings = found_of(bare)
-    assert [grid.key for grid in findings.grids] == ["bd-rate", "points-encoder2", "diagnostics"]
+    assert [grid.key for grid in findings.grids] == [
+        *("hull", "bounds", "bd-rate"),
+        *("points-encoder2", "diagnostics"),
+    ]
     reader = Reader(page_of(findings, shown(bare)))
     assert reader.open == []
     assert not {"joint", "pictures", "rate-loss"} & set(reader.ids)

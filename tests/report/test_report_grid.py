@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.report.found.findings import find
 from pipeline.report.tables.grid import Footnotes, Grid, latex, to_latex, to_markdown
 from pipeline.scoring.metrics import SCORES
-from tests.support.report_models import arms, model
+from tests.support.report_models import KINDS, arms, model
 
 TWO = Grid(
     "a-key",
@@ -28,7 +28,7 @@ def grids() -> tuple[Grid, ...]:
     models = [*arms(disorder=True), model("benchmark", encoder="encoder1")]
     models.append(model("proposed", encoder="encoder1", rate=1.01, noise_seed=4))
     options = {"resamples": 100, "level": 0.95, "joint_loss": 20.0}
-    return find(models, SCORES, method="cubic", **options).grids  # type: ignore[arg-type]
+    return find(models, SCORES, kinds=KINDS, **options).grids  # type: ignore[arg-type]
 
 
 def test_markdown_by_hand() -> None:
@@ -67,7 +67,7 @@ def test_escaped_text_has_no_live_specials(text: str) -> None:
 
 
 def test_every_table_of_a_report_is_sound_latex(grids: tuple[Grid, ...]) -> None:
-    assert len(grids) == 7
+    assert len(grids) == 9
     for grid in grids:
         text = to_latex(grid)
         assert text.isascii(), sorted({x for x in text if not x.isascii()})

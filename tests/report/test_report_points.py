@@ -1,12 +1,15 @@
 """Reference points, the joint view, the rate loss against bytes, the classes: all by hand."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.stats import pearsonr, spearmanr
 
 from pipeline.data.labels import CLASSES
-from pipeline.report.found.joint import joint_table, largest_loss
+from pipeline.report.found.joint import joint_table, lost_table
 from pipeline.report.found.models import (
     iou_table,
     picture_table,
@@ -16,6 +19,7 @@ from pipeline.report.found.models import (
 )
 from pipeline.report.found.table import check_points, point_table
 from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
+from pipeline.report.text.why import without_records
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import CODECS, IMAGES, arms, model
 
@@ -62,28 +66,65 @@ def test_pictures_are_measured_in_bytes_of_the_picture() -> None:
     assert picture_table([models[1]], SCORES).empty
 
 
-def test_joint_rate_is_that_of_the_task_hit_worst() -> None:
+OPTIONS = {"resamples": 100, "level": 0.9}
+
+
+def test_joint_rate_holds_both_arms_against_the_benchmark() -> None:
     models = arms()
-    joint = joint_table(models, SCORES, loss_percent=20)
+    (row,) = joint_table(models, SCORES, loss_percent=20, **OPTIONS).to_dict("records")
     points = points_table(models, SCORES)
-    lost = largest_loss(points, uncompressed_table(models, SCORES), SCORES)
-    for row in joint.to_dict("records"):
-        curve = lost[lost["arm"] == row["arm"]].sort_values("bpfe")
+    lost = lost_table(points, uncompressed_table(models, SCORES), SCORES)
+    free = {task: score.compute(models[0].uncompressed[task]) for task, score in SCORES.items()}
+    for arm in ("benchmark", "proposed"):
+        curve = lost[lost["arm"] == arm].sort_values("bpfe")
+        worst = [
+            max(100 * (1 - x[SCORES[task].name] / free[task]) for task in SCORES)
+            for x in curve.to_dict("records")
+        ]
+        assert curve["lost"].tolist() == pytest.approx(worst)
         good, bad = curve[curve["lost"] <= 20], curve[curve["lost"] > 20]
-        assert bad["bpfe"].max() <= row["bpfe"] <= good["bpfe"].min()
-        assert row["limiting"] == "disparity"
-        assert row["kilobytes"] == pytest.approx(row["bpfe"] * 8192 / 8000)
-        assert row["bpp"] == pytest.approx(row["bpfe"])
-    (cells,) = joint_grid(joint, loss_percent=20).rows
-    assert cells[1].endswith("(disparity)")
-    assert float(cells[-1].removesuffix(" %")) == pytest.approx(-20, abs=2)
+        assert bad["bpfe"].max() <= row[f"bpfe_{arm}"] <= good["bpfe"].min()
+        assert row[f"limiting_{arm}"] == "disparity"
+        assert row[f"kilobytes_{arm}"] == pytest.approx(row[f"bpfe_{arm}"] * 8192 / 8000)
+        assert row[f"bpp_{arm}"] == pytest.approx(row[f"bpfe_{arm}"])
+    assert row["bits_percent"] == pytest.approx(-20, abs=2)
+    assert row["low"] < row["bits_percent"] < row["high"] < -10
+
+
+def test_joint_interval_counts_seeds() -> None:
+    models = [
+        model(arm, seed=seed, rate=rate if arm == "proposed" else 1.0, noise_seed=seed)
+        for seed, rate in enumerate((0.7, 0.8, 0.9))
+        for arm in ("benchmark", "proposed")
+    ]
+    joint = joint_table(models, SCORES, loss_percent=20, **OPTIONS)
+    # Seeds alone: Student's interval of three logarithms.
+    gaps = np.log1p(joint["bits_percent"] / 100)
+    reach = stats.t.ppf(0.95, 2) * gaps.std() / np.sqrt(3)
+    assert joint["low"].unique() == pytest.approx(100 * np.expm1(gaps.mean() - reach), abs=2)
+    assert joint["high"].unique() == pytest.approx(100 * np.expm1(gaps.mean() + reach), abs=3)
+    grid = joint_grid(joint, loss_percent=20, level=0.9)
+    assert [row[0] for row in grid.rows][-1] == "Encoder2, mean"
+    assert re.fullmatch(
+        r"-2\d\.\d\d % \[-\d+\.\d, [-+]\d+\.\d\](, no difference shown)?", grid.rows[-1][-1]
+    )
+
+
+def test_joint_rate_of_one_seed_is_not_to_be_quoted() -> None:
+    grid = joint_grid(
+        joint_table(arms(), SCORES, loss_percent=20, **OPTIONS), loss_percent=20, level=0.9
+    )
+    assert grid.rows[0][1].endswith("(disparity)")
+    assert grid.rows[-1][-1].endswith("¹")
+    assert "do not quote" in grid.notes[0]
 
 
 def test_joint_rate_that_no_codec_reaches_has_a_reason() -> None:
-    joint = joint_table(arms(), SCORES, loss_percent=0.1)
-    grid = joint_grid(joint, loss_percent=0.1)
-    assert grid.rows[0][1:] == ("n/a ¹", "n/a ¹", "n/a", "n/a", "n/a")
-    assert "even at the highest rate" in grid.notes[0]
+    joint = joint_table(arms(), SCORES, loss_percent=0.1, **OPTIONS)
+    grid = joint_grid(joint, loss_percent=0.1, level=0.9)
+    assert grid.rows[0][1:] == ("n/a ¹", "n/a ²", "n/a", "n/a", "n/a")
+    assert "even at the best point" in grid.notes[0]
+    assert without_records(joint)["remark_benchmark"].str.contains("0.1 % are allowed").all()
 
 
 def test_correlation_of_the_rate_loss_with_bytes() -> None:

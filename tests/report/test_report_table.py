@@ -17,17 +17,24 @@ from pipeline.report.found.table import (
     bd_table,
     headline_rates,
     headline_scores,
+    kinds_of,
     point_table,
     seed_means,
     to_metrics,
     with_means,
 )
-from pipeline.report.tables.bd import bd_grid
+from pipeline.report.tables.bd import Drawn, bd_grid, hull_grid
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.points import point_grids
 from pipeline.report.text.why import missing
-from pipeline.scoring.bdrate import NotMonotone
+from pipeline.scoring.bdrate import (
+    bd_rate,
+)
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.obstacles import (
+    NotMonotone,
+)
+from pipeline.scoring.trust import LittleOverlap
 
 TABLE_1 = {
     ("encoder1", "miou"): -7.81,
@@ -48,19 +55,27 @@ def published() -> pd.DataFrame:
 PUBLISHED = published_rates()
 
 
+def table_of(points: pd.DataFrame) -> pd.DataFrame:
+    """BD-rates of all points, in every kind."""
+    codecs = list(dict.fromkeys(points["codec"]))
+    return bd_table(points, SCORES, kinds_of(codecs, fixed=codecs, lossless=()))
+
+
 def strict(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's figure."""
     return table[table["kind"] == "bd_rate"]
 
 
-def text_of(points: pd.DataFrame) -> str:
+def text_of(points: pd.DataFrame, objections: tuple[LittleOverlap, ...] = ()) -> str:
     """Table 1 and the tables of codec points as Markdown, without intervals."""
     present = {task: score for task, score in SCORES.items() if score.name in points}
     blank = {"low": np.nan, "high": np.nan, "no_interval": None, "no_difference": False}
-    table = with_means(bd_table(points, present)).assign(**blank)
-    grid = bd_grid(table, present, PUBLISHED, resamples=100, level=0.95, images=10)
+    table = with_means(table_of(points)).assign(**blank, noise=np.nan)
+    table["objections"] = [objections] * len(table)
+    drawn = Drawn(resamples=100, level=0.95, images=10)
+    grids = [hull_grid(table, present, drawn), bd_grid(table, present, PUBLISHED, drawn, points=[])]
     compared = point_table(points, present)
-    return to_markdown([grid, *point_grids(compared, pd.DataFrame(), present)])
+    return to_markdown([*grids, *point_grids(compared, pd.DataFrame(), present)])
 
 
 def curves(
@@ -82,7 +97,7 @@ PSNR = [28.0, 27.0, 25.0, 20.0]
 
 
 def test_bd_table_of_the_published_points_is_the_published_table(published: pd.DataFrame) -> None:
-    table = strict(bd_table(published, SCORES))
+    table = strict(table_of(published))
     assert len(table) == 6
     for row in table.itertuples():
         assert row.percent == pytest.approx(TABLE_1[row.encoder, row.score], abs=0.005)
@@ -95,14 +110,14 @@ def test_bd_table_of_the_published_points_is_the_published_table(published: pd.D
 
 def test_order_of_the_rows_does_not_matter(published: pd.DataFrame) -> None:
     keys = ["encoder", "score", "kind"]
-    expected = bd_table(published, SCORES).set_index(keys)["percent"]
-    shuffled = bd_table(published.sample(frac=1, random_state=3), SCORES).set_index(keys)["percent"]
+    expected = table_of(published).set_index(keys)["percent"]
+    shuffled = table_of(published.sample(frac=1, random_state=3)).set_index(keys)["percent"]
     pd.testing.assert_series_equal(shuffled.sort_index(), expected.sort_index())
 
 
 def test_only_scores_that_are_present_are_reported(published: pd.DataFrame) -> None:
     points = published.drop(columns=["irmse", "psnr"])
-    assert set(bd_table(points, SCORES)["score"]) == {"miou"}
+    assert set(table_of(points)["score"]) == {"miou"}
     assert "irmse_change" not in point_table(points, SCORES)
     text = text_of(points)
     assert "mIoU" in text
@@ -117,31 +132,34 @@ def test_only_scores_that_are_present_are_reported(published: pd.DataFrame) -> N
 def test_identical_arms_make_no_difference(rates: list[float], slope: float) -> None:
     rates = sorted(rates, reverse=True)
     points = curves(rates, rates, [20 + slope * np.log(rate) for rate in rates])
-    table = bd_table(points, SCORES)
+    table = table_of(points)
     assert table["percent"].tolist() == [0.0, 0.0]
     compared = point_table(points, SCORES)
     assert (compared["bits_percent"] == 0).all()
     assert (compared["psnr_change"] == 0).all()
     text = text_of(points)
-    assert re.search(r"\| Encoder1 +\| PSNR \(reconstruction\) +\| +0\.00 % \| +0\.00 % \|", text)
+    rows = re.findall(r"\| Encoder1 +\| PSNR \(reconstruction\) +\| +0\.00 % \|", text)
+    assert len(rows) == 2
     assert "-0.00" not in text
 
 
 def test_constant_saving_is_found() -> None:
     points = curves(FALLING, [0.8 * rate for rate in FALLING], PSNR)
-    assert bd_table(points, SCORES)["percent"].tolist() == pytest.approx([-20.0] * 2)
+    assert table_of(points)["percent"].tolist() == pytest.approx([-20.0] * 2)
 
 
 def test_the_envelope_leaves_out_what_is_beaten() -> None:
     points = curves([*FALLING, 4.5], [*SAVING, 4.0], [*PSNR, 27.5])
-    table = bd_table(points, SCORES).set_index("kind")
+    table = table_of(points).set_index("kind")
     assert np.isnan(table.loc["bd_rate", "percent"])
     obstacle = table.loc["bd_rate", "obstacle"]
     assert isinstance(obstacle, NotMonotone)
     assert (obstacle.curve, [x.rate for x in obstacle.beaten]) == ("anchor", [4.5])
     kept = points[points["bpfe"].ne(4.5) & points["bpfe"].ne(4.0) | points["psnr"].eq(28.0)]
-    expected = strict(bd_table(kept, SCORES))["percent"].item()
-    assert table.loc["envelope_bd_rate", "percent"] == pytest.approx(expected)
+    by_arm = [kept[kept["arm"] == arm] for arm in ("benchmark", "proposed")]
+    columns = [x[name].to_numpy() for x in by_arm for name in ("bpfe", "psnr")]
+    expected = bd_rate(*columns, "pchip").percent
+    assert table.loc["hull_bd_rate", "percent"] == pytest.approx(expected)
 
 
 def test_point_table_by_hand() -> None:
@@ -188,7 +206,7 @@ def test_point_table_by_hand() -> None:
     ],
 )
 def test_what_cannot_be_computed_has_a_reason_and_no_number(points: pd.DataFrame) -> None:
-    table = bd_table(points, SCORES)
+    table = table_of(points)
     assert strict(table)["percent"].isna().all()
     reason = missing(strict(table)["obstacle"].item())
     assert "anchor" not in reason
@@ -203,9 +221,11 @@ def test_what_cannot_be_computed_has_a_reason_and_no_number(points: pd.DataFrame
 def test_small_overlap_is_footnoted() -> None:
     points = curves(FALLING, FALLING, PSNR)
     points.loc[points["arm"] == "proposed", "psnr"] += 7
-    assert np.isfinite(bd_table(points, SCORES)["percent"]).all()
-    text = text_of(points)
-    assert "¹ the two curves share only 7 % of their score range" in text
+    assert np.isfinite(table_of(points)["percent"]).all()
+    against = (LittleOverlap(table_of(points)["overlap"].iloc[0]),)
+    table = text_of(points, against)
+    assert "do not quote ¹" in table
+    assert "¹ the curves share only 7 % of their range of scores" in table
 
 
 def test_same_note_keeps_its_number() -> None:
@@ -227,7 +247,7 @@ def several_seeds(broken: bool = False) -> pd.DataFrame:
 
 def test_mean_over_seeds() -> None:
     points = several_seeds()
-    table = bd_table(points, SCORES)
+    table = table_of(points)
     mean = seed_means(table)
     expected = 100 * ((0.9 * 0.8 * 0.7) ** (1 / 3) - 1)
     assert mean["percent"].tolist() == pytest.approx([expected] * 2)
@@ -239,12 +259,12 @@ def test_mean_over_seeds() -> None:
         "Encoder1, seed 1",
         "Encoder1, seed 2",
         "Encoder1, mean of 3",
-    ]
+    ] * 2
     assert "-20.42 ± 10.00 % |" in text
 
 
 def test_mean_over_seeds_needs_every_seed() -> None:
-    table = bd_table(several_seeds(broken=True), SCORES)
+    table = table_of(several_seeds(broken=True))
     assert strict(table)["percent"].isna().tolist() == [False, True, False]
     mean = strict(seed_means(table))
     assert mean["percent"].isna().all()
@@ -257,7 +277,7 @@ def test_markdown_tables_are_well_formed(published: pd.DataFrame) -> None:
     assert "-20.68 %" in text
     assert "57.01 (+0.92)" in text
     blocks = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         lines = block.strip().splitlines()
         assert len({len(line) for line in lines}) == 1
@@ -275,29 +295,29 @@ def test_published_points_are_the_authors(repository: Path) -> None:
     np.testing.assert_allclose(of_one["bpp"], of_one["bpfe"] / 2)
 
 
-def test_headline_is_the_papers_figure_where_there_is_one(published: pd.DataFrame) -> None:
-    rates = headline_rates(to_metrics(bd_table(published, SCORES)))
-    assert rates["envelope_bd_rate"] == {}
+def test_headline_has_the_papers_rate_and_the_hulls(published: pd.DataFrame) -> None:
+    rates = headline_rates(to_metrics(table_of(published)))
+    assert all(x < 0 for of in rates["hull_bd_rate"].values() for x in of.values())
     found = {
         (e, s): x for e in ("encoder1", "encoder2") for s, x in rates["bd_rate"][e + "-0"].items()
     }
     assert found == pytest.approx(TABLE_1, abs=0.005)
 
 
-def test_headline_falls_back_on_the_envelope() -> None:
+def test_headline_says_which_rate_there_is_none_of() -> None:
     points = curves([*FALLING, 1.5], [*SAVING, 0.9], [*PSNR, PSNR[-1] - 0.01])
-    table = bd_table(points, SCORES)
-    envelope = table.loc[table["kind"] == "envelope_bd_rate", "percent"].item()
+    table = table_of(points)
+    envelope = table.loc[table["kind"] == "hull_bd_rate", "percent"].item()
     assert np.isfinite(envelope)
     assert headline_rates(to_metrics(table)) == {
         "bd_rate": {"encoder1-0": {"psnr": None}},
-        "envelope_bd_rate": {"encoder1-0": {"psnr": envelope}},
+        "hull_bd_rate": {"encoder1-0": {"psnr": envelope}},
     }
 
 
 def test_headline_of_several_seeds_is_their_mean() -> None:
     points = several_seeds()
-    rates = headline_rates(to_metrics(bd_table(points, SCORES)))
+    rates = headline_rates(to_metrics(table_of(points)))
     assert rates["bd_rate"] == {"encoder1-mean": {"psnr": pytest.approx(-20.4189, abs=1e-3)}}
     first = points["codec"].iloc[0]
     assert headline_scores(points, first, SCORES) == {
@@ -320,19 +340,19 @@ def test_headline_scores_name_the_seed_there_is() -> None:
 def test_json_is_strict(tmp_path: Path) -> None:
     points = curves(FALLING[:3], SAVING[:3], PSNR[:3])
     path = tmp_path / "metrics.json"
-    write_json(path, to_metrics(bd_table(points, SCORES)))
+    write_json(path, to_metrics(table_of(points)))
     assert "NaN" not in path.read_text()
     assert json.loads(path.read_text())["bd_rate"]["encoder1-0"]["psnr"] is None
 
 
 def test_bad_points_are_named(published: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"lacks.*'bpfe'"):
-        bd_table(published.drop(columns="bpfe"), SCORES)
+        table_of(published.drop(columns="bpfe"))
     with pytest.raises(ValueError, match="no rows"):
-        bd_table(published.head(0), SCORES)
+        table_of(published.head(0))
     with pytest.raises(ValueError, match=r"arms \['other'\]; allowed"):
-        bd_table(published.assign(arm="other"), SCORES)
+        table_of(published.assign(arm="other"))
     with pytest.raises(ValueError, match=r"'codec': 'png'.*more than once"):
-        bd_table(pd.concat([published, published.head(1)]), SCORES)
+        table_of(pd.concat([published, published.head(1)]))
     with pytest.raises(ValueError, match=r"no score; expected one or more of.*'psnr'"):
         point_table(published.drop(columns=["miou", "irmse", "psnr"]), SCORES)

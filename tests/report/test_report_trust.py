@@ -1,5 +1,6 @@
 """Intervals and diagnostics beside each BD-rate, and how they are worded."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,90 +9,145 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.report.found.bounds import bounds_table
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import DRAW, Measured, band_table, points_table
+from pipeline.report.found.noise import noise_table
 from pipeline.report.found.published import published_rates
-from pipeline.report.found.table import KINDS, bd_table, to_metrics
+from pipeline.report.found.table import Kind, bd_table, kinds_of, to_metrics
 from pipeline.report.found.trust import trust_table
-from pipeline.report.tables.bd import bd_grid, diagnostics_grid
-from pipeline.report.text.verdict import at_equal_codec, at_equal_score, in_two_sentences
+from pipeline.report.tables.bd import Drawn, bd_grid, diagnostics_grid, hull_grid
+from pipeline.report.text.verdict import at_codec, at_equal_score, in_short, verdicts
 from pipeline.report.text.why import with_sentences
-from pipeline.scoring.bootstrap import bootstrap_bd_rate
+from pipeline.scoring.bdrate import bd_rate, envelope_bd_rate
+from pipeline.scoring.bootstrap import bootstrap_bd_rate, image_counts
+from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.trust import LittleOverlap, OneSeed, WideInterval, diagnose
-from tests.support.report_models import CODECS, IMAGES, arms, model
+from pipeline.scoring.repeats import repeated_effect
+from pipeline.scoring.trust import (
+    InsideNoise,
+    LittleOverlap,
+    NotAlike,
+    NothingLearned,
+    OneSeed,
+    WideInterval,
+    diagnose,
+)
+from tests.support.report_models import CODECS, IMAGES, KINDS, arms, model
 
 RESAMPLES = 100
 
 
-def trust_of(models: list[Measured], method: str = "cubic") -> pd.DataFrame:
-    bd = bd_table(points_table(models, SCORES), SCORES, method)
-    options: dict[str, Any] = {
-        "method": method,
-        "resamples": RESAMPLES,
-        "level": 0.9,
-        "lossless": ["png"],
-    }
-    return trust_table(bd, models, SCORES, **options)
+DRAWN = Drawn(resamples=RESAMPLES, level=0.9, images=IMAGES)
+
+
+def trust_of(
+    models: list[Measured],
+    kinds: Mapping[str, Kind] = KINDS,
+    trivial: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    return trust_table(
+        *(bd_table(points_table(models, SCORES), SCORES, kinds), models, SCORES),
+        kinds=kinds,
+        resamples=RESAMPLES,
+        level=0.9,
+        lossless=["png"],
+        noise=noise_table(models, SCORES, kinds),
+        trivial=trivial or {},
+    )
 
 
 def found_of(models: list[Measured]) -> Findings:
-    options: dict[str, Any] = {"method": "cubic", "resamples": RESAMPLES, "level": 0.9}
+    options: dict[str, Any] = {"kinds": KINDS, "resamples": RESAMPLES, "level": 0.9}
     return find(models, SCORES, **options, joint_loss=1.0, lossless=["png"])
 
 
+def hull(trust: pd.DataFrame) -> list[tuple[str, ...]]:
+    return list(hull_grid(trust, SCORES, DRAWN).rows)
+
+
 def table_1(trust: pd.DataFrame) -> list[tuple[str, ...]]:
-    options = {"resamples": RESAMPLES, "images": IMAGES}
-    return list(bd_grid(trust, SCORES, published_rates(), level=0.9, **options).rows)
+    return list(bd_grid(trust, SCORES, published_rates(), DRAWN, points=CODECS).rows)
+
+
+def over_seeds(rates: Sequence[float], noise: int = 0) -> list[Measured]:
+    """Both arms for each seed; the proposed arm costs this share of its benchmark."""
+    return [
+        model(arm, seed=seed, rate=rate if arm == "proposed" else 1.0, noise_seed=noise * seed)
+        for seed, rate in enumerate(rates)
+        for arm in ("benchmark", "proposed")
+    ]
 
 
 @pytest.mark.parametrize("method", ["cubic", "pchip"])
 def test_intervals_are_the_bootstraps_own(method: str) -> None:
     benchmark, proposed = arms(disorder=True)
-    trust = trust_of([benchmark, proposed], method).set_index(["task", "kind"])
+    kinds = kinds_of(CODECS, fixed=CODECS, lossless=["png"], method=method)
+    trust = trust_of([benchmark, proposed], kinds).set_index(["task", "kind"])
+    rates = {
+        "hull_bd_rate": partial(envelope_bd_rate, method="pchip"),
+        "bd_rate": partial(bd_rate, method=method),
+    }
     for task, score in SCORES.items():
-        for kind, compute in KINDS.items():
+        for kind, rate in rates.items():
             expected = bootstrap_bd_rate(
                 *([benchmark.curve(task)], [proposed.curve(task)], score),
                 resamples=RESAMPLES,
                 level=0.9,
                 seed=DRAW,
-                rate=partial(compute, method=method),
+                rate=rate,
             )
             row = trust.loc[task, kind]
             known = [expected.percent, expected.low, expected.high]
             np.testing.assert_array_equal(
                 row[["percent", "low", "high"]].to_numpy(float), np.array(known, float)
             )
-    assert trust["percent"].isna().tolist() == [True, False] * 3
+    assert trust["percent"].isna().tolist() == [False, True] * 3
+
+
+def test_a_kind_is_of_its_points_alone() -> None:
+    kinds = kinds_of(CODECS, fixed=CODECS[1:], lossless=CODECS[:4])
+    assert kinds["depth_bd_rate"].points == CODECS[:4]
+    assert kinds["bd_rate"].points == CODECS[1:]
+    models = arms()
+    trust = trust_of(models, kinds).set_index(["task", "kind"])
+    for kind, kept, rate in (
+        ("depth_bd_rate", CODECS[:4], partial(envelope_bd_rate, method="pchip")),
+        ("bd_rate", CODECS[1:], bd_rate),
+    ):
+        columns: list[Any] = []
+        for each in models:
+            sums = [each.codecs[codec].sums["disparity"] for codec in kept]
+            columns.append([each.codecs[x].bytes_N.mean() * 8 / each.elements for x in kept])
+            columns.append([SCORES["disparity"].compute(x) for x in sums])
+        assert trust.loc["disparity", kind]["percent"] == pytest.approx(rate(*columns).percent)
+    assert "depth_bd_rate" not in kinds_of(CODECS, fixed=CODECS, lossless=CODECS[:3])
 
 
 def test_intervals_show_in_table_1() -> None:
     trust = trust_of(arms())
-    row = trust.iloc[0]
-    text = f"{row['percent']:+.2f} % [{row['low']:+.2f}, {row['high']:+.2f}]"
-    assert -25 < row["low"] < -20 < row["high"] < -15
-    assert table_1(trust)[0] == (
-        *("Encoder2", "mIoU (segmentation)"),
-        *(text, text, "-20.68 %"),
-    )
+    for kind, rows, last in (
+        ("hull_bd_rate", hull(trust), "unknown"),
+        ("bd_rate", table_1(trust), "-20.68 %"),
+    ):
+        row = trust[trust["kind"] == kind].iloc[0]
+        text = f"{row['percent']:+.2f} % [{row['low']:+.2f}, {row['high']:+.2f}]"
+        assert -25 < row["low"] < -20 < row["high"] < -15
+        expected = ("Encoder2", "mIoU (segmentation)", f"{text}, do not quote ¹", last)
+        assert rows[0] == expected
 
 
 def test_identical_arms_show_no_difference() -> None:
     trust = trust_of(arms(rate=1.0, noise_seed=0))
     assert (trust[["percent", "low", "high"]] == 0).all(axis=None)
-    assert {cell for row in table_1(trust) for cell in row[2:4]} == {
+    assert {row[2] for row in (*table_1(trust), *hull(trust))} == {
         "0.00 % [0.00, 0.00], no difference shown"
     }
-    assert at_equal_score(trust, SCORES, "encoder2") == (
-        "Encoder2: at equal mIoU, IRMSE and PSNR no difference is shown."
-    )
     found = found_of(arms(rate=1.0, noise_seed=0))
-    sentence = at_equal_codec(found.compared, found.uncompressed, SCORES, "encoder2")
-    assert sentence == "At the same codec setting both arms send exactly as many bits."
-    assert in_two_sentences(found.trust, found.compared, SCORES) == (
-        "With the rate loss and without, features cost exactly as many bits. "
-        "At equal score it shows no difference in 3 of 3 comparisons (1 encoder, 3 tasks)."
+    assert in_short(found.trust, found.bounds, SCORES) == (
+        "At equal mIoU, IRMSE and PSNR no difference is shown. Coded as PNG, the proposed features "
+        "cost exactly as many bits; the scores there change by: mIoU 0.00 points, "
+        "IRMSE 0.0000 1/px, PSNR 0.00 dB. This is one pair of trainings."
     )
 
 
@@ -106,22 +162,18 @@ def test_arms_that_differ_by_chance_show_no_difference() -> None:
     assert rows["no_difference"].any()
 
 
-def test_disorder_leaves_the_envelope_and_says_why() -> None:
+def test_disorder_leaves_the_hull_and_says_why() -> None:
     found = found_of(arms(disorder=True))
-    cells = table_1(found.trust)[0]
-    assert cells[2] == "n/a ¹"
-    assert cells[3].startswith("-")
-    assert found.grids[0].notes[0] == "not monotone: proposed at JPEG-90"
-    strict, envelope = diagnostics_grid(found.trust, SCORES).rows[:2]
-    assert strict[2:5] == ("BD-rate", "not available ¹", "proposed: JPEG-90")
-    assert envelope[2:5] == ("Envelope BD-rate", "do not quote ²", "left out")
-    sentence = at_equal_score(found.trust, SCORES, "encoder2")
-    assert sentence.startswith("Encoder2: the rate loss saves ")
-    how = "(between the envelopes of the curves; not firm, see the diagnostics)."
-    assert sentence.endswith(f"at equal PSNR {how}")
+    assert table_1(found.trust)[0][2] == "n/a ¹"
+    assert hull(found.trust)[0][2].startswith("-")
+    (paper,) = (grid for grid in found.grids if grid.key == "bd-rate")
+    assert paper.notes[0] == "not monotone: proposed at JPEG-90"
+    envelope, strict = diagnostics_grid(found.trust, SCORES).rows[:2]
+    assert envelope[2:5] == ("hull", "do not quote ¹", "left out")
+    assert strict[2:5] == ("paper", "not available ²", "proposed: JPEG-90")
     metrics = to_metrics(found.trust)
     assert metrics["bd_rate"] == {"encoder2-0": {"miou": None, "irmse": None, "psnr": None}}
-    assert all(x < 0 for x in metrics["envelope_bd_rate"]["encoder2-0"].values() if x)
+    assert all(x < 0 for x in metrics["hull_bd_rate"]["encoder2-0"].values() if x)
 
 
 def test_diagnostics_are_those_of_diagnose() -> None:
@@ -151,58 +203,110 @@ def test_what_should_not_be_quoted_is_said() -> None:
 def test_one_seed_is_never_firm() -> None:
     found = found_of(arms())
     assert found.trust["objections"].map(lambda x: OneSeed() in x).all()
-    assert in_two_sentences(found.trust, found.compared, SCORES).endswith(
-        "; none of these numbers is firm enough to quote."
+    assert in_short(found.trust, found.bounds, SCORES).startswith(
+        "At equal mIoU, IRMSE and PSNR nothing can be claimed (one seed supports none). "
     )
+    words = verdicts(found.trust)["hull_bd_rate"]["encoder2-0"]
+    assert words == dict.fromkeys(("miou", "irmse", "psnr"), "do not quote")
 
 
-def test_the_result_counts_what_came_out() -> None:
-    found = found_of(arms())
-    nothing = [()] * len(found.trust)
-    found = replace(found, trust=found.trust.assign(objections=nothing))
-    percents = found.compared["bits_percent"].abs()
-    first = f"With the rate loss, features cost {percents.min():.1f}"
-    text = in_two_sentences(found.trust, found.compared, SCORES)
-    assert text.startswith(first)
-    assert text.endswith(
-        "% fewer bits at the same codec setting. At equal score it saves bits in 3 of 3 "
-        "comparisons (1 encoder, 3 tasks); nothing speaks against quoting these numbers."
+def test_only_what_nothing_speaks_against_is_said_to_be_found() -> None:
+    found = found_of(over_seeds((0.79, 0.8, 0.81)))
+    whole = (
+        "the rate loss saves 20.0 % of the bits at equal mIoU, 20.0 % of the bits at equal IRMSE"
     )
-    one_costs = found.trust["task"] == "disparity"
-    loose = found.trust.assign(
-        percent=found.trust["percent"].where(~one_costs, 5.0),
-        objections=[(LittleOverlap(0.1),) if costs else () for costs in one_costs],
+    text = at_equal_score(found.trust, SCORES, "encoder2")
+    assert text == f"{whole} and 20.0 % of the bits at equal PSNR."
+    of_hull = found.trust["kind"] == "hull_bd_rate"
+    task = found.trust["task"]
+    worse = found.trust.assign(
+        percent=found.trust["percent"].mask(task == "disparity", 5.0).mask(task == "segmentation"),
+        objections=[(LittleOverlap(0.1),) if x else () for x in task == "reconstruction"],
+        no_difference=False,
     )
-    mixed = found.compared.assign(bits_percent=[*found.compared["bits_percent"][1:], 2.0])
-    text = in_two_sentences(loose, mixed, SCORES)
-    assert "% fewer and 2.0 % more bits at the same codec setting. " in text
-    assert text.endswith(
-        "At equal score it saves bits in 2 of 3 comparisons (1 encoder, 3 tasks) and costs bits in "
-        "1; 2 of these numbers are firm enough to quote."
+    assert at_equal_score(worse[of_hull], SCORES, "encoder2") == (
+        "the rate loss costs 5.0 % of the bits at equal IRMSE; at equal PSNR nothing can be "
+        "claimed (see the diagnostics); at equal mIoU the curves cannot be compared."
     )
-    contested = found.trust.assign(pchip=found.trust["pchip"].where(~one_costs, 4.0))
-    text = in_two_sentences(contested, found.compared, SCORES)
-    assert "saves bits in 2 of 3 comparisons (1 encoder, 3 tasks) and saves or costs" in text
-    assert (
-        "at equal IRMSE some methods of interpolation find bits saved and others"
-        in at_equal_score(contested, SCORES, "encoder2")
-    )
-    assert "costs 5.0 % of the bits at equal IRMSE (not firm)" in at_equal_score(
-        loose, SCORES, "encoder2"
-    )
-    none = found.trust.assign(objections=[(LittleOverlap(0.1),)] * len(found.trust))
-    assert in_two_sentences(none, found.compared, SCORES).endswith(
-        "; none of these numbers is firm enough to quote."
-    )
-    assert at_equal_score(none, SCORES, "encoder2").endswith("(not firm, see the diagnostics).")
+    assert verdicts(worse[of_hull])["hull_bd_rate"]["encoder2-mean"] == {
+        "miou": "not available",
+        "irmse": "can be quoted",
+        "psnr": "do not quote",
+    }
+
+
+def test_an_effect_inside_the_noise_of_training_is_not_shown() -> None:
+    models = over_seeds((0.97, 0.98, 0.99))
+    far = [replace(x, codecs=_scaled(x, 1 + 0.2 * x.seed)) for x in models]
+    for trained, inside in ((models, False), (far, True)):
+        trust = trust_of(trained).query("seed == 'mean' and task == 'disparity'")
+        against = trust["objections"].map(lambda x: any(isinstance(y, InsideNoise) for y in x))
+        assert against.all() == inside
+        assert against.any() == inside
+    noise = noise_table(far, SCORES, KINDS).query("task == 'disparity' and kind == 'bd_rate'")
+    known = {(x.first, x.second): x.percent for x in noise.itertuples()}
+    expected = {(0, 1): 20, (0, 2): 40, (1, 2): 100 * (1.4 / 1.2 - 1)}
+    assert known == pytest.approx(expected, rel=0.01)
+
+
+def _scaled(measured: Measured, factor: float) -> dict[str, Coded]:
+    return {
+        codec: replace(at, payload_N=np.rint(at.payload_N * factor).astype(np.int64))
+        for codec, at in measured.codecs.items()
+    }
+
+
+def test_arms_that_were_not_trained_alike_are_named() -> None:
+    on = {"precision": "bfloat16", "torch": "2.15"}
+    other = {"precision": "float32", "torch": "2.15"}
+    models = [replace(x, trained_on=on if x.seed else other) for x in over_seeds((0.8, 0.8))]
+    assert not trust_of(models)["objections"].map(has(NotAlike)).any()
+    models = [replace(x, trained_on=on if x.arm == "benchmark" else other) for x in models]
+    trust = trust_of(models)
+    assert trust["objections"].map(has(NotAlike)).all()
+    assert with_sentences(trust)["verdict"].str.contains("precision bfloat16 / float32").all()
+
+
+def test_what_has_learned_nothing_supports_no_claim() -> None:
+    models = arms()
+    scored = {task: x.compute(models[0].uncompressed[task]) for task, x in SCORES.items()}
+    low = {task: x / 3 for task, x in scored.items()}
+    assert not trust_of(models, trivial=low)["objections"].map(has(NothingLearned)).any()
+    high = low | {"disparity": 0.9 * scored["disparity"]}
+    trust = trust_of(models, trivial=high)
+    against = trust["objections"].map(has(NothingLearned))
+    assert against.tolist() == (trust["task"] == "disparity").tolist()
+
+
+def has(kind: type) -> Callable[[tuple[object, ...]], bool]:
+    return lambda objections: any(isinstance(x, kind) for x in objections)
+
+
+def test_bounds_are_those_of_the_paired_effect() -> None:
+    models = over_seeds((0.78, 0.8, 0.82), noise=1)
+    bounds = bounds_table(models, SCORES, resamples=RESAMPLES, level=0.9).set_index("codec")
+    counts_RN = image_counts(IMAGES, resamples=RESAMPLES, seed=DRAW)
+    score = SCORES["reconstruction"]
+    whole, resampled = [], []
+    for benchmark, proposed in zip(models[::2], models[1::2], strict=True):
+        a, b = (x.codecs["jpeg-60"].sums["reconstruction"] for x in (benchmark, proposed))
+        whole.append(score.compute(b) - score.compute(a))
+        resampled.append(score.resampled(b, counts_RN) - score.resampled(a, counts_RN))
+    effect = repeated_effect(whole, resampled)
+    row = bounds.loc["jpeg-60"]
+    assert row["psnr_change"] == pytest.approx(effect.mean)
+    assert row["psnr_bound"] == pytest.approx(effect.at_least(0.9))
+    assert row["bits_low"] < row["bits_percent"] < row["bits_high"]
+    assert row["bits_percent"] == pytest.approx(100 * ((0.78 * 0.8 * 0.82) ** (1 / 3) - 1), abs=0.1)
+    one = bounds_table(arms(), SCORES, resamples=RESAMPLES, level=0.9)
+    assert one[["bits_low", "bits_high", "psnr_bound"]].isna().all(axis=None)
+    text = at_codec(row.to_dict() | {"codec": "jpeg-60"}, SCORES)
+    assert text.startswith("Coded as JPEG-60, the proposed features cost 20.0 % fewer bits [-")
+    assert "Over images and 3 seeds the loss is at most: mIoU " in text
 
 
 def test_over_seeds_the_mean_has_the_interval() -> None:
-    models = [
-        model(arm, seed=seed, rate=rate if arm == "proposed" else 1.0, noise_seed=seed)
-        for seed, rate in ((0, 0.9), (1, 0.8), (2, 0.7))
-        for arm in ("benchmark", "proposed")
-    ]
+    models = over_seeds((0.9, 0.8, 0.7), noise=1)
     trust = trust_of(models)
     assert trust["seed"].unique().tolist() == [0, 1, 2, "mean"]
     of_mean = trust["seed"] == "mean"
@@ -223,9 +327,7 @@ def test_over_seeds_the_mean_has_the_interval() -> None:
     )
     # One figure per seed would be an interval of its own: seeds differ by more than images do.
     assert row["high"] - row["low"] > 5
-    grid = bd_grid(
-        *(trust, SCORES, published_rates()), resamples=RESAMPLES, level=0.9, images=IMAGES
-    )
+    grid = bd_grid(trust, SCORES, published_rates(), DRAWN, points=CODECS)
     assert "over images and seeds" in grid.title
     assert grid.rows[-1][0] == "Encoder2, mean of 3"
     assert "±" in grid.rows[-1][2]

@@ -11,6 +11,12 @@ from hypothesis import strategies as st
 
 from pipeline.scoring.bdrate import (
     METHODS,
+    bd_rate,
+    bd_score,
+    envelope_bd_rate,
+    monotone_envelope,
+)
+from pipeline.scoring.obstacles import (
     BeatenPoint,
     FitLeavesPoints,
     NoOverlap,
@@ -19,10 +25,6 @@ from pipeline.scoring.bdrate import (
     NotPositive,
     Obstacle,
     TooFewPoints,
-    bd_rate,
-    bd_score,
-    envelope_bd_rate,
-    monotone_envelope,
 )
 from tests.support.published import published
 

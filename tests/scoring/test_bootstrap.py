@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from pipeline.scoring.bdrate import NotMonotone, bd_rate, envelope_bd_rate
+from pipeline.scoring.bdrate import (
+    bd_rate,
+    envelope_bd_rate,
+)
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, image_counts
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.obstacles import (
+    NotMonotone,
+)
 from pipeline.scoring.trust import NoRate, ResamplesWithout
 
 POINTS = 5
@@ -66,7 +72,8 @@ def test_equals_resampling_by_hand(task: str) -> None:
             curves.append([score_of_images(task, dict(sums), drawn) for sums in curve.sums])
         percents.append(bd_rate(*curves).percent)
     assert None not in percents
-    expected = np.quantile(np.array(percents, float), [0.05, 0.95])
+    gaps = np.log1p(np.array(percents, float) / 100)
+    expected = 100 * np.expm1(np.quantile(gaps, [0.05, 0.95]))
     np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-9)
     assert (found.level, found.resamples, found.failed, found.obstacle) == (0.9, 50, 0, None)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torchmetrics.classification import MulticlassJaccardIndex
@@ -18,7 +20,8 @@ from pipeline.scoring.metrics import (
     bits_per_element,
     bits_per_element_resampled,
     iou_per_class,
-    joint_rate,
+    official_mean_iou,
+    segmentation_facts,
 )
 
 K = len(CLASSES)
@@ -79,10 +82,32 @@ def test_miou_is_torchmetrics(seed: int) -> None:
     assert SCORES["segmentation"].compute(sums) == pytest.approx(expected, abs=1e-6)
 
 
-def test_miou_counts_a_class_that_is_only_predicted() -> None:
+def test_miou_is_of_the_classes_in_the_truth() -> None:
     confusion = np.zeros((1, K, K), np.int64)
     confusion[0, 0, 0], confusion[0, 0, 7] = 3, 1
-    assert SCORES["segmentation"].compute({"confusion": confusion}) == pytest.approx(0.75 / 2)
+    sums = {"confusion": confusion}
+    assert SCORES["segmentation"].compute(sums) == pytest.approx(0.75)
+    # The official script counts class 7, which the truth does not hold, as a zero.
+    assert official_mean_iou(sums) == pytest.approx(0.75 / 2)
+    assert segmentation_facts(sums) == {"miou_official": 0.375, "miou_classes": 1}
+
+
+@given(stray=st.integers(0, 5), where=st.integers(2, K - 1))
+def test_a_stray_pixel_moves_miou_by_its_own_share_alone(stray: int, where: int) -> None:
+    confusion = np.zeros((2, K, K), np.int64)
+    confusion[:, 0, 0], confusion[:, 1, 1] = 1000, 500
+    whole = SCORES["segmentation"].compute({"confusion": confusion})
+    confusion[0, 0, where] += stray
+    found = SCORES["segmentation"].compute({"confusion": confusion})
+    assert whole - found == pytest.approx(stray / (2000 + stray) / 2)
+
+
+def test_a_resample_without_a_class_is_the_mean_of_the_others() -> None:
+    confusion = np.zeros((2, K, K), np.int64)
+    confusion[0, 0, 0], confusion[0, 0, 1] = 3, 1
+    confusion[1, 1, 1] = 5
+    resampled = SCORES["segmentation"].resampled({"confusion": confusion}, np.array([[2.0, 0]]))
+    assert resampled == pytest.approx([0.75])
 
 
 def test_miou_of_void_alone_is_not_a_number() -> None:
@@ -175,41 +200,6 @@ def test_resampled_scores_are_those_of_the_images_drawn(task: str) -> None:
 def test_no_images_is_an_error(task: str) -> None:
     with pytest.raises(ValueError, match="at least one image"):
         SCORES[task].compute({name: value[:0] for name, value in random_sums(2).items()})
-
-
-class TestJointRate:
-    rate = np.array([8.0, 4.0, 2.0, 1.0])
-
-    def test_is_the_rate_of_the_most_demanding_task(self) -> None:
-        scores = {"a": np.array([100, 96, 80, 50.0]), "b": np.array([10, 9.9, 9.8, 9.7])}
-        found = joint_rate(self.rate, scores, {"a": 100, "b": 10}, loss_percent=12)
-        # 88 lies half way between 96 and 80, hence half way between ln 4 and ln 2.
-        assert found.rate == pytest.approx(math.sqrt(8))
-        assert (found.limiting, found.reason) == ("a", None)
-
-    def test_order_of_the_points_does_not_matter(self) -> None:
-        scores = {"a": np.array([100, 96, 80, 50.0])}
-        turned = {"a": scores["a"][::-1]}
-        expected = joint_rate(self.rate, scores, {"a": 100}, loss_percent=12)
-        assert joint_rate(self.rate[::-1], turned, {"a": 100}, loss_percent=12) == expected
-
-    def test_a_dip_at_a_higher_rate_counts(self) -> None:
-        scores = {"a": np.array([100, 80, 99, 99.0])}
-        found = joint_rate(self.rate, scores, {"a": 100}, loss_percent=10)
-        assert found.rate == pytest.approx(math.sqrt(32))
-
-    def test_says_why_there_is_none(self) -> None:
-        scores = {"a": np.array([94, 90, 80, 50.0]), "b": np.array([10.0, 10, 10, 10])}
-        found = joint_rate(self.rate, scores, {"a": 100, "b": 10}, loss_percent=5)
-        assert (found.rate, found.limiting) == (None, "a")
-        assert found.reason is not None
-        assert "a loses 6 % even at the highest rate" in found.reason
-
-    def test_says_when_it_is_a_bound_only(self) -> None:
-        found = joint_rate(self.rate, {"a": np.full(4, 99.0)}, {"a": 100}, loss_percent=5)
-        assert (found.rate, found.limiting) == (pytest.approx(1.0), None)
-        assert found.reason is not None
-        assert "upper bound" in found.reason
 
 
 def test_scores_and_bd_rates_need_no_torch() -> None:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.scoring.bdrate import NotMonotone, TooFewPoints, bd_rate, envelope_bd_rate
+from pipeline.scoring.bdrate import (
+    bd_rate,
+    envelope_bd_rate,
+)
+from pipeline.scoring.obstacles import (
+    NotMonotone,
+    TooFewPoints,
+)
 from pipeline.scoring.trust import (
     Diagnostics,
     FarByMethod,
@@ -117,8 +124,8 @@ def test_what_other_ways_of_counting_say(
 
 
 def test_four_points_cannot_lose_one() -> None:
-    found = diagnose(RATE[1:], SCORE[1:], RATE[1:], SCORE[1:], points=CODECS[1:])
-    assert found.bd_rate.percent == 0.0
+    found = diagnose(RATE[1:], SCORE[1:], 0.8 * RATE[1:], SCORE[1:], points=CODECS[1:])
+    assert found.bd_rate.percent == pytest.approx(-20)
     assert found.leave_one_out is None
     assert set(found.percent_without.values()) == {None}
 

@@ -15,6 +15,7 @@ from pipeline.artifacts import (
     streams_file,
     write_streams,
 )
+from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
 from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
@@ -58,25 +59,29 @@ def test_a_stream_is_of_the_codec_its_file_is_named_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    name = ModelName("encoder2", "proposed", 0)
+    path = streams_file(ModelName("encoder2", "proposed", 0), "png")
     frames = noise_frames(prepared_folder("val"), 2, width=32, height=32)
     net = SplitNet("encoder2", ["reconstruction"]).eval()
     batches = Batches(frames, device="cpu")
     features_NChw = np.concatenate([x.numpy() for x in edge.features(net, batches)])
+    shape_Chw = features_NChw.shape[1:]
     streams = edge.encode(features_NChw, 8, "png")
-    write_streams(streams_file(name, "png"), streams, frames.names)
-    coded, pictures = serve_streams(name, "png", net, batches, 1)
+    write_streams(path, streams, frames.names)
+    coded, pictures = serve_streams(path, Point("png", 8), shape_Chw, net, batches, 1)
     assert coded.header_N.tolist() == [23, 23]
     assert coded.bytes_N.tolist() == [len(stream) for stream in streams]
     assert pictures["reconstruction"].shape == (1, 32, 32, 3)
 
     foreign = [streams[0], *edge.encode(features_NChw[1:], 8, "jpeg-90")]
-    write_streams(streams_file(name, "png"), foreign, frames.names)
-    with pytest.raises(ArtifactError, match=r"png\.safetensors: coded by jpeg-90, not png"):
-        serve_streams(name, "png", net, batches, 0)
-    write_streams(streams_file(name, "png"), [streams[0], streams[1][:-9]], frames.names)
+    write_streams(path, foreign, frames.names)
+    with pytest.raises(ArtifactError, match=r"png\.safetensors: coded by jpeg-90 at 8 bits"):
+        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
+    write_streams(path, edge.encode(features_NChw, 5, "png"), frames.names)
+    with pytest.raises(ArtifactError, match=r"coded by png at 5 bits, not by png at 8 bits"):
+        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
+    write_streams(path, [streams[0], streams[1][:-9]], frames.names)
     with pytest.raises(ArtifactError, match=r"png\.safetensors: bitstream 1: .* cannot be decoded"):
-        serve_streams(name, "png", net, batches, 0)
-    write_streams(streams_file(name, "png"), streams, ["other", "frames"])
+        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
+    write_streams(path, streams, ["other", "frames"])
     with pytest.raises(ArtifactError, match="is of other frames than"):
-        serve_streams(name, "png", net, batches, 0)
+        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.found.models import Measured
+from pipeline.report.found.table import kinds_of
 from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import RunLink, Shown
 from pipeline.scoring.coded import Coded
@@ -11,6 +12,7 @@ from pipeline.scoring.examples import Examples
 from pipeline.scoring.metrics import Sums
 
 CODECS = ("png", "jpeg-90", "jpeg-60", "jpeg-30", "jpeg-10")
+KINDS = kinds_of(CODECS, fixed=CODECS, lossless=["png"])
 CLASSES = 19
 IMAGES = 25
 

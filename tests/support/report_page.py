@@ -11,7 +11,7 @@ from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.report.page.render import Shown, render
 from pipeline.scoring.metrics import SCORES
-from tests.support.report_models import arms, model, shown
+from tests.support.report_models import KINDS, arms, model, shown
 
 STILLS = ("rate-accuracy", "rate-accuracy-picture", "joint", "rate-loss", "training-encoder2")
 TASKS = ("segmentation", "disparity", "reconstruction")
@@ -28,7 +28,7 @@ def found_of(models: list[Measured], tasks: tuple[str, ...] = TASKS) -> Findings
     return find(
         models,
         {task: SCORES[task] for task in tasks},
-        method="cubic",
+        kinds=KINDS,
         resamples=100,
         level=0.95,
         joint_loss=1.0,
@@ -59,4 +59,4 @@ def found_with_seeds(seeds: int = 1) -> Findings:
         for arm in ARMS
         for seed in range(seeds)
     ]
-    return find(models, SCORES, method="cubic", resamples=20, level=0.9, joint_loss=1.0)
+    return find(models, SCORES, kinds=KINDS, resamples=20, level=0.9, joint_loss=1.0)

@@ -17,7 +17,7 @@ SOURCES = (
 )
 OWN = ("__pycache__", "tmp", "cache", "config.local")
 """What a working copy holds beside the sources."""
-CODECS = ["png", "jpeg-90", "jpeg-60", "jpeg-20"]
+CODECS = ["png", "jpeg-90", "png@5", "jpeg-20"]
 
 
 def command(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -38,10 +38,12 @@ def command(folder: Path, *words: str, **variables: str) -> subprocess.Completed
 def small_params() -> dict:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= {"encoders": ["encoder2"], "codecs": CODECS}
+    # Small files are copied and committed fast.
+    params["model"] = {"weights": "none", "file": "pyproject.toml"}
     params["data"] |= {"width": 64, "height": 32}
     params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
     params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
-    params["report"] |= {"examples": 1, "resamples": 100}
+    params["report"] |= {"examples": 1, "resamples": 100, "bd_points": CODECS}
     return params
 
 

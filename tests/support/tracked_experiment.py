@@ -18,7 +18,7 @@ from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.scoring.metrics import SCORES
 from stages import evaluate, report, train
-from tests.support.report_models import CODECS, model, some_examples
+from tests.support.report_models import CODECS, KINDS, model, some_examples
 
 ENCODERS = ("encoder1", "encoder2")
 MD5 = "0123456789abcdef0123456789abcdef.dir"
@@ -71,7 +71,7 @@ def reported(params: Params, *others: object) -> Findings:
     return find(
         [measured(name) for name in NAMES],
         {task: SCORES[task] for task in params.tasks},
-        method="cubic",
+        kinds=KINDS,
         resamples=100,
         level=0.95,
         joint_loss=1.0,

@@ -69,11 +69,13 @@ def test_a_run_adds_to_another_and_to_its_experiment(store: Path) -> None:
         evaluated.log({"miou": 0.5})
     view = table_view("scores", "All scores", runs="", order="", columns={"metrics.`miou`": 75})
     with begin("report") as report:
-        report.log_to(evaluated.id, {"bd_rate/miou": -20.5})
+        said = {"verdict.bd_rate.miou": "do not quote"}
+        report.log_to(evaluated.id, {"bd_rate/miou": -20.5}, said)
         report.view(view)
     seen = client().get_run(evaluated.id)
     assert seen.info.status == "FINISHED"
     assert seen.data.metrics == {"miou": 0.5, "bd_rate/miou": -20.5}
+    assert seen.data.tags.items() >= said.items()
     tags = client().get_experiment(report.experiment_id).tags
     kept = json.loads(tags["mlflow.sharedViewState.scores"])
     assert kept["name"] == "All scores"

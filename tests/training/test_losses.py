@@ -189,7 +189,8 @@ def test_parts_bear_the_right_names_whatever_their_order(tasks: tuple[str, ...])
 
 def test_rate_of_features_scales_with_them_and_of_levels_does_not() -> None:
     features = output().features_BChw.detach()
-    for term, power in ((RateTerm("features", None), 1), (RateTerm("levels", None), 0)):
+    for of, power in (("features", 1), ("levels", 0), ("deviation", 0)):
+        term = RateTerm(of, None)
         one = float(term.loss(features).total)
         assert float(term.loss(features * 0.125).total) == pytest.approx(one * 0.125**power)
     shifted = RateTerm("levels", None).loss(features * 3 + 7).total

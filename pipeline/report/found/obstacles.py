@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from pipeline.scoring.bdrate import Obstacle
+from pipeline.scoring.obstacles import (
+    Obstacle,
+)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,17 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
-from pipeline.scoring.bdrate import FEWEST_POINTS, METHODS, BDRate, bd_rate, envelope_bd_rate
+from pipeline.scoring.bdrate import (
+    METHODS,
+    BDRate,
+    bd_rate,
+    envelope_bd_rate,
+)
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
+from pipeline.scoring.obstacles import (
+    FEWEST_POINTS,
+)
 
 KINDS = ("hull_bd_rate", "depth_bd_rate", "bd_rate")
 """Names of the ways to make a BD-rate (see `kinds_of`)."""

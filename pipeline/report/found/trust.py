@@ -40,13 +40,16 @@ def trust_table(
 ) -> pd.DataFrame:
     """Return what `bd_table` gives of these models, with means over seeds, and what to think of it.
 
-    `kinds` are those of `bd`. Adds the columns `low`, `high` (of the interval, per cent),
-    `no_interval` (a record that says why there is none, or None), `no_difference` (the interval holds 0), one per method of
-    interpolation, `without_lossless` (without the points of the codecs in `lossless`),
-    `left_out_low`, `left_out_high` (range with one point left out of both curves), `bd_score`,
-    `noise` (the largest of `noise_table`, per cent without sign; NaN if not known),
-    `beaten_benchmark`, `beaten_proposed` (tuples of the names of the points out of order) and
-    `objections` (records that say what speaks against quoting it).
+    `kinds` are those of `bd`. Adds the columns
+
+    - `low`, `high`: ends of the interval, per cent; `no_interval`: a record that says why there is
+      none, or None; `no_difference`: whether the interval holds 0;
+    - one per method of interpolation; `without_lossless`: without the points in `lossless`;
+      `left_out_low`, `left_out_high`: range with one point left out of both curves; `bd_score`;
+    - `noise`: the largest of `noise_table`, per cent without sign, NaN if not known;
+    - `beaten_benchmark`, `beaten_proposed`: tuples of the names of the points out of order;
+    - `objections`: records that say what speaks against quoting it.
+
     Where there are several seeds the interval is that of their mean, over images and seeds.
     """
     of_encoder = pairs(models)

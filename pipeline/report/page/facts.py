@@ -27,7 +27,7 @@ def facts(
         "Data": f"{data}, {size[0]} × {size[1]}",
         "Frames": f"{trained:,} to train on, {tested:,} to test on",
         "Training": f"{epochs} epoch{'s' * (epochs != 1)} of batch {batch}",
-        "Encoder weights": "from scratch" if weights == "none" else weights,
+        "Encoder weights": weights,
         "Seeds": ", ".join(map(str, seeds)),
         "Quantiser": f"{bits} bits",
     }

@@ -18,14 +18,19 @@ from pipeline.report.text.names import (
     signed,
 )
 from pipeline.report.text.why import missing, objection
-from pipeline.scoring.bdrate import METHODS, NotMonotone
+from pipeline.scoring.bdrate import (
+    METHODS,
+)
 from pipeline.scoring.metrics import Score
+from pipeline.scoring.obstacles import (
+    NotMonotone,
+)
 
 KIND_TITLES = {
     "hull_bd_rate": "Hull of all points",
     "depth_bd_rate": "Lossless codec over depth",
-    "bd_rate": "Points fixed in advance",
 }
+SHORT_TITLES = {"hull_bd_rate": "hull", "depth_bd_rate": "depth", "bd_rate": "paper"}
 PAPER = "bd_rate"
 """The kind that is made as in the paper."""
 
@@ -47,7 +52,7 @@ def hull_grid(
 ) -> Grid:
     """Return the BD-rates between envelopes from `trust_table`: a row per model and score."""
     notes = Footnotes()
-    kinds = [kind for kind in KIND_TITLES if kind != PAPER and kind in set(trust["kind"])]
+    kinds = [kind for kind in KIND_TITLES if kind in set(trust["kind"])]
     rows = []
     for (_, _, task), group in trust.groupby(["encoder", "seed", "task"], sort=False):
         by_kind = {row["kind"]: row for row in group.to_dict("records")}
@@ -157,7 +162,7 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
             (
                 model_title(row, trust),
                 score.label,
-                KIND_TITLES[row["kind"]],
+                SHORT_TITLES[row["kind"]],
                 _verdict(row, notes),
                 (beaten if strict else beaten and "left out") or "none",
                 f"{100 * row['overlap']:.0f}",
@@ -173,7 +178,8 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
         *("Only lossy", "One left out", "BD-score"),
     )
     title = (
-        "How far each BD-rate can be trusted. Points out of order are beaten by another point of "
+        "How far each BD-rate can be trusted: of the hull of all points, of a lossless codec over "
+        "depth, and the paper's. Points out of order are beaten by another point of "
         "their curve. Overlap is the part of the score range that both curves share, in per cent. "
         "Then come BD-rates in per cent: by other methods of interpolation, of the lossy codecs "
         "alone, and the lowest and highest with one point left out of both curves. BD-score is the "

@@ -7,7 +7,8 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.report.found.trust import ARM
-from pipeline.scoring.bdrate import (
+from pipeline.scoring.joint import EveryPoint, Unreached
+from pipeline.scoring.obstacles import (
     FEWEST_POINTS,
     FitFailed,
     FitLeavesPoints,
@@ -17,7 +18,6 @@ from pipeline.scoring.bdrate import (
     NotPositive,
     TooFewPoints,
 )
-from pipeline.scoring.joint import EveryPoint, Unreached
 from pipeline.scoring.trust import (
     FarByMethod,
     InsideNoise,

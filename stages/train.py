@@ -149,7 +149,8 @@ def code(arm: str) -> list[Path]:
     """Return the code that training runs on: the files that dvc.yaml names for its stage."""
     root = Path(__file__).parents[1]
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
-    named = [root / dep for dep in stages[f"train_{arm}"]["deps"] if not dep.startswith("data/")]
+    deps = stages[f"train_{arm}"]["deps"]
+    named = [root / dep for dep in deps if not dep.startswith(("data/", "${"))]
     return [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
 
 

@@ -42,6 +42,8 @@ class Data:
     root: Name
     width: Count
     height: Count
+    tuning: Flag
+    tuning_cities: tuple[Name, ...]
 
 
 @record
@@ -140,6 +142,9 @@ def parse(values: object) -> Params:
         if not entries:
             raise ParamsError(f"{key} is empty: name at least one")
         _check_once(key, entries)
+    if params.data.tuning and not params.data.tuning_cities:
+        raise ParamsError("data.tuning_cities is empty: name at least one city to tune on")
+    _check_once("data.tuning_cities", params.data.tuning_cities)
     _check_once("report.picture_qualities", params.report.picture_qualities)
     return params
 

@@ -1,10 +1,12 @@
 """Decode and reduce the data set once, into packed arrays."""
 
+from functools import partial
 from pathlib import Path
 
 from pipeline.artifacts import SPLITS, prepared_folder
 from pipeline.data.cityscapes import find
 from pipeline.data.prepare import prepare_split
+from pipeline.params import ParamsError
 from stages.settings import load, run
 
 
@@ -13,16 +15,37 @@ def main() -> None:
     params = load()
     root, disparity = Path(params.data.root), "disparity" in params.tasks
     # A fault of the second split must not wait until the first is decoded.
-    for split in SPLITS:
-        find(root, split, disparity=disparity)
+    cities = {split: {x.city for x in find(root, split, disparity=disparity)} for split in SPLITS}
+    tuning = frozenset(params.data.tuning_cities if params.data.tuning else ())
+    check_tuning(tuning, cities["train"])
     for split in SPLITS:
         prepare_split(
             root,
-            split,
+            # To tune, some training cities stand in for the validation set, which is not looked at.
+            "train" if tuning else split,
             prepared_folder(split),
             width=params.data.width,
             height=params.data.height,
             disparity=disparity,
+            cities=partial(belongs, tuning, split),
+        )
+
+
+def belongs(tuning: frozenset[str], split: str, city: str) -> bool:
+    """Return whether a city belongs to a split if those in `tuning` are held out of train."""
+    return not tuning or (city in tuning) == (split == "val")
+
+
+def check_tuning(tuning: frozenset[str], cities: set[str]) -> None:
+    """Raise ParamsError unless `tuning` is a proper part of the training cities."""
+    if strange := sorted(tuning - cities):
+        raise ParamsError(
+            f"data.tuning_cities names {', '.join(strange)}; allowed: some of the training cities, "
+            f"{', '.join(sorted(cities))}"
+        )
+    if tuning == cities:
+        raise ParamsError(
+            "data.tuning_cities names every training city; leave at least one to train on"
         )
 
 

@@ -141,6 +141,7 @@ def report(
             size=(params.data.width, params.data.height),
             trained=len(open_frames(prepared_folder("train")).names),
             tested=len(frames.names),
+            tuning=params.data.tuning,
             epochs=params.train.epochs,
             batch=params.train.batch,
             weights=weights(params),

@@ -238,7 +238,7 @@ def test_load(write: Callable[..., Path]) -> None:
             {"quantizer__bits": 10, "codecs": ["png", "jpeg-90"]},
             ["codecs", "jpeg-90", "10 bits", "at most 8", "jpeg-90@8"],
         ),
-        ({"data__width": 144}, ["data.width is 144", "encoder1", "32"]),
+        ({"data__width": 144, "encoders": ["encoder1"]}, ["data.width is 144", "32"]),
         ({"data__height": 8, "encoders": ["encoder2"]}, ["data.height is 8", "encoder2", "16"]),
         ({"model__weights": "file"}, ["model.file is 'weights/streets.safetensors'", "no such"]),
         ({"train__launcher": "torchran -n 2"}, ["train.launcher is 'torchran -n 2'", "torchrun"]),

@@ -64,6 +64,11 @@ class FrameFiles(NamedTuple):
     disparity: ReleaseFile | None
     """None if disparity was not asked for."""
 
+    @property
+    def city(self) -> str:
+        """Return the city that the frame is of."""
+        return self.name.split("_")[0]
+
 
 class _Part(NamedTuple):
     """Where one part of the release lies."""

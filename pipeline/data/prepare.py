@@ -44,6 +44,7 @@ def prepare_split(
     width: int,
     height: int,
     disparity: bool,
+    cities: Callable[[str], bool] = lambda city: True,
     workers: int | None = None,
 ) -> Frames:
     """Decode a split of the release and write it as packed arrays into a folder.
@@ -51,14 +52,16 @@ def prepare_split(
     `root` is the release (see `cityscapes`), `split` is "train" or "val". The folder is made if it
     is missing; arrays in it are replaced, all of them or none. `width` and `height` are those of
     the prepared frames, in pixels, at most the source's. If their ratio is not the source's, the
-    frames are stretched, not cropped. `disparity` says whether to prepare disparity too. `workers`
-    is the number of threads, one per core if None; Pillow decodes outside Python's lock.
+    frames are stretched, not cropped. `disparity` says whether to prepare disparity too. `cities`
+    says of a city whether its frames belong to the folder. `workers` is the number of threads, one
+    per core if None; Pillow decodes outside Python's lock.
 
     Raises CityscapesError if the release is not whole, FramesError if the frames would be empty or
     larger than the source.
     """
     started = time.perf_counter()
-    files = cityscapes.find(root, split, disparity=disparity)
+    found = cityscapes.find(root, split, disparity=disparity)
+    files = [frame for frame in found if cities(frame.city)]
     size = _source_size(files[0].image, width, height)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,13 +82,13 @@ def prepare_split(
                 disparity_HW = cityscapes.read_disparity(frame.disparity, size=size)
                 depth.write(index, nearest(disparity_HW, **to))
 
-        silent = _run(prepare, count, title=f"prepare {split}", workers=workers)
+        silent = _run(prepare, count, title=f"prepare {folder.name}", workers=workers)
         _write_table(draft / TABLE, [frame.name for frame in files])
         _publish(draft, folder)
     if silent:
         seconds = time.perf_counter() - started
         print(
-            f"prepare {split}: {count} frames of {width}x{height} in {seconds:.1f} s"
+            f"prepare {folder.name}: {count} frames of {width}x{height} in {seconds:.1f} s"
             f" ({count / seconds:.1f} frames/s)",
             file=sys.stderr,
         )

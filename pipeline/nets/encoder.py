@@ -35,7 +35,7 @@ class Encoder(NamedTuple):
 _LAYERS = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
-def backbone_state(encoder: nn.Sequential) -> dict[str, Tensor]:
+def backbone_state(encoder: nn.Module) -> dict[str, Tensor]:
     """Return the weights of a whole encoder under the names of torchvision's ResNet-34.
 
     Without the batch counters, which nothing reads.

@@ -233,5 +233,5 @@ def test_text(tmp_path: Path, kind: str) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "gone.pth", "none", "imagenet", "file")
-    assert_refused(tmp_path, "none", "imagenet", "file")
+    assert_refused(tmp_path / "gone.pth", "imagenet", "file")
+    assert_refused(tmp_path, "imagenet", "file")

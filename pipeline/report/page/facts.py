@@ -12,6 +12,7 @@ def facts(
     size: tuple[int, int],
     trained: int,
     tested: int,
+    tuning: bool,
     epochs: int,
     batch: int,
     weights: str,
@@ -20,12 +21,13 @@ def facts(
 ) -> dict[str, str]:
     """Return the head of the page, name by name.
 
-    size: width and height of the frames in pixels. trained, tested: numbers of frames. bits: of
-    the quantiser.
+    size: width and height of the frames in pixels. trained, tested: numbers of frames. tuning:
+    whether those to test on are of training cities. bits: of the quantiser.
     """
+    of = "of the tuning cities " if tuning else ""
     return {
         "Data": f"{data}, {size[0]} × {size[1]}",
-        "Frames": f"{trained:,} to train on, {tested:,} to test on",
+        "Frames": f"{trained:,} to train on, {tested:,} {of}to test on",
         "Training": f"{epochs} epoch{'s' * (epochs != 1)} of batch {batch}",
         "Encoder weights": weights,
         "Seeds": ", ".join(map(str, seeds)),

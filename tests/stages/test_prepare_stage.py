@@ -1,0 +1,66 @@
+"""The prepare stage: which frames become training and validation set, with and without tuning."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.artifacts import STREETS_FOLDER, prepared_folder
+from pipeline.data.frames import open_frames
+from pipeline.data.streets import CITIES, write_streets
+from pipeline.params import ParamsError
+from stages import prepare
+from tests.support.tiny_experiment import small_params
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, set[str]]]:
+    """Prepares a small release with these settings of `data`; gives the names of each split."""
+    monkeypatch.chdir(tmp_path)
+    write_streets(STREETS_FOLDER, seed=0, train=8, val=4, width=64, height=32, workers=1)
+
+    def run(**data: object) -> dict[str, set[str]]:
+        params = small_params()
+        params["data"] |= data
+        Path("params.yaml").write_text(yaml.safe_dump(params))
+        prepare.main()
+        return {x: set(open_frames(prepared_folder(x)).names) for x in ("train", "val")}
+
+    return run
+
+
+def cities(names: set[str]) -> set[str]:
+    return {name.split("_")[0] for name in names}
+
+
+def test_tuning_tests_on_training_cities_and_trains_on_the_others(
+    prepared: Callable[..., dict[str, set[str]]],
+) -> None:
+    whole = prepared()
+    assert (cities(whole["train"]), cities(whole["val"])) == (
+        set(CITIES["train"]),
+        set(CITIES["val"]),
+    )
+    held = {"lindenau", "dornhafen"}
+    tuned = prepared(tuning=True, tuning_cities=sorted(held))
+    assert cities(tuned["val"]) == held
+    assert cities(tuned["train"]) == set(CITIES["train"]) - held
+    assert tuned["train"] | tuned["val"] == whole["train"]
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ([*CITIES["val"]], "moorbruck; allowed: some of the training cities, amselstadt, "),
+        ([*CITIES["train"]], "names every training city"),
+        ([], "is empty"),
+        (["lindenau", "lindenau"], "names lindenau more than once"),
+    ],
+)
+def test_tuning_cities_that_cannot_be_are_refused(
+    prepared: Callable[..., dict[str, set[str]]], named: list[str], words: str
+) -> None:
+    with pytest.raises(ParamsError, match=words):
+        prepared(tuning=True, tuning_cities=named)
+    assert not prepared_folder("train").exists()

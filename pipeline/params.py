@@ -59,6 +59,8 @@ class Streets:
 class Model:
     weights: Literal["none", "imagenet", "file"]
     file: Name
+    residual_init: Literal["zero", "torch"]
+    decoder_init: Literal["variance", "torch"]
 
 
 @record

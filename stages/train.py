@@ -54,7 +54,7 @@ def main(encoder: str, arm: str, seed: int) -> None:
     launch(params.train.launcher, [encoder, arm, str(seed)])
     name = ModelName(encoder, arm, seed)
     settings = relevant_settings(params, arm)
-    with open_runtime(params.train.device, params.train.precision, params.train.compile) as runtime:
+    with open_runtime(params.train.device, precision(params), params.train.compile) as runtime:
         if params.train.batch % runtime.world:
             raise ParamsError(
                 f"train.batch is {params.train.batch}, which {runtime.world} processes cannot "
@@ -84,7 +84,13 @@ def train_model(
     """Fit, and write the model's folder."""
     # A third number keeps this apart from the seeds of the epochs.
     seed_all(name.seed, 0, INITIAL)
-    net = SplitNet(name.encoder, params.tasks, initial_weights(params))
+    net = SplitNet(
+        name.encoder,
+        params.tasks,
+        initial_weights(params),
+        residual_init=params.model.residual_init,
+        decoder_init=params.model.decoder_init,
+    )
     objective = Objective(
         params.tasks,
         rate_term(params) if name.arm == "proposed" else None,
@@ -137,6 +143,21 @@ def checkpoint_file(name: ModelName, params: Params, settings: Mapping[str, obje
     weights = [Path(params.model.file)] if params.model.weights == "file" else []
     files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code(name.arm)]
     return main_root() / ".checkpoints" / f"{name}-{digest({'model': name, **settings}, files)}.pt"
+
+
+def precision(params: Params) -> str:
+    """Return the precision to train in; noise of a fixed size needs float32.
+
+    In bfloat16 more than half of the features that are not 0 would not change by +-0.002.
+    """
+    if params.train.noise != "fixed" or params.train.precision == "float32":
+        return params.train.precision
+    if params.train.precision == "bfloat16":
+        raise ParamsError(
+            "train.noise is fixed and train.precision is bfloat16, which rounds most of that noise "
+            "away; use float32 or auto, or half-step noise"
+        )
+    return "float32"
 
 
 def initial_weights(params: Params) -> str:

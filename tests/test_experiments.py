@@ -102,14 +102,17 @@ def test_the_papers_script_reads_data_from_elsewhere(repository: Path, tmp_path:
     shutil.copytree(repository / "data/streets", data)
     small = [
         *("data.width=64", "data.height=32", "model.weights=none", "encoders=[encoder2]"),
-        *("train.epochs=1", "train.batch=4", "train.validate_every=1"),
+        *("train.epochs=1", "train.batch=4", "train.validate_every=1", "seeds=[0]"),
+        *("codecs=[png,jpeg-90,png@5,jpeg-20]", "model.file=pyproject.toml"),
     ]
     options = [word for setting in small for word in ("-S", setting)]
-    command(repository, "experiments/paper.sh", str(data), *options)
+    command(repository, "experiments/paper_literal.sh", str(data), *options)
     ((_, commit),) = (x for x in experiments(repository).items() if "paper" in x[0])
     settings = settings_of(repository, commit)
     assert (settings["data"]["root"], settings["data"]["width"]) == (str(data), 64)
     assert settings["loss"]["rate_of"] == "features"
+    assert settings["loss"]["balance"] == "adam-epoch"
+    assert settings["train"]["noise"] == "fixed"
     assert settings["train"]["epochs"] == 1
 
 

@@ -48,6 +48,16 @@ def backbone_state(encoder: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def start_residuals(encoder: nn.Module) -> None:
+    """Give residual blocks torchvision's own start: the scale of their last norm is 1, not 0."""
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock
+
+    for block in encoder.modules():
+        if isinstance(block, BasicBlock):
+            nn.init.ones_(block.bn2.weight)
+
+
 def _resnet34(weights: str, blocks: int) -> nn.Module:
     from torch import nn
     from torchvision.models import ResNet34_Weights, resnet34

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.nets.decoder import DECODERS
-from pipeline.nets.encoder import ENCODERS, IMAGENET_MEAN, IMAGENET_STD
+from pipeline.nets.encoder import ENCODERS, IMAGENET_MEAN, IMAGENET_STD, start_residuals
 
 
 class SplitOutput(NamedTuple):
@@ -24,19 +24,35 @@ class SplitNet(nn.Module):
     """An encoder and one decoder per task, all fed by the same features (paper, figure 1).
 
     encoder: a name in `ENCODERS`; tasks: names in `DECODERS`; weights: what the encoder starts
-    from, `none`, `imagenet` or the path of a ResNet-34 state dict.
+    from, `none`, `imagenet` or the path of a ResNet-34 state dict. residual_init: `zero`, or
+    `torch` for torchvision's own start of residual blocks, which matters from `none` alone.
+    decoder_init: `variance`, or `torch` for torch's own.
     """
 
     mean_311: Tensor
     std_311: Tensor
 
-    def __init__(self, encoder: str, tasks: Sequence[str], weights: str = "none") -> None:
+    def __init__(
+        self,
+        encoder: str,
+        tasks: Sequence[str],
+        weights: str = "none",
+        *,
+        residual_init: str = "zero",
+        decoder_init: str = "variance",
+    ) -> None:
         super().__init__()
         spec = ENCODERS[encoder]
         self.encoder = spec.build(weights)
+        if weights == "none" and residual_init == "torch":
+            start_residuals(self.encoder)
         self.decoders = nn.ModuleDict(
             {task: DECODERS[task](spec.channels, spec.stride) for task in tasks}
         )
+        if decoder_init == "torch":
+            for layer in self.decoders.modules():
+                if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                    layer.reset_parameters()
         self.register_buffer("mean_311", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), False)
         self.register_buffer("std_311", torch.tensor(IMAGENET_STD).view(3, 1, 1), False)
 

@@ -1,3 +1,5 @@
+"""Encoders against torchvision's own ResNet-34, and weights that are refused."""
+
 import pickle
 from pathlib import Path
 
@@ -7,10 +9,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import resnet34
 from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.models.resnet import BasicBlock
 from torchvision.transforms.functional import normalize
 
 from pipeline.nets import encoder as encoder_module
-from pipeline.nets.encoder import ENCODERS, WeightsError
+from pipeline.nets.encoder import ENCODERS, WeightsError, backbone_state
 from pipeline.nets.split import SplitNet
 
 LAST = {"encoder1": "layer4", "encoder2": "layer3"}
@@ -233,5 +236,44 @@ def test_text(tmp_path: Path, kind: str) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "gone.pth", "imagenet", "file")
-    assert_refused(tmp_path, "imagenet", "file")
+    assert_refused(tmp_path / "gone.pth", "no such file")
+    assert_refused(tmp_path, "no such file")
+
+
+# Initial weights
+
+
+def test_residual_blocks_start_as_identities_or_as_torchvisions() -> None:
+    for start, expected in (("zero", 0.0), ("torch", 1.0)):
+        net = SplitNet("encoder2", ["disparity"], residual_init=start)
+        scales = [x.bn2.weight for x in net.encoder.modules() if isinstance(x, BasicBlock)]
+        assert len(scales) == 13
+        assert all((scale == expected).all() for scale in scales)
+
+
+def test_decoders_start_at_unit_variance_or_as_torchs() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(4, 256, 6, 6)
+    spread = {
+        start: SplitNet("encoder2", ["disparity"], decoder_init=start)
+        .back(features)["disparity"]
+        .std()
+        for start in ("variance", "torch")
+    }
+    assert 0.5 < float(spread["variance"]) < 2
+    assert float(spread["torch"]) < 0.1
+
+
+def test_a_backbone_goes_from_a_model_into_another(tmp_path: Path) -> None:
+    trained = SplitNet("encoder1", ["disparity"])
+    with torch.no_grad():
+        for value in trained.encoder.parameters():
+            value.copy_(torch.randn_like(value))
+    file = tmp_path / "backbone.safetensors"
+    save_file({k: v.half() for k, v in backbone_state(trained.encoder).items()}, file)
+    for encoder, blocks in (("encoder1", 8), ("encoder2", 7)):
+        state = SplitNet(encoder, ["disparity"], str(file)).encoder.state_dict()
+        assert len({key.split(".")[0] for key in state}) == blocks - 2  # relu and pool have none
+        for key, value in state.items():
+            if not key.endswith("num_batches_tracked"):
+                torch.testing.assert_close(value, trained.encoder.state_dict()[key].half().float())

@@ -1,3 +1,5 @@
+"""Device, precision and processes of a training, on a machine without a GPU."""
+
 import random
 from pathlib import Path
 
@@ -5,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.params import ParamsError, parse
 from pipeline.training.device import DeviceError, open_runtime, seed_all
+from stages.train import precision
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +74,25 @@ def test_seeds() -> None:
         streams.append(first)
     assert len(set(streams)) == len(streams)
     assert np.ptp([x for _, x in streams]) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("noise", "asked", "expected"),
+    [
+        ("fixed", "auto", "float32"),
+        ("fixed", "float32", "float32"),
+        ("half-step", "auto", "auto"),
+        ("none", "bfloat16", "bfloat16"),
+    ],
+)
+def test_noise_of_a_fixed_size_is_trained_in_float32(
+    values: dict, noise: str, asked: str, expected: str
+) -> None:
+    values["train"] |= {"noise": noise, "precision": asked}
+    assert precision(parse(values)) == expected
+
+
+def test_noise_that_bfloat16_would_round_away_is_refused(values: dict) -> None:
+    values["train"] |= {"noise": "fixed", "precision": "bfloat16"}
+    with pytest.raises(ParamsError, match="rounds most of that noise away"):
+        precision(parse(values))

@@ -60,7 +60,7 @@ class Model:
     weights: Literal["none", "imagenet", "file"]
     file: Name
     residual_init: Literal["zero", "torch"]
-    decoder_init: Literal["variance", "torch"]
+    decoder_init: Literal["file", "variance", "torch"]
 
 
 @record

@@ -1,28 +1,35 @@
-"""Take the backbone of a trained model, for other trainings to start from."""
+"""Take the weights of trained models, for other trainings to start from."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from safetensors.torch import save_file
+from torch import Tensor
 
 from pipeline.files import whole_file
+from pipeline.nets.decoder import decoder_state
 from pipeline.nets.encoder import backbone_state
 from pipeline.training.checkpoint import load_model
 from stages.settings import run
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="folder of a model of encoder1")],
     file: Annotated[Path, typer.Argument(help="where to write, *.safetensors")],
+    models: Annotated[list[Path], typer.Argument(help="model folders; later ones have precedence")],
 ) -> None:
-    """Write the encoder of a model as a state dict of torchvision's ResNet-34, in float16."""
-    net, described = load_model(model, "encoder1")
-    state = {key: value.half() for key, value in backbone_state(net.encoder).items()}
-    trained = {key: str(value) for key, value in described["settings"].items()}
+    """Write the weights of models as one file for `model.file`, in float16.
+
+    It holds a state dict of torchvision's ResNet-34, of which a model of encoder2 has all but the
+    last block, and the decoders of each model.
+    """
+    state: dict[str, Tensor] = {}
+    for folder in models:
+        net, described = load_model(folder)
+        state |= backbone_state(net.encoder) | decoder_state(net.decoders, described["encoder"])
     with whole_file(file) as part:
-        save_file(state, part, metadata=trained)
-    print(f"{file}: {sum(x.numel() for x in state.values()):,} numbers from {model}")
+        save_file({key: value.half() for key, value in state.items()}, part)
+    print(f"{file}: {sum(x.numel() for x in state.values()):,} numbers of {len(models)} models")
 
 
 if __name__ == "__main__":

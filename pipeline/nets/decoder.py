@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.nets.encoder import DECODER_KEYS, WeightsError, read_weights
+
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def decoder(channels: Sequence[int], outputs: int) -> nn.Module:
@@ -44,6 +47,32 @@ def _keep_variance(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, std=(layer.in_channels * window) ** -0.5)
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
+
+
+def decoder_state(decoders: nn.ModuleDict, encoder: str) -> dict[str, Tensor]:
+    """Return the weights of an encoder's decoders under the names that a weights file has."""
+    return {
+        f"{DECODER_KEYS}{encoder}.{key}": value.contiguous()
+        for key, value in decoders.state_dict().items()
+    }
+
+
+def load_decoders(decoders: nn.ModuleDict, encoder: str, path: Path) -> None:
+    """Load each decoder that a weights file holds for this encoder; leave the others as they are.
+
+    Raises WeightsError if a decoder in the file has another shape.
+    """
+    state = read_weights(path)
+    for task, net in decoders.items():
+        start = f"{DECODER_KEYS}{encoder}.{task}."
+        own = {k.removeprefix(start): x for k, x in state.items() if k.startswith(start)}
+        try:
+            if own:
+                net.load_state_dict(own)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"model.file: {path} holds another decoder of {task} for {encoder}: {error}"
+            ) from error
 
 
 def _halving(channels: int, stride: int) -> list[int]:

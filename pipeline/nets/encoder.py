@@ -32,6 +32,8 @@ class Encoder(NamedTuple):
     stride: int
 
 
+DECODER_KEYS = "decoders."
+"""A weights file may hold decoders too, as `decoders.<encoder>.<task>.<name>`."""
 _LAYERS = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
@@ -80,8 +82,8 @@ ENCODERS = {
 
 
 def _load_backbone(net: nn.Module, path: Path) -> None:
-    state = _read_state(path)
-    state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    state = read_weights(path)
+    state = {key: x for key, x in state.items() if not key.startswith(("fc.", DECODER_KEYS))}
     expected = {key for key in net.state_dict() if not key.startswith("fc.")}
     # Files without batch counters are common (safetensors converters drop integer scalars);
     # nothing reads those counters while batch norm has a fixed momentum.
@@ -106,7 +108,8 @@ def _load_backbone(net: nn.Module, path: Path) -> None:
     net.load_state_dict(state, strict=False)
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a weights file by name. Raises WeightsError if it holds others."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -1,12 +1,13 @@
 """The network cut in two: the front runs on the edge, the back in the cloud."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.nets.decoder import DECODERS
+from pipeline.nets.decoder import DECODERS, load_decoders
 from pipeline.nets.encoder import ENCODERS, IMAGENET_MEAN, IMAGENET_STD, start_residuals
 
 
@@ -26,7 +27,8 @@ class SplitNet(nn.Module):
     encoder: a name in `ENCODERS`; tasks: names in `DECODERS`; weights: what the encoder starts
     from, `none`, `imagenet` or the path of a ResNet-34 state dict. residual_init: `zero`, or
     `torch` for torchvision's own start of residual blocks, which matters from `none` alone.
-    decoder_init: `variance`, or `torch` for torch's own.
+    decoder_init: `file` takes those decoders that the weights file holds for this encoder;
+    `variance` and `torch` (torch's own) are random.
     """
 
     mean_311: Tensor
@@ -49,6 +51,8 @@ class SplitNet(nn.Module):
         self.decoders = nn.ModuleDict(
             {task: DECODERS[task](spec.channels, spec.stride) for task in tasks}
         )
+        if decoder_init == "file" and weights not in ("none", "imagenet"):
+            load_decoders(self.decoders, encoder, Path(weights))
         if decoder_init == "torch":
             for layer in self.decoders.modules():
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline.scoring.obstacles import (
+    FEWEST_OF_ENVELOPE,
     FEWEST_POINTS,
     BeatenPoint,
     Curve,
@@ -71,8 +72,7 @@ def bd_rate(
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
-    gap, overlap, obstacle = _average_gap(anchor, test, "score", method)
-    return BDRate(None if gap is None else 100 * math.expm1(gap), overlap, method, obstacle)
+    return _bd_rate(anchor, test, method, FEWEST_POINTS)
 
 
 def bd_score(
@@ -85,7 +85,7 @@ def bd_score(
     """Average score difference over the rates both curves reach; arguments, errors as `bd_rate`."""
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
-    difference, overlap, obstacle = _average_gap(anchor, test, "rate", method)
+    difference, overlap, obstacle = _average_gap(anchor, test, "rate", method, FEWEST_POINTS)
     return BDScore(difference, overlap, method, obstacle)
 
 
@@ -110,22 +110,30 @@ def envelope_bd_rate(
     """BD-rate between the monotone envelopes: another number than `bd_rate`.
 
     It compares what a user would pick of each arm, who never pays more for a worse score; since
-    points are left out after looking at the scores, it flatters a noisy curve.
+    points are left out after looking at the scores, it flatters a noisy curve. PCHIP and Akima
+    go through their points, so that two points are enough; a cubic fit needs four.
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
-    columns = []
-    for curve in (anchor, test):
-        finite = np.isfinite(curve.rate_P) & np.isfinite(curve.score_P)
-        kept = monotone_envelope(*curve[1:]) if finite.all() else slice(None)
-        columns += [curve.rate_P[kept], curve.score_P[kept]]
-    return bd_rate(columns[0], columns[1], columns[2], columns[3], method)
+    fewest = FEWEST_POINTS if method == "cubic" else FEWEST_OF_ENVELOPE
+    return _bd_rate(_envelope(anchor), _envelope(test), method, fewest)
 
 
 class _Curve(NamedTuple):
     name: Curve
     rate_P: np.ndarray
     score_P: np.ndarray
+
+
+def _envelope(curve: _Curve) -> _Curve:
+    finite = np.isfinite(curve.rate_P) & np.isfinite(curve.score_P)
+    kept = monotone_envelope(*curve[1:]) if finite.all() else slice(None)
+    return _Curve(curve.name, curve.rate_P[kept], curve.score_P[kept])
+
+
+def _bd_rate(anchor: _Curve, test: _Curve, method: str, fewest: int) -> BDRate:
+    gap, overlap, obstacle = _average_gap(anchor, test, "score", method, fewest)
+    return BDRate(None if gap is None else 100 * math.expm1(gap), overlap, method, obstacle)
 
 
 def _curve(name: Curve, rate: ArrayLike, score: ArrayLike) -> _Curve:
@@ -139,7 +147,7 @@ def _curve(name: Curve, rate: ArrayLike, score: ArrayLike) -> _Curve:
 
 
 def _average_gap(
-    anchor: _Curve, test: _Curve, over: Literal["score", "rate"], method: str
+    anchor: _Curve, test: _Curve, over: Literal["score", "rate"], method: str, fewest: int
 ) -> tuple[float | None, float, Obstacle | None]:
     """(mean of test minus anchor over the shared range, overlap, why there is none).
 
@@ -156,7 +164,7 @@ def _average_gap(
     # Equal curves differ by nothing, whatever a fit through them would look like: the control.
     if not obstacle and _equal(anchor, test):
         return 0.0, 1.0, None
-    obstacle = obstacle or _disorder(anchor) or _disorder(test)
+    obstacle = obstacle or _disorder(anchor, fewest) or _disorder(test, fewest)
     obstacle = obstacle or _no_overlap(over, bases, overlap)
     if obstacle:
         return None, overlap, obstacle
@@ -214,10 +222,10 @@ def _unusable(curve: _Curve) -> NotFinite | NotPositive | None:
     return NotPositive(curve.name) if (curve.rate_P <= 0).any() else None
 
 
-def _disorder(curve: _Curve) -> TooFewPoints | NotMonotone | None:
+def _disorder(curve: _Curve, fewest: int) -> TooFewPoints | NotMonotone | None:
     """Return why the points make no curve to interpolate."""
-    if len(curve.rate_P) < FEWEST_POINTS:
-        return TooFewPoints(curve.name, len(curve.rate_P))
+    if len(curve.rate_P) < fewest:
+        return TooFewPoints(curve.name, len(curve.rate_P), fewest)
     rate_P, score_P = curve.rate_P, curve.score_P
     beaten = tuple(
         BeatenPoint(i, float(rate_P[i]), float(score_P[i])) for i in beaten_points(rate_P, score_P)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 FEWEST_POINTS = 4
+"""That a curve needs: a cubic has four coefficients."""
+FEWEST_OF_ENVELOPE = 2
+"""That an envelope needs, if its points are interpolated and not fitted."""
 
 Curve = Literal["anchor", "test"]
 
@@ -24,10 +27,11 @@ class NotPositive:
 
 @dataclass(frozen=True)
 class TooFewPoints:
-    """A curve of fewer than `FEWEST_POINTS` points."""
+    """A curve of fewer points than are needed."""
 
     curve: Curve
     points: int
+    needed: int = FEWEST_POINTS
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torchvision.models.resnet import BasicBlock
 from torchvision.transforms.functional import normalize
 
 from pipeline.nets import encoder as encoder_module
+from pipeline.nets.decoder import decoder_state
 from pipeline.nets.encoder import ENCODERS, WeightsError, backbone_state
 from pipeline.nets.split import SplitNet
 
@@ -264,16 +265,36 @@ def test_decoders_start_at_unit_variance_or_as_torchs() -> None:
     assert float(spread["torch"]) < 0.1
 
 
-def test_a_backbone_goes_from_a_model_into_another(tmp_path: Path) -> None:
+def test_weights_go_from_a_model_into_another(tmp_path: Path) -> None:
     trained = SplitNet("encoder1", ["disparity"])
     with torch.no_grad():
         for value in trained.encoder.parameters():
             value.copy_(torch.randn_like(value))
     file = tmp_path / "backbone.safetensors"
-    save_file({k: v.half() for k, v in backbone_state(trained.encoder).items()}, file)
+    state = backbone_state(trained.encoder) | decoder_state(trained.decoders, "encoder1")
+    save_file({k: v.half() for k, v in state.items()}, file)
+    found = SplitNet("encoder1", ["disparity", "segmentation"], str(file), decoder_init="file")
+    for key, value in found.decoders["disparity"].state_dict().items():
+        torch.testing.assert_close(
+            value, trained.decoders["disparity"].state_dict()[key].half().float()
+        )
+    ignored = SplitNet("encoder1", ["disparity"], str(file)).decoders["disparity"]
+    assert not torch.equal(ignored[0].weight, found.decoders["disparity"][0].weight)
     for encoder, blocks in (("encoder1", 8), ("encoder2", 7)):
         state = SplitNet(encoder, ["disparity"], str(file)).encoder.state_dict()
         assert len({key.split(".")[0] for key in state}) == blocks - 2  # relu and pool have none
         for key, value in state.items():
             if not key.endswith("num_batches_tracked"):
                 torch.testing.assert_close(value, trained.encoder.state_dict()[key].half().float())
+
+
+def test_a_decoder_of_another_shape_is_refused(tmp_path: Path) -> None:
+    small = SplitNet("encoder2", ["disparity"])
+    state = backbone_state(SplitNet("encoder1", []).encoder)
+    wrong = {
+        k.replace("encoder2", "encoder1"): v
+        for k, v in decoder_state(small.decoders, "encoder2").items()
+    }
+    save_file(state | wrong, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match="another decoder of disparity for encoder1"):
+        SplitNet("encoder1", ["disparity"], str(tmp_path / "a.safetensors"), decoder_init="file")

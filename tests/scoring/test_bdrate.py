@@ -206,6 +206,15 @@ class TestEnvelope:
         found = envelope_bd_rate(rate, score, 0.8 * rate, score)
         assert found.percent == pytest.approx(-20)
 
+    def test_two_points_are_enough_where_they_are_joined(self) -> None:
+        for method in ("pchip", "akima"):
+            found = envelope_bd_rate([2, 4], [1, 2], [1.6, 3.2], [1, 2], method)
+            assert found.percent == pytest.approx(-20)
+        fitted = envelope_bd_rate([2, 4], [1, 2], [1.6, 3.2], [1, 2], "cubic")
+        assert fitted.obstacle == TooFewPoints("anchor", 2, 4)
+        alone = envelope_bd_rate([2], [1], [1.6, 3.2], [1, 2], "pchip")
+        assert alone.obstacle == TooFewPoints("anchor", 1, 2)
+
     def test_has_its_obstacles_too(self) -> None:
         found = envelope_bd_rate(RATE, SCORE, RATE, [math.nan, *SCORE[1:]])
         assert found.obstacle == NotFinite("test")

@@ -9,7 +9,6 @@ from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.report.found.trust import ARM
 from pipeline.scoring.joint import EveryPoint, Unreached
 from pipeline.scoring.obstacles import (
-    FEWEST_POINTS,
     FitFailed,
     FitLeavesPoints,
     NoOverlap,
@@ -46,9 +45,9 @@ def missing(obstacle: Missing) -> str:
             return f"the {ARM[curve]} curve has values that are not finite"
         case NotPositive(curve):
             return f"the {ARM[curve]} curve has rates that are not positive"
-        case TooFewPoints(curve, points):
+        case TooFewPoints(curve, points, needed):
             count = "1 point" if points == 1 else f"{points} points"
-            return f"the {ARM[curve]} curve has {count}, fewer than {FEWEST_POINTS}"
+            return f"the {ARM[curve]} curve has {count}, fewer than {needed}"
         case NotMonotone(curve, beaten):
             named = ", ".join(
                 f"point {x.index + 1} (rate {x.rate:.4g}, score {x.score:.4g})" for x in beaten

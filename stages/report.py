@@ -35,6 +35,7 @@ from pipeline.coding.bitstream import decode_levels
 from pipeline.coding.codecs import CODECS
 from pipeline.coding.forms import RateForm
 from pipeline.coding.points import read_point
+from pipeline.coding.statistics import level_statistics
 from pipeline.coding.tiling import tile
 from pipeline.data.frames import Frames, disparity_px, open_frames
 from pipeline.files import write_csv, write_json, write_text
@@ -56,6 +57,8 @@ from pipeline.scoring.trivial import Truths, trivial_scores
 from pipeline.tracking import face as tracking
 from stages.settings import load, run
 
+LEVEL_FRAMES = 64
+"""So many bitstreams, evenly spread, are decoded to describe their levels."""
 TRIVIAL_FRAMES = 256
 """So many frames are enough for the three constants of a trivial prediction."""
 
@@ -168,6 +171,15 @@ def weights(params: Params) -> str:
     return words.get(params.model.weights) or f"backbone {Path(params.model.file).name}"
 
 
+def levels(name: ModelName, params: Params) -> dict[str, float]:
+    """Return what the levels of a model's first lossless point look like, if it has one."""
+    for point in lossless(params)[:1]:
+        streams, _ = read_streams(streams_file(name, point))
+        step = math.ceil(len(streams) / LEVEL_FRAMES)
+        return level_statistics(map(decode_levels, streams[::step]))._asdict()
+    return {}
+
+
 def truths(split: str) -> Truths:
     """Return the frames of a split; to train on, at most `TRIVIAL_FRAMES`, evenly spread."""
     frames = open_frames(prepared_folder(split))
@@ -198,6 +210,7 @@ def measured(name: ModelName, params: Params, frames: Frames) -> Measured:
         uncompressed=found.uncompressed,
         pictures=found.pictures,
         rate_loss_N=read_rate_loss(diagnostics_file(name), str(form)),
+        levels=levels(name, params),
         trained_on=model_description(name).get("runtime", {}),
     )
 

@@ -211,7 +211,7 @@ def test_what_cannot_be_computed_has_a_reason_and_no_number(points: pd.DataFrame
     reason = missing(strict(table)["obstacle"].item())
     assert "anchor" not in reason
     assert to_metrics(table)["bd_rate"] == {"encoder1-0": {"psnr": None}}
-    lines = text_of(points).splitlines()
+    lines = text_of(points).split("**Table 2.**")[1].splitlines()
     assert re.search(
         r"\(reconstruction\) +\| +n/a ¹ \|", next(x for x in lines if "| Encoder1" in x)
     )
@@ -231,7 +231,7 @@ def test_small_overlap_is_footnoted() -> None:
 def test_same_note_keeps_its_number() -> None:
     points = curves(FALLING[:3], SAVING[:3], PSNR[:3]).assign(miou=lambda x: x["psnr"] / 100)
     text = text_of(points)
-    assert text.count("n/a ¹") == 4
+    assert text.count("n/a ¹") == 2
     assert "²" not in text
 
 
@@ -255,9 +255,6 @@ def test_mean_over_seeds() -> None:
     assert to_metrics(table)["bd_rate"]["encoder1-mean"]["psnr"] == pytest.approx(expected)
     text = text_of(points)
     assert [line.split("|")[1].strip() for line in text.splitlines() if "| Encoder1" in line] == [
-        "Encoder1, seed 0",
-        "Encoder1, seed 1",
-        "Encoder1, seed 2",
         "Encoder1, mean of 3",
     ] * 2
     assert "-20.42 ± 10.00 % |" in text

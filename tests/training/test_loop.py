@@ -310,6 +310,7 @@ def train_stage(
     (tmp_path / ".dvc").mkdir()
     monkeypatch.chdir(tmp_path)
     values |= {"encoders": ["tiny"]}
+    values["model"]["weights"] = "none"
     values["data"] |= {"width": 32, "height": 16}
     values["train"] |= {"epochs": 2, "batch": 2, "device": "cpu", "precision": "float32"}
     values["tracking"]["enabled"] = False

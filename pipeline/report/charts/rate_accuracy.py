@@ -18,6 +18,7 @@ from pipeline.report.charts.record import Axis, Chart, Key, Look, Panel, Series
 from pipeline.report.found.findings import Findings
 from pipeline.report.found.table import check_points
 from pipeline.report.text.names import codec_title, encoder_title, print_of, task_title
+from pipeline.scoring.bdrate import monotone_envelope
 from pipeline.scoring.metrics import Score
 
 PICTURE = Look("picture", dash="dashdot", mark="triangle", filled=False)
@@ -26,10 +27,11 @@ DOTTED = Look("neutral", dash="dot")
 
 
 def rate_accuracy(findings: Findings, rate: str, published: pd.DataFrame) -> Chart:
-    """Describe score over rate: a row per score, a column per encoder.
+    """Describe score over rate: a row per score, a column per encoder; one encoder has one row.
 
-    `rate` is the column that holds the rate. The marked curve is the mean over seeds at each codec
-    point; of several seeds each is a thin line. `published` has the authors' points, or no rows. A
+    `rate` is the column that holds the rate. The marks are means over seeds, one per codec point.
+    A line joins those that no other of the arm beats, the hull; of several seeds each has its own
+    thin one. `published` has the authors' points, or no rows. A
     picture sent as JPEG has no feature elements, so it has no rate in bits per feature element.
     Raises ValueError for a table of points that is none (see `check_points`).
     """
@@ -54,7 +56,7 @@ def rate_accuracy(findings: Findings, rate: str, published: pd.DataFrame) -> Cha
             for task, score in present.items()
             for encoder in encoders
         ),
-        columns=len(encoders),
+        columns=len(encoders) if len(encoders) > 1 else len(present),
         legend=_legend(findings, rate, published),
     )
 
@@ -95,6 +97,7 @@ def _bands(findings: Findings, encoder: str, score: Score, rate: str) -> list[Se
     found = []
     for arm in UNDER_TO_OVER:
         mean = _mean(findings, encoder, arm, score, rate).dropna(subset=["low", "high"])
+        mean = mean.iloc[monotone_envelope(mean[rate], mean[score.name])]
         if len(mean):
             ends = (values(scale * mean["low"]), values(scale * mean["high"]))
             found.append(Series("band", ARM_LOOKS[arm], values(mean[rate]), *ends))
@@ -118,7 +121,7 @@ def _levels(findings: Findings, encoder: str, score: Score, rate: str) -> list[S
 
 
 def _thin(table: pd.DataFrame, who: str, arm: str, score: Score, rate: str) -> Series:
-    curve = table.sort_values(rate)
+    curve = table.iloc[monotone_envelope(table[rate], table[score.name])]
     return Series(
         "thin",
         ARM_LOOKS[arm],

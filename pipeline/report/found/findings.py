@@ -11,6 +11,7 @@ from pipeline.report.found.models import (
     Measured,
     band_table,
     iou_table,
+    levels_table,
     picture_table,
     points_table,
     rate_loss_table,
@@ -25,6 +26,7 @@ from pipeline.report.tables.grid import Grid
 from pipeline.report.tables.points import (
     bounds_grid,
     joint_grid,
+    levels_grid,
     picture_grid,
     point_grids,
     rate_loss_grid,
@@ -54,6 +56,7 @@ class Findings:
     bands: pd.DataFrame
     joint: pd.DataFrame
     rate_loss: pd.DataFrame
+    levels: pd.DataFrame
     iou: pd.DataFrame
     grids: tuple[Grid, ...]
     """For print, in the order of the page, which numbers them alike."""
@@ -75,6 +78,7 @@ class Findings:
             "pictures": self.pictures,
             "joint": without_records(self.joint),
             "rate_loss": self.rate_loss,
+            "levels": self.levels,
             "iou": self.iou,
         }
 
@@ -126,6 +130,9 @@ def find(
     grids.append(diagnostics_grid(trust, scores))
     if len(rate_loss):
         grids.append(rate_loss_grid(rate_loss))
+    levels = levels_table(models)
+    if len(levels):
+        grids.append(levels_grid(levels))
     return Findings(
         models=models,
         scores=scores,
@@ -140,6 +147,7 @@ def find(
         bands=band_table(models, scores, resamples=resamples, level=level),
         joint=joint,
         rate_loss=rate_loss,
+        levels=levels,
         iou=iou_table(models, scores),
         grids=tuple(grids),
     )

@@ -34,6 +34,8 @@ class Measured:
     """JPEG quality -> the whole network run on the picture coded at it."""
     rate_loss_N: np.ndarray | None = None
     """L_r of each image."""
+    levels: Mapping[str, float] = field(default_factory=dict)
+    """What its levels look like, as `pipeline.coding.statistics` describes it."""
     trained_on: Mapping[str, object] = field(default_factory=dict)
     """Device, precision and so on, as `pipeline.training.device` describes them."""
 
@@ -116,6 +118,24 @@ def band_table(
                 low, high = np.nanquantile(mean_R, [(1 - level) / 2, (1 + level) / 2])
                 rows.append((encoder, arm, codec, score.name, low, high))
     return pd.DataFrame(rows, columns=["encoder", "arm", "codec", "score", "low", "high"])
+
+
+def levels_table(models: Iterable[Measured]) -> pd.DataFrame:
+    """Return what the levels of each model look like, with its mean rate loss.
+
+    Returns the columns encoder, arm, seed, those of `LevelStatistics`, and rate_loss. Models
+    without them have no row.
+    """
+    rows = [
+        {
+            **model.key,
+            **model.levels,
+            "rate_loss": np.nan if model.rate_loss_N is None else float(model.rate_loss_N.mean()),
+        }
+        for model in models
+        if model.levels
+    ]
+    return pd.DataFrame(rows)
 
 
 def rate_loss_table(models: Iterable[Measured]) -> pd.DataFrame:

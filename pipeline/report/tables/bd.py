@@ -50,11 +50,14 @@ def hull_grid(
     scores: Mapping[str, Score],
     drawn: Drawn,
 ) -> Grid:
-    """Return the BD-rates between envelopes from `trust_table`: a row per model and score."""
+    """Return the BD-rates between envelopes from `trust_table`: a row per encoder and score.
+
+    Of several seeds it has their mean; `diagnostics_grid` has each.
+    """
     notes = Footnotes()
     kinds = [kind for kind in KIND_TITLES if kind in set(trust["kind"])]
     rows = []
-    for (_, _, task), group in trust.groupby(["encoder", "seed", "task"], sort=False):
+    for (_, task), group in _final(trust).groupby(["encoder", "task"], sort=False):
         by_kind = {row["kind"]: row for row in group.to_dict("records")}
         first = by_kind[kinds[0]]
         cells = [model_title(first, trust), f"{scores[str(task)].label} ({task})"]
@@ -81,15 +84,15 @@ def bd_grid(
     *,
     points: Sequence[str],
 ) -> Grid:
-    """Return the paper's BD-rate from `trust_table`: a row per encoder, seed and score.
+    """Return the paper's BD-rate from `trust_table`: a row per encoder and score.
 
-    `published` is the paper's own table, as `bd_table` gives it. `points` are those fixed in
-    advance.
+    Of several seeds it has their mean. `published` is the paper's own table, as `bd_table` gives
+    it. `points` are those fixed in advance.
     """
     notes = Footnotes()
     rows = []
     theirs = published.set_index(["encoder", "score"])["percent"]
-    for row in trust[trust["kind"] == PAPER].to_dict("records"):
+    for row in _final(trust[trust["kind"] == PAPER]).to_dict("records"):
         paper = theirs.get((row["encoder"], row["score"]), np.nan)
         cells = [model_title(row, trust), f"{scores[row['task']].label} ({row['task']})"]
         cells.append(_bd_cell(row, notes))
@@ -102,6 +105,12 @@ def bd_grid(
     )
     heads = ("Encoder", "Score", "BD-rate", "Paper")
     return Grid("bd-rate", title, heads, tuple(rows), notes.all(), words=2)
+
+
+def _final(trust: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the means over seeds, or of the one seed there is."""
+    of_mean = trust["seed"] == MEAN
+    return trust[of_mean] if of_mean.any() else trust
 
 
 def _of_brackets(trust: pd.DataFrame, drawn: Drawn) -> str:
@@ -165,6 +174,7 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
                 SHORT_TITLES[row["kind"]],
                 _verdict(row, notes),
                 (beaten if strict else beaten and "left out") or "none",
+                signed(row["percent"], 1),
                 f"{100 * row['overlap']:.0f}",
                 *(signed(row[method], 1) for method in METHODS),
                 signed(row["without_lossless"], 1),
@@ -173,15 +183,15 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
             )
         )
     heads = (
-        *("Encoder", "Score", "Kind", "Verdict", "Points out of order", "Overlap"),
+        *("Encoder", "Score", "Kind", "Verdict", "Points out of order", "BD-rate", "Overlap"),
         *(name.upper() if name == "pchip" else name.capitalize() for name in METHODS),
         *("Only lossy", "One left out", "BD-score"),
     )
     title = (
         "How far each BD-rate can be trusted: of the hull of all points, of a lossless codec over "
-        "depth, and the paper's. Points out of order are beaten by another point of "
-        "their curve. Overlap is the part of the score range that both curves share, in per cent. "
-        "Then come BD-rates in per cent: by other methods of interpolation, of the lossy codecs "
+        "depth, and the paper's. Points out of order are beaten by another point of their curve. "
+        "BD-rates and overlap are in per cent; overlap is the part of the score range that both "
+        "curves share. Then come BD-rates by other methods of interpolation, of the lossy codecs "
         "alone, and the lowest and highest with one point left out of both curves. BD-score is the "
         "average change of score at equal rate, in the unit of the score."
     )

@@ -178,6 +178,27 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "n/a"
 
 
+def levels_grid(levels: pd.DataFrame) -> Grid:
+    """Return what the quantiser makes of each arm's features, from `levels_table`."""
+    rows = [
+        (
+            *(model_title(row, levels), row["arm"]),
+            *(f"{row['span']:.2f}", f"{row['deviation']:.2f}", f"{100 * row['lowest']:.1f}"),
+            *(f"{row['entropy']:.3f}", f"{row['rate_loss']:.4f}"),
+        )
+        for row in levels.to_dict("records")
+    ]
+    title = (
+        "What the quantiser makes of the features. Range: largest minus smallest feature of an "
+        "image. Deviation: of the levels. A rate loss in units of the range can be lowered by a "
+        "larger range alone: then the deviation falls, and a quantiser of fewer bits would save "
+        "the same. Lowest: levels that are 0. Entropy: of the levels' histogram. All are means "
+        "over images."
+    )
+    heads = ("Encoder", "Arm", "Range", "Deviation (levels)", "Lowest (%)", "Entropy (bits)")
+    return Grid("levels", title, (*heads, "Rate loss"), tuple(rows), words=2)
+
+
 def rate_loss_grid(rate_loss: pd.DataFrame) -> Grid:
     """From `rate_loss_table`: a row per model, a column per codec."""
     codecs = list(dict.fromkeys(rate_loss["codec"]))

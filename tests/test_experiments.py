@@ -103,7 +103,7 @@ def test_the_papers_script_reads_data_from_elsewhere(repository: Path, tmp_path:
     small = [
         *("data.width=64", "data.height=32", "model.weights=none", "encoders=[encoder2]"),
         *("train.epochs=1", "train.batch=4", "train.validate_every=1", "seeds=[0]"),
-        *("codecs=[png,jpeg-90,png@5,jpeg-20]", "model.file=pyproject.toml"),
+        *("codecs=[png,jpeg-90,png@5,jpeg-20]", "model.file=.dvcignore"),
     ]
     options = [word for setting in small for word in ("-S", setting)]
     command(repository, "experiments/paper_literal.sh", str(data), *options)

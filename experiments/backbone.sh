@@ -5,9 +5,9 @@
 #
 # It trains the benchmark of Encoder1, which is all of ResNet-34, from random weights on streets of
 # other worlds than those of the experiments: another seed of the generator. Then it trains the
-# benchmark of Encoder2 from that. The file holds the encoder of both and the decoders of both. A
-# machine with a network can start from ImageNet weights instead, as the paper does:
-# -S model.weights=imagenet.
+# benchmark of Encoder2 from that. The file holds all of ResNet-34, of which
+# Encoder2 is all but the last block, and the decoders of Encoder2. A machine with a network can
+# start from ImageNet weights instead, as the paper does: -S model.weights=imagenet.
 #
 # Costs: 72,000 training images. At 14 images per second (one core with bfloat16 products) that is
 #   about one hour and a half, on two cores half of it. A killed training goes on where it was.

@@ -21,12 +21,13 @@ def main(
     """Write the weights of models as one file for `model.file`, in float16.
 
     It holds a state dict of torchvision's ResNet-34, of which a model of encoder2 has all but the
-    last block, and the decoders of each model.
+    last block, and the decoders of the last model.
     """
     state: dict[str, Tensor] = {}
     for folder in models:
         net, described = load_model(folder)
-        state |= backbone_state(net.encoder) | decoder_state(net.decoders, described["encoder"])
+        state |= backbone_state(net.encoder)
+    state |= decoder_state(net.decoders, described["encoder"])
     with whole_file(file) as part:
         save_file({key: value.half() for key, value in state.items()}, part)
     print(f"{file}: {sum(x.numel() for x in state.values()):,} numbers of {len(models)} models")

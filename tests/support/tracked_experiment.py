@@ -34,7 +34,11 @@ def measured(name: ModelName) -> Measured:
 
 def track(folder: Path, settings: Mapping[str, Any], patch: pytest.MonkeyPatch) -> None:
     """Run train and evaluate of all models, and report, in `folder`, without their work."""
-    values = {**settings, "encoders": list(ENCODERS), "codecs": list(CODECS)}
+    values = {
+        **settings,
+        **{"encoders": list(ENCODERS), "seeds": [0], "codecs": list(CODECS)},
+        "model": settings["model"] | {"weights": "none"},
+    }
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     (folder / "dvc.lock").write_text(yaml.safe_dump(LOCK))
     patch.chdir(folder)

@@ -94,8 +94,8 @@ def test_the_table_shows_models_scores_and_bd_rates(
         for task, score in SCORES.items():
             value = score.compute(best.sums[task])
             assert float(row[f"metrics.`{score.name}`"]) == pytest.approx(value)
-            for figure in ("bd_rate", "envelope_bd_rate"):
-                percent = row[f"metrics.`{figure}/{score.name}`"]
+            for kind in ("hull_bd_rate", "bd_rate"):
+                percent = row[f"metrics.`{kind}/{score.name}`"]
                 if name.arm == "proposed":
                     assert -25 < float(percent) < -15
                 else:

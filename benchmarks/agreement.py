@@ -123,6 +123,7 @@ def first_difference(fast: Trained, plain: Trained) -> float:
 
 
 def main() -> None:
+    """Measure and print; long on purpose, since it is read from the options to the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--encoder", default="encoder2")
     parser.add_argument("--train", type=int, default=96, help="frames to train on")

@@ -130,6 +130,7 @@ def peak_mib(root: Path, target: Path) -> float:
 
 
 def main() -> None:
+    """Measure and print; long on purpose, since it is read from the options to the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)

@@ -107,7 +107,10 @@ def compare(
     steps: int,
     rounds: int,
 ) -> Comparison:
-    """Train by both loops in turn: a round each to warm up, then those that count."""
+    """Train by both loops in turn: a round each to warm up, then those that count.
+
+    Long on purpose: both loops stand side by side.
+    """
     device, batch = runtime.device, len(frames.names) // BATCHES
     watched = 1 + rounds if device.type == "cuda" else None
     epochs = 1 + rounds + (watched is not None)

@@ -36,6 +36,7 @@ settings=(
     "data.root='$root'" data.width=512 data.height=256 data.tuning=false
     model.weights=imagenet model.residual_init=zero model.decoder_init=variance
     quantizer.bits=8
+    quantizer.keep=100.0
     loss.rate=true loss.rate_of=features loss.prediction=true loss.transform=true
     loss.weight=learned loss.balance=closed-form
     train.epochs=250 train.batch=20 train.learning_rate=0.001 train.decay_power=0.9

@@ -5,8 +5,9 @@ whole under a temporary name first, so a file under its final name is complete. 
 purpose, longer than other files: whoever looks for a file between stages looks here alone.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +62,11 @@ def prepared_folder(split: str) -> Path:
 def model_folder(name: ModelName) -> Path:
     """The weights, the description, the history and the MLflow run of a trained model."""
     return Path("models") / str(name)
+
+
+def weights_file(name: ModelName) -> Path:
+    """The weights of a trained model."""
+    return model_folder(name) / "model.safetensors"
 
 
 def model_description(name: ModelName) -> Any:
@@ -140,14 +146,17 @@ def read_features(path: Path) -> Features:
     return Features(arrays["features"], tuple(facts["names"]))
 
 
-def write_diagnostics(path: Path, rate_loss_N_of: Mapping[str, np.ndarray]) -> None:
-    """Write L_r of each image, float32, by the name of its form."""
-    _write_arrays(path, rate_loss_N_of, {})
+def write_diagnostics(
+    path: Path, rate_loss_N_of: Mapping[str, np.ndarray], made_of: Mapping[str, str]
+) -> None:
+    """Write L_r of each image, float32, by the name of its form; `made_of` as in `Evaluation`."""
+    _write_arrays(path, rate_loss_N_of, {"made_of": dict(made_of)})
 
 
 def read_rate_loss(path: Path, form: str) -> np.ndarray:
-    """Read L_r of each image in one form."""
-    arrays, _ = _read_arrays(path)
+    """Read L_r of each image in one form; raise ArtifactError if it is of another model."""
+    arrays, facts = _read_arrays(path)
+    check_made_of({path: facts["made_of"]})
     if form not in arrays:
         raise ArtifactError(
             f"{path} has no rate loss of the form {form}, only {', '.join(arrays)}; run `dvc repro`"
@@ -158,22 +167,34 @@ def read_rate_loss(path: Path, form: str) -> np.ndarray:
 # Bitstreams
 
 
-def write_streams(path: Path, streams: Sequence[bytes], names: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Bitstreams:
+    """What one model's features become at one point of a curve."""
+
+    streams: Sequence[bytes]
+    names: tuple[str, ...]
+    """Of the frames."""
+    coder: str
+    """Name and version of the program that wrote them."""
+
+
+def write_streams(path: Path, coded: Bitstreams) -> None:
     """Write one bitstream per frame, end to end in one array."""
-    ends = np.cumsum([0, *map(len, streams)], dtype=np.int64)
-    data = np.frombuffer(b"".join(streams), np.uint8)
-    _write_arrays(path, {"bytes": data, "ends": ends}, {"names": list(names)})
+    ends = np.cumsum([0, *map(len, coded.streams)], dtype=np.int64)
+    data = np.frombuffer(b"".join(coded.streams), np.uint8)
+    facts = {"names": coded.names, "coder": coded.coder}
+    _write_arrays(path, {"bytes": data, "ends": ends}, facts)
 
 
-def read_streams(path: Path) -> tuple[list[bytes], tuple[str, ...]]:
-    """Read the bitstreams and the names of their frames."""
+def read_streams(path: Path) -> Bitstreams:
+    """Read the bitstreams of one model at one point."""
     arrays, facts = _read_arrays(path)
     data, ends = arrays["bytes"].tobytes(), arrays["ends"].tolist()
     streams = [data[a:b] for a, b in pairwise(ends)]
     names = tuple(facts["names"])
     if len(streams) != len(names):
         raise ArtifactError(f"{path} holds {len(streams)} bitstreams for {len(names)} frames")
-    return streams, names
+    return Bitstreams(streams, names, facts["coder"])
 
 
 # Evaluations
@@ -193,6 +214,10 @@ class Evaluation:
     """task -> sums of the float features, neither quantised nor coded."""
     pictures: Mapping[str, Coded] = field(default_factory=dict)
     """JPEG quality -> the whole network run on the picture so coded."""
+    coders: Mapping[str, str] = field(default_factory=dict)
+    """codec -> name and version of the program that coded for it."""
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    """Path of a file that it was made of -> SHA-256 of its bytes."""
 
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
@@ -209,7 +234,13 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
             arrays[f"{group}/{point}/payload"] = coded.payload_N
             for task, sums in coded.sums.items():
                 arrays |= {f"{group}/{point}/{task}/{name}": x for name, x in sums.items()}
-    _write_arrays(path, arrays, {"elements": evaluation.elements, "names": evaluation.names})
+    facts = {
+        "elements": evaluation.elements,
+        "names": evaluation.names,
+        "coders": dict(evaluation.coders),
+        "made_of": dict(evaluation.made_of),
+    }
+    _write_arrays(path, arrays, facts)
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -239,6 +270,8 @@ def read_evaluation(path: Path) -> Evaluation:
         names=tuple(facts["names"]),
         uncompressed=tree.get("uncompressed", {}),
         pictures=coded(tree.get("pictures", {})),
+        coders=facts["coders"],
+        made_of=facts["made_of"],
     )
 
 
@@ -292,6 +325,37 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}; run `dvc repro`") from error
+
+
+# What was made of what
+
+
+def hashes(paths: Iterable[Path]) -> dict[str, str]:
+    """Return path -> SHA-256 of the bytes of each file."""
+    found = {}
+    for path in paths:
+        with path.open("rb") as file:
+            found[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def check_made_of(made_of: Mapping[Path, Mapping[str, str]]) -> None:
+    """Raise ArtifactError unless files were made of the files that are there now.
+
+    made_of: file -> path of a file that it was made of -> SHA-256 noted then. A file that several
+    were made of is read once.
+    """
+    sources = {Path(source) for noted in made_of.values() for source in noted}
+    now = hashes(path for path in sources if path.is_file())
+    for file, noted in made_of.items():
+        for source, then in noted.items():
+            if source not in now:
+                raise ArtifactError(f"{file} was made of {source}, which is gone; run `dvc repro`")
+            if now[source] != then:
+                raise ArtifactError(
+                    f"{file} was made of another {source} than the one there is now; run "
+                    "`dvc repro` to make it again"
+                )
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:

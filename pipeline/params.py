@@ -29,6 +29,7 @@ Percent = Annotated[float, Strict(), Field(ge=0, lt=100, description="a number f
 Quality = Annotated[int, Strict(), Field(ge=1, le=100, description="a whole number of 1 to 100")]
 # Of fewer draws the ends of an interval are single draws.
 Resamples = Annotated[int, Strict(), Field(ge=100, description="a whole number of at least 100")]
+Kept = Annotated[float, Strict(), Field(gt=50, le=100, description="a number above 50, up to 100")]
 Name = Annotated[str, Strict(), Field(pattern=r"\S", description="a name that is not empty")]
 Text = Annotated[str, Strict(), Field(description="text")]
 Flag = Annotated[bool, Strict(), Field(description="true or false")]
@@ -66,6 +67,7 @@ class Model:
 @record
 class Quantizer:
     bits: Bits
+    keep: Kept
 
 
 @record

@@ -1,30 +1,28 @@
 """Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
 
-import io
 import math
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
-from torch import Tensor
 
 from pipeline.arms import ARM_COLORS, ARMS
 from pipeline.artifacts import (
     LOCK_FILE,
     ArtifactError,
+    Bitstreams,
     Evaluation,
     ModelName,
     evaluation_folder,
     examples_file,
+    hashes,
     model_folder,
     prepared_folder,
     read_run_id,
     read_streams,
     streams_file,
     sums_file,
+    weights_file,
     write_evaluation,
     write_examples,
     write_run_id,
@@ -35,6 +33,7 @@ from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames, open_frames
 from pipeline.data.source import in_order
 from pipeline.inference import cloud, edge
+from pipeline.inference.jpeg import decoded_pictures, jpeg, whole_network
 from pipeline.inference.pictures import PICTURES, legend
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
@@ -46,10 +45,10 @@ from pipeline.scoring.sums import collect, sums_of
 from pipeline.tracking import face as tracking
 from pipeline.training.device import open_runtime
 from stages.models import open_model
-from stages.settings import load, run
+from stages.settings import Number, Text, load, run
 
 
-def main(encoder: str, arm: str, seed: int) -> None:
+def main(encoder: Text, arm: Text, seed: Number) -> None:
     """Evaluate one model at every codec point."""
     params = load()
     name = ModelName(encoder, arm, seed)
@@ -67,13 +66,17 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
     net = open_model(name, params)
     frames = open_frames(prepared_folder("val"))
     shown = min(params.report.examples, len(frames.names))
-    points, predictions, pictures = {}, {}, {}
+    points, predictions, pictures, coders = {}, {}, {}, {}
     with open_runtime(params.train.device, "float32", "off") as runtime:
         net.to(runtime.device)
         batches = Batches(frames, device=runtime.device)
         for point in params.codecs:
+            path = streams_file(name, point)
+            coded = read_streams(path)
+            coders[point] = coded.coder
             points[point], predictions[point] = serve_streams(
-                streams_file(name, point),
+                path,
+                coded,
                 read_point(point, params.quantizer.bits),
                 features_shape(name, frames),
                 net,
@@ -93,8 +96,17 @@ def evaluate(name: ModelName, params: Params) -> tuple[Evaluation, Examples]:
         predictions,
         {task: legend(task, truths, predictions) for task in params.tasks},
     )
-    elements = math.prod(features_shape(name, frames))
-    return Evaluation(points, elements, frames.names, uncompressed, pictures), examples
+    paths = [streams_file(name, point) for point in params.codecs]
+    evaluation = Evaluation(
+        points,
+        math.prod(features_shape(name, frames)),
+        frames.names,
+        uncompressed,
+        pictures,
+        coders=coders,
+        made_of=hashes([weights_file(name), *paths, *sorted(prepared_folder("val").iterdir())]),
+    )
+    return evaluation, examples
 
 
 def features_shape(name: ModelName, frames: Frames) -> tuple[int, int, int]:
@@ -105,6 +117,7 @@ def features_shape(name: ModelName, frames: Frames) -> tuple[int, int, int]:
 
 def serve_streams(
     path: Path,
+    coded: Bitstreams,
     point: Point,
     shape_Chw: tuple[int, int, int],
     net: SplitNet,
@@ -113,10 +126,11 @@ def serve_streams(
 ) -> tuple[Coded, dict[str, np.ndarray]]:
     """Return what the bitstreams of one point cost and how they are served, with pictures to show.
 
+    path: where they were read from.
     Raises ArtifactError for bitstreams that are damaged, of another point or of other frames.
     """
-    streams, names = read_streams(path)
-    if names != batches.frames.names:
+    streams = coded.streams
+    if coded.names != batches.frames.names:
         raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
     try:
         headers = [read_header(stream) for stream in streams]
@@ -150,27 +164,6 @@ def serve_pictures(frames: Frames, quality: int, net: SplitNet, batches: Batches
         sums |= collect(map(sums_of, arrived, batch_of))
     size_N = np.array([len(data) for data in coded], np.int64)
     return Coded(np.zeros_like(size_N), size_N, sums)
-
-
-def jpeg(image_HW3: np.ndarray, quality: int) -> bytes:
-    """Return the input picture as it would be sent if the whole network ran in the cloud."""
-    buffer = io.BytesIO()
-    Image.fromarray(image_HW3).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
-
-
-@torch.no_grad()
-def whole_network(net: SplitNet, coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:
-    """Yield the features of coded pictures, batch by batch."""
-    yield from map(net.front, decoded_pictures(coded, device))
-
-
-def decoded_pictures(coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:
-    """Yield coded pictures as B x 3 x H x W float32 in 0 to 1, `edge.BATCH` at a time."""
-    for start in range(0, len(coded), edge.BATCH):
-        images = [np.array(Image.open(io.BytesIO(x))) for x in coded[start : start + edge.BATCH]]
-        image_BHW3 = torch.from_numpy(np.stack(images)).to(device)
-        yield image_BHW3.permute(0, 3, 1, 2).float() / 255
 
 
 def track(

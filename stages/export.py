@@ -7,7 +7,9 @@ from pipeline.artifacts import (
     ModelName,
     diagnostics_file,
     features_file,
+    hashes,
     prepared_folder,
+    weights_file,
     write_diagnostics,
     write_features,
 )
@@ -18,10 +20,10 @@ from pipeline.data.frames import open_frames
 from pipeline.inference import edge
 from pipeline.training.device import open_runtime
 from stages.models import open_model
-from stages.settings import load, run
+from stages.settings import Number, Text, load, run
 
 
-def main(encoder: str, arm: str, seed: int) -> None:
+def main(encoder: Text, arm: Text, seed: Number) -> None:
     """Export the features of one model, and their rate loss in every form there is.
 
     Every form, and in a file of its own: so neither export nor encode depends on the settings of
@@ -41,7 +43,8 @@ def main(encoder: str, arm: str, seed: int) -> None:
                 losses[str(form)].append(rate_in_form(features_BChw, form).cpu().numpy())
     features = Features(np.concatenate(parts), frames.names)
     write_features(features_file(name), features)
-    write_diagnostics(diagnostics_file(name), {k: np.concatenate(v) for k, v in losses.items()})
+    rate_loss = {form: np.concatenate(values) for form, values in losses.items()}
+    write_diagnostics(diagnostics_file(name), rate_loss, hashes([weights_file(name)]))
     shape = " x ".join(map(str, features.features_NChw.shape[1:]))
     print(f"{name}: features of {len(frames.names)} frames, {shape}")
 

@@ -1,6 +1,5 @@
 """Compare the arms: BD-rates, the tables, the figures and the page."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,52 +14,31 @@ from pipeline.artifacts import (
     STREETS_FOLDER,
     TABLES_FOLDER,
     ModelName,
-    diagnostics_file,
     evaluation_folder,
-    examples_file,
     model_description,
     model_folder,
     prepared_folder,
-    read_evaluation,
-    read_examples,
-    read_history,
-    read_rate_loss,
     read_run_id,
-    read_streams,
-    streams_file,
-    sums_file,
     write_run_id,
 )
-from pipeline.coding.bitstream import decode_levels
-from pipeline.coding.codecs import CODECS
-from pipeline.coding.forms import RateForm
-from pipeline.coding.points import read_point
-from pipeline.coding.statistics import level_statistics
-from pipeline.coding.tiling import tile
-from pipeline.data.frames import Frames, disparity_px, open_frames
+from pipeline.data.frames import open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
-from pipeline.report.found.models import Measured
 from pipeline.report.found.table import KINDS, headline_rates, headline_scores, kinds_of, to_metrics
-from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.facts import facts, versions
 from pipeline.report.page.render import RunLink, Shown, render
 from pipeline.report.paper.drawing import draw_all
 from pipeline.report.paper.style import save
 from pipeline.report.tables.grid import to_latex, to_markdown
-from pipeline.report.text.names import codec_title, encoder_title
+from pipeline.report.text.names import encoder_title
 from pipeline.report.text.verdict import in_short, verdicts
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.trivial import Truths, trivial_scores
+from pipeline.scoring.trivial import trivial_scores
 from pipeline.tracking import face as tracking
+from stages.gather import looks, lossless, measured, truths
 from stages.settings import load, run
-
-LEVEL_FRAMES = 64
-"""So many bitstreams, evenly spread, are decoded to describe their levels."""
-TRIVIAL_FRAMES = 256
-"""So many frames are enough for the three constants of a trivial prediction."""
 
 
 def main() -> None:
@@ -109,10 +87,13 @@ def report(
     runs: Mapping[str, str | None],
     views: Mapping[str, str],
 ) -> Findings:
-    """Compare, and write the tables, the figures and the page, with links to MLflow's views."""
+    """Compare, and write the tables, the figures and the page, with links to MLflow's views.
+
+    This function is long on purpose: the page's content is gathered in one place.
+    """
     frames = open_frames(prepared_folder("val"))
     findings = find(
-        [measured(name, params, frames) for name in names],
+        measured(names, params, frames),
         {task: SCORES[task] for task in params.tasks},
         kinds=kinds_of(
             params.codecs,
@@ -150,12 +131,17 @@ def report(
             weights=weights(params),
             seeds=params.seeds,
             bits=params.quantizer.bits,
+            classes=classes(findings),
         ),
         toy=toy,
         looks=seen,
         stills={stem: path.read_bytes() for stem, path in stills.items()},
         settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
-        versions=versions(model_description(names[0])["versions"], tracking.lineage()),
+        versions=versions(
+            model_description(names[0])["versions"],
+            {coder for model in findings.models for coder in model.coders.values()},
+            tracking.lineage(),
+        ),
         runs=[RunLink(k, runs[k] or "", url) for k, url in tracking.run_links(runs).items()],
         views=views,
         mlflow=tracking.server().command,
@@ -165,54 +151,16 @@ def report(
     return findings
 
 
+def classes(findings: Findings) -> int | None:
+    """Return over how many classes mIoU is a mean."""
+    counts = findings.points.get("miou_classes")
+    return None if counts is None else int(counts.iloc[0])
+
+
 def weights(params: Params) -> str:
     """Return in words what the encoders started from."""
     words = {"none": "from scratch", "imagenet": "ImageNet"}
     return words.get(params.model.weights) or f"backbone {Path(params.model.file).name}"
-
-
-def levels(name: ModelName, params: Params) -> dict[str, float]:
-    """Return what the levels of a model's first lossless point look like, if it has one."""
-    for point in lossless(params)[:1]:
-        streams, _ = read_streams(streams_file(name, point))
-        step = math.ceil(len(streams) / LEVEL_FRAMES)
-        return level_statistics(map(decode_levels, streams[::step]))._asdict()
-    return {}
-
-
-def truths(split: str) -> Truths:
-    """Return the frames of a split; to train on, at most `TRIVIAL_FRAMES`, evenly spread."""
-    frames = open_frames(prepared_folder(split))
-    step = math.ceil(len(frames.names) / TRIVIAL_FRAMES) if split == "train" else 1
-    disparity_NHW = frames.disparity_NHW
-    return Truths(
-        frames.image_NHW3[::step],
-        frames.label_NHW[::step],
-        None if disparity_NHW is None else disparity_px(disparity_NHW[::step]),
-    )
-
-
-def lossless(params: Params) -> tuple[str, ...]:
-    """Return the points that keep the levels as they are: a lossless codec, at any depth."""
-    codec_of = {name: read_point(name, params.quantizer.bits).codec for name in params.codecs}
-    return tuple(name for name, codec in codec_of.items() if CODECS[codec].lossless)
-
-
-def measured(name: ModelName, params: Params, frames: Frames) -> Measured:
-    """Return what the stages before have left of one model, its codecs in the order of params."""
-    found = read_evaluation(sums_file(name))
-    form = RateForm(params.loss.rate_of, params.loss.prediction, params.loss.transform)
-    return Measured(
-        **name._asdict(),
-        elements=found.elements,
-        pixels=frames.label_NHW[0].size,
-        codecs={codec: found.points[codec] for codec in params.codecs},
-        uncompressed=found.uncompressed,
-        pictures=found.pictures,
-        rate_loss_N=read_rate_loss(diagnostics_file(name), str(form)),
-        levels=levels(name, params),
-        trained_on=model_description(name).get("runtime", {}),
-    )
 
 
 def write_tables(findings: Findings, first_codec: str) -> None:
@@ -227,24 +175,6 @@ def write_tables(findings: Findings, first_codec: str) -> None:
     for grid in findings.grids:
         write_text(TABLES_FOLDER / f"{grid.key}.tex", to_latex(grid))
     write_text(TABLES_FOLDER / "table.md", to_markdown(findings.grids))
-
-
-def looks(names: Sequence[ModelName], codecs: Sequence[str]) -> Looks:
-    """Return what there is to see of the two arms of one encoder."""
-    return Looks(
-        histories={name.arm: read_history(name) for name in names},
-        tiles={name.arm: first_tile(name, codecs) for name in names},
-        examples={name.arm: read_examples(examples_file(name)) for name in names},
-    )
-
-
-def first_tile(name: ModelName, codecs: Sequence[str]) -> Tile:
-    """Return the first frame's features as the codecs see them, and what each makes of them."""
-    streams = {codec: read_streams(streams_file(name, codec))[0][0] for codec in codecs}
-    ends = dict.fromkeys([codecs[0], codecs[-1]])
-    sizes = ", ".join(f"{len(streams[x]):,} bytes as {codec_title(x)}" for x in ends)
-    levels_Chw = decode_levels(streams[codecs[0]]).levels_Chw
-    return Tile(f"{name.arm}: {sizes}", tile(levels_Chw))
 
 
 def track(

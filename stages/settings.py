@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from ruamel.yaml import YAML
@@ -16,6 +17,10 @@ from pipeline.coding.points import read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
+
+# Options, not arguments: DVC quotes what it hands over as `--encoder encoder2`.
+Text = Annotated[str, typer.Option()]
+Number = Annotated[int, typer.Option()]
 
 
 def load() -> Params:

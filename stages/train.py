@@ -4,7 +4,6 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +23,27 @@ from pipeline.artifacts import (
     prepared_folder,
     write_run_id,
 )
-from pipeline.coding.quantizer import add_noise
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.files import write_csv
 from pipeline.nets.split import SplitNet, StackedPredictions
-from pipeline.params import Params, ParamsError, flat
+from pipeline.params import Params, ParamsError
 from pipeline.tracking import face as tracking
 from pipeline.training.checkpoint import Checkpoints, digest, save_model
-from pipeline.training.device import Runtime, open_runtime, seed_all
-from pipeline.training.loop import Schedule, fit
-from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.device import Runtime, open_runtime
+from pipeline.training.loop import fit
 from pipeline.training.state import Row
 from pipeline.workspace import main_root
-from stages.settings import load, run
-
-# Settings of the rate term: the benchmark knows none of them.
-RATE_KEYS = ("rate", "rate_of", "prediction", "transform", "weight")
-INITIAL = 2**31
-# Settings that change how training runs but not what comes out.
-NEUTRAL_KEYS = ("train.launcher", "train.checkpoint_minutes", "train.device", "train.compile")
+from stages.recipe import new_net, noise_of, objective_of, precision, relevant_settings, schedule_of
+from stages.settings import Number, Text, load, run
 
 
-def main(encoder: str, arm: str, seed: int) -> None:
+def main(encoder: Text, arm: Text, seed: Number) -> None:
     """Train one model; arm is benchmark or proposed."""
     params = load()
     if arm not in ARMS:
         raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
-    launch(params.train.launcher, [encoder, arm, str(seed)])
+    launch(params.train.launcher, ["--encoder", encoder, "--arm", arm, "--seed", str(seed)])
     name = ModelName(encoder, arm, seed)
     settings = relevant_settings(params, arm)
     with open_runtime(params.train.device, precision(params), params.train.compile) as runtime:
@@ -82,22 +74,7 @@ def train_model(
     tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
     """Fit, and write the model's folder."""
-    # A third number keeps this apart from the seeds of the epochs.
-    seed_all(name.seed, 0, INITIAL)
-    net = SplitNet(
-        name.encoder,
-        params.tasks,
-        initial_weights(params),
-        residual_init=params.model.residual_init,
-        decoder_init=params.model.decoder_init,
-    )
-    objective = Objective(
-        params.tasks,
-        rate_term(params) if name.arm == "proposed" else None,
-        balance=params.loss.balance,
-        learning_rate=params.loss.balance_learning_rate,
-        initial_weight=params.loss.initial_weight,
-    )
+    net = new_net(name, params)
     train, val = (
         Batches(open_frames(prepared_folder(split)), device=runtime.device) for split in SPLITS
     )
@@ -109,22 +86,11 @@ def train_model(
 
     history = fit(
         net,
-        objective,
+        objective_of(name, params),
         train,
         val,
-        schedule=Schedule(
-            epochs=params.train.epochs,
-            batch=params.train.batch,
-            learning_rate=params.train.learning_rate,
-            decay_power=params.train.decay_power,
-            validate_every=params.train.validate_every,
-        ),
-        surrogate=partial(
-            add_noise,
-            noise=params.train.noise,
-            bits=params.train.noise_bits,
-            amplitude=params.train.noise_amplitude,
-        ),
+        schedule=schedule_of(params),
+        surrogate=noise_of(params),
         runtime=runtime,
         seed=name.seed,
         checkpoints=checkpoints,
@@ -145,27 +111,6 @@ def checkpoint_file(name: ModelName, params: Params, settings: Mapping[str, obje
     return main_root() / ".checkpoints" / f"{name}-{digest({'model': name, **settings}, files)}.pt"
 
 
-def precision(params: Params) -> str:
-    """Return the precision to train in; noise of a fixed size needs float32.
-
-    In bfloat16 more than half of the features that are not 0 would not change by +-0.002.
-    """
-    if params.train.noise != "fixed" or params.train.precision == "float32":
-        return params.train.precision
-    if params.train.precision == "bfloat16":
-        raise ParamsError(
-            "train.noise is fixed and train.precision is bfloat16, which rounds most of that noise "
-            "away; use float32 or auto, or half-step noise"
-        )
-    return "float32"
-
-
-def initial_weights(params: Params) -> str:
-    """Return what the encoder starts from, as `pipeline.nets.encoder` takes it."""
-    model = params.model
-    return model.file if model.weights == "file" else model.weights
-
-
 def code(arm: str) -> list[Path]:
     """Return the code that training runs on: the files that dvc.yaml names for its stage."""
     root = Path(__file__).parents[1]
@@ -173,26 +118,6 @@ def code(arm: str) -> list[Path]:
     deps = stages[f"train_{arm}"]["deps"]
     named = [root / dep for dep in deps if not dep.startswith(("data/", "${"))]
     return [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
-
-
-def relevant_settings(params: Params, arm: str) -> dict[str, object]:
-    """The settings, flat, that decide what this arm's model becomes."""
-    values = flat(params)
-    keys = ["tasks", *(k for k in values if k.split(".")[0] in ("data", "model", "loss", "train"))]
-    drop = [*NEUTRAL_KEYS, *(f"loss.{key}" for key in RATE_KEYS if not has_rate(params, arm))]
-    return {key: values[key] for key in keys if key not in drop}
-
-
-def has_rate(params: Params, arm: str) -> bool:
-    return arm == "proposed" and params.loss.rate
-
-
-def rate_term(params: Params) -> RateTerm | None:
-    loss = params.loss
-    if not loss.rate:
-        return None
-    weight = None if loss.weight == "learned" else float(loss.weight)
-    return RateTerm(loss.rate_of, weight, loss.prediction, loss.transform)
 
 
 def write(

@@ -10,11 +10,14 @@ import pytest
 from pipeline import artifacts
 from pipeline.artifacts import (
     ArtifactError,
+    Bitstreams,
     Evaluation,
     Features,
     ModelName,
+    check_made_of,
     evaluation_folder,
     features_file,
+    hashes,
     model_folder,
     prepared_folder,
     read_evaluation,
@@ -73,19 +76,24 @@ def test_features_laid_out_otherwise_in_memory(tmp_path: Path) -> None:
 
 def test_rate_losses_by_form(tmp_path: Path) -> None:
     losses = {"levels-transform": np.float32([1, 2]), "features": np.float32([3, 4])}
-    write_diagnostics(tmp_path / "d", losses)
+    write_diagnostics(tmp_path / "d", losses, {})
     for form, loss_N in losses.items():
         assert_equal_array(read_rate_loss(tmp_path / "d", form), loss_N)
     with pytest.raises(ArtifactError, match="no rate loss of the form levels, only levels-tr"):
         read_rate_loss(tmp_path / "d", "levels")
 
 
+def some_streams(streams: list[bytes]) -> Bitstreams:
+    return Bitstreams(streams, NAMES[: len(streams)], "zlib-ng 2.3")
+
+
 @pytest.mark.parametrize(
     "streams", [[b"abc", b"\x00\xff", b"x" * 1000], [b"", b"one", b""], [b"", b"", b""]]
 )
 def test_streams(tmp_path: Path, streams: list[bytes]) -> None:
-    write_streams(tmp_path / "s", streams, NAMES)
-    assert read_streams(tmp_path / "s") == (streams, NAMES)
+    coded = Bitstreams(streams, NAMES, "zlib-ng 2.3")
+    write_streams(tmp_path / "s", coded)
+    assert read_streams(tmp_path / "s") == coded
 
 
 def coded(seed: int, tasks: int = 2) -> Coded:
@@ -107,6 +115,8 @@ def evaluation() -> Evaluation:
         names=NAMES,
         uncompressed=coded(2).sums,
         pictures={"60": coded(3, tasks=1)},
+        coders={"png": "zlib-ng 2.3"},
+        made_of={"models/x/model.safetensors": "00ff"},
     )
 
 
@@ -174,7 +184,7 @@ def test_damaged_file_is_named(tmp_path: Path, read) -> None:
     path = tmp_path / "f.safetensors"
     {
         read_features: lambda: write_features(path, features()),
-        read_streams: lambda: write_streams(path, [b"abc", b"de", b"f"], NAMES),
+        read_streams: lambda: write_streams(path, some_streams([b"abc", b"de", b"f"])),
         read_evaluation: lambda: write_evaluation(path, evaluation()),
         read_examples: lambda: write_examples(path, some_examples(("disparity",))),
     }[read]()
@@ -195,7 +205,7 @@ def test_write_that_fails_half_way_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "s"
-    write_streams(path, [b"old"], NAMES[:1])
+    write_streams(path, some_streams([b"old"]))
 
     def fail(arrays: object, part: Path, metadata: object) -> None:
         part.write_bytes(b"half")
@@ -203,6 +213,36 @@ def test_write_that_fails_half_way_keeps_the_old_file(
 
     monkeypatch.setattr(artifacts, "save_file", fail)
     with pytest.raises(OSError, match="No space"):
-        write_streams(path, [b"new"], NAMES[:1])
-    assert read_streams(path)[0] == [b"old"]
+        write_streams(path, some_streams([b"new"]))
+    assert read_streams(path).streams == [b"old"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_made_of_other_bytes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("weights")
+    file.write_bytes(b"abc")
+    made_of = hashes([file])
+    assert made_of == {
+        "weights": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
+    }
+    check_made_of({Path("sums"): made_of})
+    file.write_bytes(b"abd")
+    with pytest.raises(ArtifactError, match=r"sums was made of another weights than the one there is now; run `dvc repro`"):
+        check_made_of({Path("sums"): made_of})
+    file.unlink()
+    with pytest.raises(ArtifactError, match="made of weights, which is gone"):
+        check_made_of({Path("sums"): made_of})
+
+
+def test_a_rate_loss_of_another_model_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weights").write_bytes(b"one")
+    write_diagnostics(Path("d"), {"features": np.float32([3])}, hashes([Path("weights")]))
+    Path("weights").write_bytes(b"another")
+    with pytest.raises(ArtifactError, match="d was made of another weights"):
+        read_rate_loss(Path("d"), "features")

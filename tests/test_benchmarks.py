@@ -51,7 +51,10 @@ def test_runs(repository: Path, name: str) -> None:
 
 
 def test_plain_loop_trains_what_fit_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Same weights, same batches, float32: the same losses, step by step, and the same net."""
+    """Same weights, same batches, float32: the same losses, step by step, and the same net.
+
+    Long on purpose: both loops stand side by side.
+    """
 
     def build(weights: str) -> nn.Module:
         conv = nn.Conv2d(3, 8, 3, stride=4, padding=1, bias=False)

@@ -1,4 +1,7 @@
-"""Who may import whom, and what dvc.yaml must say about it."""
+"""Who may import whom, and what dvc.yaml must say about it.
+
+Long on purpose: what holds of one thing is in one place.
+"""
 
 import ast
 import os
@@ -16,6 +19,9 @@ from pipeline.params import parse
 REPOSITORY = Path(__file__).parents[1]
 LIBRARY = sorted((REPOSITORY / "pipeline").rglob("*.py"))
 STAGES = sorted((REPOSITORY / "stages").glob("*.py"))
+
+HELPERS = ("settings", "models", "recipe", "gather")
+"""Files of stages/ that are no command."""
 
 # Anyone may stand on these, and they on nothing but each other's like.
 GROUND = {
@@ -125,7 +131,7 @@ def test_only_stages_read_the_settings() -> None:
 def test_no_stage_imports_another() -> None:
     for path in STAGES:
         stages = {x for x in imports(path) if x.split(".")[0] == "stages"}
-        assert stages <= {"stages.settings", "stages.models"}, path
+        assert stages <= {f"stages.{x}" for x in HELPERS}, path
 
 
 def test_no_test_or_benchmark_is_imported() -> None:
@@ -240,6 +246,7 @@ def test_params_exist(stage: str) -> None:
 FREE = {"tracking.enabled", "tracking.experiment", "train.device", "train.launcher"}
 ELSEWHERE = {
     "train": {"data", "train.compile", "train.checkpoint_minutes", "loss.rate"},
+    "export": {"tasks"},  # shows in the model
     "evaluate": {"quantizer.bits", "data", "tasks"},  # show in the streams, frames and model
 }
 
@@ -247,9 +254,11 @@ ELSEWHERE = {
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_params_list_the_settings_that_a_stage_uses(stage: str) -> None:
     path = script(stage)
+    helpers = [REPOSITORY / x for x in paths(PIPELINE[stage]["deps"]) if x.startswith("stages/")]
     used = {
         ast.unparse(node).removeprefix("params.")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for file in {path, *helpers}
+        for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("params.")
     }
     used = {".".join(x.split(".")[:2]) for x in used} - FREE
@@ -261,7 +270,7 @@ def test_params_list_the_settings_that_a_stage_uses(stage: str) -> None:
 
 @pytest.mark.parametrize("arm", ["benchmark", "proposed"])
 def test_training_depends_on_what_decides_the_model(arm: str) -> None:
-    from stages.train import relevant_settings
+    from stages.recipe import relevant_settings
 
     values = VALUES | {"loss": VALUES["loss"] | {"rate": True}}
     # Those of the data come with the prepared frames.
@@ -272,3 +281,40 @@ def test_training_depends_on_what_decides_the_model(arm: str) -> None:
     if arm == "benchmark":
         rate = {"rate", "rate_of", "prediction", "transform", "weight"}
         assert not {"loss", *(f"loss.{x}" for x in rate)} & {*keys, *decisive}
+
+
+def sources(repository: Path) -> list[Path]:
+    """Every Python file of the project."""
+    rooms = ("pipeline", "stages", "benchmarks", "tests")
+    return sorted(path for room in rooms for path in (repository / room).rglob("*.py"))
+
+
+def test_what_is_long_says_why(repository: Path) -> None:
+    silent = []
+    for path in sources(repository):
+        text = path.read_text()
+        tree = ast.parse(text)
+        parts: list[tuple[str, ast.Module | ast.FunctionDef, int, int]] = [
+            (path.name, tree, len(text.splitlines()), 250)
+        ]
+        parts += [
+            (f"{path.name}:{node.name}", node, (node.end_lineno or 0) - node.lineno + 1, 50)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef)
+        ]
+        silent += [
+            f"{name} has {lines} lines"
+            for name, node, lines, most in parts
+            if lines > most
+            and "on purpose" not in " ".join((ast.get_docstring(node) or "").split())
+        ]
+    assert silent == []
+
+
+def test_every_file_of_tests_says_what_it_holds(repository: Path) -> None:
+    silent = [
+        path.name
+        for path in sources(repository)
+        if path.name.startswith("test_") and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []

@@ -1,3 +1,8 @@
+"""The settings: what is read, refused, and how the messages read.
+
+Long on purpose: what holds of one thing is in one place.
+"""
+
 import os
 import subprocess
 import sys
@@ -275,6 +280,10 @@ def test_deep_levels_are_for_png(write: Callable[..., Path]) -> None:
     assert load().quantizer.bits == 16
 
 
+def model(encoder: str, arm: str, seed: int) -> list[str]:
+    return ["--encoder", encoder, "--arm", arm, "--seed", str(seed)]
+
+
 def start(repository: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *command],
@@ -287,7 +296,12 @@ def start(repository: Path, folder: Path, *command: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize(
-    "command", ["stages.encode encoder1 benchmark 0", "stages.streets", "stages.prepare"]
+    "command",
+    [
+        "stages.encode --encoder encoder1 --arm benchmark --seed 0",
+        "stages.streets",
+        "stages.prepare",
+    ],
 )
 def test_a_stage_shows_a_message_and_no_traceback(
     repository: Path, write: Callable[..., Path], command: str
@@ -316,7 +330,7 @@ def test_a_file_that_is_missing_or_no_yaml(
 def test_a_stage_without_its_input_names_the_file(
     repository: Path, write: Callable[..., Path]
 ) -> None:
-    result = start(repository, write(), "stages.encode", "encoder1", "benchmark", "0")
+    result = start(repository, write(), "stages.encode", *model("encoder1", "benchmark", 0))
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ")
@@ -327,10 +341,10 @@ def test_a_stage_without_its_input_names_the_file(
 @pytest.mark.parametrize(
     ("stage", "arguments"),
     [
-        ("train", "encoder2 proposed 0"),
-        ("export", "encoder2 proposed 0"),
-        ("evaluate", "encoder2 proposed 0"),
-        ("report", ""),
+        ("train", model("encoder2", "proposed", 0)),
+        ("export", model("encoder2", "proposed", 0)),
+        ("evaluate", model("encoder2", "proposed", 0)),
+        ("report", []),
     ],
 )
 def test_every_stage_checks_the_settings_first(
@@ -338,11 +352,11 @@ def test_every_stage_checks_the_settings_first(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     stage: str,
-    arguments: str,
+    arguments: list[str],
 ) -> None:
     folder = write(codecs=["webp"])
     module = import_module(f"stages.{stage}")
-    monkeypatch.setattr(sys, "argv", [stage, *arguments.split()])
+    monkeypatch.setattr(sys, "argv", [stage, *arguments])
     with pytest.raises(SystemExit) as stop:
         module.run(module.main)
     assert stop.value.code == 1
@@ -355,8 +369,9 @@ def test_training_is_handed_to_its_launcher(repository: Path, write: Callable[..
     launcher = folder / "launch"
     launcher.write_text('#!/bin/sh\necho "$@"\nexit 7\n')
     launcher.chmod(0o755)
-    result = start(repository, folder, "stages.train", "encoder2", "proposed", "3")
-    assert result.stdout == "--nodes 2 -m stages.train encoder2 proposed 3\n"
+    result = start(repository, folder, "stages.train", *model("encoder2", "proposed", 3))
+    handed = "--encoder encoder2 --arm proposed --seed 3"
+    assert result.stdout == f"--nodes 2 -m stages.train {handed}\n"
     assert result.returncode == 7
 
 

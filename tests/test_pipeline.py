@@ -9,7 +9,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from tests.support.tiny_experiment import CODECS, command, runs, tiny_experiment
+from tests.support.tiny_experiment import CODECS, command, runs, start, tiny_experiment
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,39 @@ def test_the_control_is_exactly_zero_and_retrains_no_benchmark(repository: Path)
         "report",
         "train encoder2-proposed-0",
     ]
+
+
+def test_the_report_refuses_what_was_not_measured(repository: Path) -> None:
+    """Bitstreams other than those that were evaluated, put in their place."""
+    path = repository / "streams/encoder2-proposed-0/png@5.safetensors"
+    whole = path.read_bytes()
+    path.unlink()
+    path.write_bytes((path.parent / "png.safetensors").read_bytes())
+    try:
+        refused = start(repository, sys.executable, "-m", "stages.report")
+    finally:
+        path.write_bytes(whole)
+    assert refused.returncode == 1
+    last = refused.stderr.splitlines()[-1]
+    assert last.startswith("error: evaluation/encoder2-proposed-0/sums.safetensors was made of ano")
+    assert "streams/encoder2-proposed-0/png@5.safetensors" in last
+
+
+@pytest.mark.parametrize("key", ["encoders", "seeds", "codecs"])
+@pytest.mark.parametrize("text", ["x; touch pwned", "$(touch pwned)", "'; touch pwned; '"])
+def test_no_setting_reaches_the_shell_as_a_command(repository: Path, key: str, text: str) -> None:
+    path = repository / "params.yaml"
+    before = path.read_text()
+    params = yaml.safe_load(before)
+    params[key] = [*params[key], text]
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    try:
+        refused = start(repository, "dvc", "repro")
+    finally:
+        path.write_text(before)
+        command(repository, "dvc", "checkout")
+    assert refused.returncode != 0
+    assert not list(repository.glob("pwned*"))
 
 
 ENCODING = {f"encode@encoder2-{arm}-0" for arm in ("benchmark", "proposed")}

@@ -1,36 +1,49 @@
 """What would travel from edge to cloud: a header that says all, then the codec's payload.
 
-The header, little endian; 20 bytes and the codec's name (23 for png, 27 for jpeg-90):
+The header, little endian; 28 bytes and the codec's name (31 for png, 35 for jpeg-90):
 
 | offset | bytes | type    | what                                            |
 |--------|-------|---------|-------------------------------------------------|
 | 0      | 3     | bytes   | magic, `CFS`                                    |
-| 3      | 1     | uint8   | version of this layout, 1                       |
+| 3      | 1     | uint8   | version of this layout, 2                       |
 | 4      | 6     | uint16  | C, h, w of the features, 1 to 65535 each        |
 | 10     | 1     | uint8   | bits of the quantiser, 1 to 16                  |
 | 11     | 8     | float32 | low and high, the range of the quantiser        |
 | 19     | 1     | uint8   | n, the length of the codec's name               |
-| 20     | n     | ASCII   | the codec's name in CODECS                      |
-| 20 + n |       |         | payload: the tile as the codec wrote it         |
+| 20     | 4     | uint32  | length of the payload in bytes                  |
+| 24     | 4     | uint32  | CRC-32 of all other bytes, header and payload   |
+| 28     | n     | ASCII   | the codec's name in CODECS                      |
+| 28 + n |       |         | payload: the tile as the codec wrote it         |
+
+Version 1 has no length and no checksum: its name begins at offset 20. It is still read. Damage to
+it is found only where the codec notices it.
+
+C x h x w is at most 2^26 (67 million), and a payload is decoded only if its image has the size that
+the header names. So a small hostile bitstream cannot ask for much memory.
 
 Lossy codecs count in steps of an 8-bit pixel, so for them levels of fewer bits are stretched over
 0..255 before coding and brought back to the nearest level after. For the lossless codec they stay.
 """
 
+import math
 import struct
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.coding.codecs import Codec, CodecError, find_codec
 from pipeline.coding.quantizer import Levels, dequantize, level_dtype, quantize
-from pipeline.coding.tiling import tile, untile
+from pipeline.coding.tiling import tile, tile_size, untile
 
 MAGIC = b"CFS"
-VERSION = 1
+VERSION = 2
+MAX_ELEMENTS = 2**26
+"""Of one tensor of features; Pillow takes a larger tile for an attack."""
 
 _FIXED = struct.Struct("<3sB3HBffB")
+_GUARD = struct.Struct("<II")
 _MAX_SIDE = 65535
 
 
@@ -48,13 +61,15 @@ class Header(NamedTuple):
     high: float
     size: int
     """Bytes of the header itself; the rest is payload."""
+    checksum: int | None
+    """CRC-32 of all bytes but its own four; None in version 1, which has none."""
 
 
 def encode_levels(levels: Levels, codec: str) -> bytes:
-    """The bitstream of one image's levels, tiled and coded by CODECS[codec].
+    """Return the bitstream of one image's levels, tiled and coded by CODECS[codec].
 
     Raises CodecError when there is no such codec or it cannot hold so many bits or pixels,
-    BitstreamError when a side is above 65535.
+    BitstreamError when a side is above 65535 or there are more than `MAX_ELEMENTS`.
     """
     coder = find_codec(codec)
     if levels.bits > coder.max_bits:
@@ -62,38 +77,42 @@ def encode_levels(levels: Levels, codec: str) -> bytes:
             f"{codec} codes at most {coder.max_bits} bits a level, these have {levels.bits}; "
             "use png or a quantiser of fewer bits"
         )
-    if max(levels.levels_Chw.shape) > _MAX_SIDE:
+    shape = levels.levels_Chw.shape
+    if max(shape) > _MAX_SIDE or math.prod(shape) > MAX_ELEMENTS:
         raise BitstreamError(
-            f"features of shape {levels.levels_Chw.shape}: the header allows {_MAX_SIDE} a side"
+            f"features of shape {shape}: a bitstream allows {_MAX_SIDE} a side and {MAX_ELEMENTS} "
+            "elements"
         )
     tile_HW = tile(levels.levels_Chw)
     if _stretches(coder, levels.bits):
         top = 2**levels.bits - 1
         tile_HW = np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)[tile_HW]
+    payload = coder.encode(tile_HW)
     name = codec.encode("ascii")
-    header = _FIXED.pack(
-        MAGIC,
-        VERSION,
-        *levels.levels_Chw.shape,
-        levels.bits,
-        levels.low,
-        levels.high,
-        len(name),
-    )
-    return header + name + coder.encode(tile_HW)
+    fixed = _FIXED.pack(MAGIC, VERSION, *shape, levels.bits, levels.low, levels.high, len(name))
+    before = fixed + len(payload).to_bytes(4, "little")
+    return before + _checksum(before, name, payload).to_bytes(4, "little") + name + payload
 
 
 def decode_levels(stream: bytes) -> Levels:
-    """The levels in a bitstream: those encoded if its codec is lossless, else close to them.
+    """Return the levels in a bitstream: those encoded if its codec is lossless, else near them.
 
     Raises BitstreamError, saying what is wrong, on anything that is not one whole bitstream.
     """
+    stream = bytes(stream)
     header = read_header(stream)
+    at = _FIXED.size
+    if header.checksum is not None:
+        found = _checksum(stream[: at + 4], stream[at + _GUARD.size :])
+        if found != header.checksum:
+            raise BitstreamError(
+                f"a damaged bitstream: its checksum is {header.checksum:08x}, its bytes have "
+                f"{found:08x}; send or encode it again"
+            )
     try:
         coder = find_codec(header.codec)
-        tile_HW = coder.decode(bytes(stream[header.size :]))
-        if tile_HW.dtype != level_dtype(header.bits):
-            raise ValueError(f"its pixels are {tile_HW.dtype}")
+        dtype = level_dtype(header.bits)
+        tile_HW = coder.decode(stream[header.size :], tile_size(header.shape), dtype)
         levels_Chw = untile(tile_HW, header.shape)
         if _stretches(coder, header.bits):
             top = 2**header.bits - 1
@@ -107,37 +126,56 @@ def decode_levels(stream: bytes) -> Levels:
         ) from error
 
 
-def encode_features(features_Chw: ArrayLike, bits: int, codec: str) -> bytes:
-    """`quantize`, then `encode_levels`; features C x h x w, finite."""
-    return encode_levels(quantize(features_Chw, bits), codec)
+def encode_features(features_Chw: ArrayLike, bits: int, codec: str, keep: float = 100.0) -> bytes:
+    """Quantise finite features C x h x w (see `quantize`) and return their bitstream."""
+    return encode_levels(quantize(features_Chw, bits, keep), codec)
 
 
 def decode_features(stream: bytes) -> NDArray[np.float32]:
-    """`decode_levels`, then `dequantize`: features C x h x w, float32."""
+    """Return the features C x h x w, float32, that a bitstream stands for."""
     return dequantize(decode_levels(stream))
 
 
 def read_header(stream: bytes) -> Header:
-    """The header of a bitstream; raises BitstreamError where there is none, or no payload."""
+    """Return the header of a bitstream; raise BitstreamError if there is none, or no payload."""
     magic = bytes(stream[: len(MAGIC)])
     if not MAGIC.startswith(magic):
         raise BitstreamError(f"not a bitstream: it starts with {magic!r}, not {MAGIC!r}")
-    if len(stream) > len(MAGIC) and stream[len(MAGIC)] != VERSION:
+    if len(stream) > len(MAGIC) and stream[len(MAGIC)] not in (1, VERSION):
         raise BitstreamError(
-            f"a bitstream of version {stream[len(MAGIC)]}; this reads version {VERSION}"
+            f"a bitstream of version {stream[len(MAGIC)]}; this reads versions 1 and {VERSION}"
         )
-    if len(stream) < _FIXED.size:
+    version = stream[len(MAGIC)] if len(stream) > len(MAGIC) else VERSION
+    least = _FIXED.size + (_GUARD.size if version == VERSION else 0)
+    if len(stream) < least:
         raise BitstreamError(
-            f"a bitstream cut short: {len(stream)} bytes, the header alone has {_FIXED.size}"
+            f"a bitstream cut short: {len(stream)} bytes, the header alone has {least}"
         )
     _, _, channels, h, w, bits, low, high, length = _FIXED.unpack_from(stream)
-    size = _FIXED.size + length
-    if len(stream) <= size:
+    size = least + length
+    payload, checksum = len(stream) - size, None
+    if version == VERSION:
+        payload, checksum = _GUARD.unpack_from(stream, _FIXED.size)
+    if len(stream) < size + max(payload, 1):
         raise BitstreamError(
-            f"a bitstream cut short: {len(stream)} bytes, no payload after a header of {size}"
+            f"a bitstream cut short: {len(stream)} bytes, of {size + max(payload, 1)} or more"
         )
-    name = bytes(stream[_FIXED.size : size]).decode("ascii", errors="backslashreplace")
-    return Header(name, (channels, h, w), bits, low, high, size)
+    if excess := len(stream) - size - payload:
+        raise BitstreamError(f"{excess} bytes follow the end of the bitstream")
+    shape = channels, h, w
+    if not 0 < math.prod(shape) <= MAX_ELEMENTS:
+        raise BitstreamError(
+            f"a bitstream of {channels} x {h} x {w} features; allowed: 1 to {MAX_ELEMENTS} elements"
+        )
+    name = bytes(stream[least:size]).decode("ascii", errors="backslashreplace")
+    return Header(name, shape, bits, low, high, size, checksum)
+
+
+def _checksum(*parts: bytes) -> int:
+    value = 0
+    for part in parts:
+        value = crc32(part, value)
+    return value
 
 
 def _stretches(coder: Codec, bits: int) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
 Tile = NDArray[np.unsignedinteger]
 
@@ -23,31 +24,26 @@ class Codec:
 
     encode: Callable[[Tile], bytes]
     """H x W, uint8 or (where max_bits allows) uint16, to the payload."""
-    decode: Callable[[bytes], Tile]
-    """A payload to the tile, in the size and dtype it was coded in. Raises CodecError unless the
-    payload is one whole image and nothing else: no length travels beside it."""
+    decode: Callable[[bytes, tuple[int, int], np.dtype[Any]], Tile]
+    """A payload, and the height, width and dtype of the tile in it, to that tile. Raises CodecError
+    if the payload holds anything else, before it takes memory for it. The payload is whole: its
+    length and checksum are the bitstream's business."""
     lossless: bool
     max_bits: int
     """The deepest tile it can code, in bits a pixel."""
+    coder: str = "unknown"
+    """Name and version of the program behind it: other versions may write other bytes."""
 
 
 # libjpeg stops short of the format's own 65535.
 _JPEG_MAX_SIDE = 65500
-_JPEG_SCAN_START = b"\xff\xda\x00\x08\x01"  # of one component; cannot occur in the tables before
-_JPEG_END = b"\xff\xd9"
-_PNG_END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
-_DTYPES = {"L": np.uint8, "I;16": np.uint16}
+_MODES = {"uint8": "L", "uint16": "I;16"}
 
 
 def _encode_png(tile_HW: Tile) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(tile_HW).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _decode_png(payload: bytes) -> Tile:
-    _check_end(payload, payload.find(_PNG_END), len(_PNG_END))
-    return _read(payload, "PNG")
 
 
 def _encode_jpeg(tile_HW: Tile, quality: int) -> bytes:
@@ -63,50 +59,65 @@ def _encode_jpeg(tile_HW: Tile, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _decode_jpeg(payload: bytes) -> Tile:
-    start = payload.find(_JPEG_SCAN_START)
-    end = payload.find(_JPEG_END, start) if start >= 0 else -1
-    _check_end(payload, end, len(_JPEG_END))
-    return _read(payload, "JPEG")
-
-
-def _check_end(payload: bytes, end: int, mark: int) -> None:
-    """Pillow forgives a missing end of a PNG and anything after the end of either format."""
-    if end < 0:
-        raise CodecError(f"the image is cut short or damaged: {len(payload)} bytes without an end")
-    if excess := len(payload) - end - mark:
-        raise CodecError(f"{excess} bytes follow the end of the image")
-
-
-def _read(payload: bytes, file_format: str) -> Tile:
+def _decode(
+    payload: bytes, size_HW: tuple[int, int], dtype: np.dtype[Any], file_format: str
+) -> Tile:
+    height, width = size_HW
     try:
         with Image.open(io.BytesIO(payload), formats=(file_format,)) as image:
+            # Pillow has read the head of the file alone, so nothing large was allocated yet.
+            mode = _MODES[dtype.name]
+            if image.size != (width, height) or image.mode != mode:
+                raise CodecError(
+                    f"the image has {image.height} x {image.width} pixels of mode {image.mode}, "
+                    f"not {height} x {width} of mode {mode}"
+                )
+            # A progressive file may ask for the whole image again and again, in a few bytes each.
+            if "progressive" in image.info:
+                raise CodecError("the image is a progressive JPEG, which the encoder never writes")
             image.load()
-            mode, tile_HW = image.mode, np.asarray(image)
+            return np.asarray(image).astype(dtype)
+    except CodecError:
+        raise
     except Exception as error:  # Pillow has no common type for what broken files make it raise
         raise CodecError(f"not a readable {file_format} image: {error}") from error
-    if mode not in _DTYPES:
-        raise CodecError(f"a tile is a grey image of 8 or 16 bits, not one of mode {mode}")
-    return tile_HW.astype(_DTYPES[mode])
 
+
+def _version(feature: str, plain: str, otherwise: str) -> str:
+    """Return what Pillow was built with: a fork, or the library that the fork stands for."""
+    if features.check_feature(feature):
+        return f"{feature.replace('_', '-')} {features.version_feature(feature)}"
+    return f"{plain} {features.version_codec(otherwise)}"
+
+
+_ZLIB = _version("zlib_ng", "zlib", "zlib")
+_LIBJPEG = _version("libjpeg_turbo", "libjpeg", "jpg")
 
 CODECS: dict[str, Codec] = {
-    "png": Codec(_encode_png, _decode_png, lossless=True, max_bits=16),
+    "png": Codec(
+        _encode_png, partial(_decode, file_format="PNG"), lossless=True, max_bits=16, coder=_ZLIB
+    ),
     **{
-        f"jpeg-{q}": Codec(partial(_encode_jpeg, quality=q), _decode_jpeg, False, max_bits=8)
+        f"jpeg-{q}": Codec(
+            partial(_encode_jpeg, quality=q),
+            partial(_decode, file_format="JPEG"),
+            lossless=False,
+            max_bits=8,
+            coder=_LIBJPEG,
+        )
         for q in range(1, 101)
     },
 }
 
 
 def codec_names() -> str:
-    """The names in CODECS, numbered families by their ends: `png, jpeg-1 ... jpeg-100`."""
+    """Return the names in CODECS, numbered families by their ends: `png, jpeg-1 ... jpeg-100`."""
     families = (list(names) for _, names in groupby(CODECS, lambda name: name.rstrip("0123456789")))
     return ", ".join(f"{f[0]} ... {f[-1]}" if len(f) > 1 else f[0] for f in families)
 
 
 def find_codec(name: str) -> Codec:
-    """CODECS[name]; a CodecError that lists what there is when there is no such codec."""
+    """Return CODECS[name]; raise a CodecError that lists all names if there is no such codec."""
     if name not in CODECS:
         raise CodecError(f"there is no codec {name!r}; allowed are {codec_names()}")
     return CODECS[name]

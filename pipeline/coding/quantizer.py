@@ -58,24 +58,26 @@ class Levels:
 
 
 def level_dtype(bits: int) -> np.dtype[Any]:
-    """The smallest of uint8 and uint16 that holds `bits`; ValueError unless 1 to 16."""
+    """Return the smallest of uint8 and uint16 that holds `bits`; ValueError unless 1 to 16."""
     if not 1 <= bits <= MAX_BITS:
         raise ValueError(f"a quantiser has 1 to {MAX_BITS} bits, not {bits}")
     return np.dtype(np.uint8 if bits <= 8 else np.uint16)
 
 
-def quantize(features_Chw: ArrayLike, bits: int) -> Levels:
-    """round((F - min) / (max - min) * (2^bits - 1)), min and max over the whole tensor.
+def quantize(features_Chw: ArrayLike, bits: int, keep: float = 100.0) -> Levels:
+    """Return round((F - min) / (max - min) * (2^bits - 1)), min and max over the whole tensor.
 
-    features_Chw: C x h x w, any real dtype; worked out in float64, halves round to even. Features
-    that are all equal become level 0. Raises ValueError on NaN or infinity (saying where), an
-    empty tensor, a range float32 cannot hold, or bits outside 1 to 16.
+    keep: per cent of the features inside the range. Below 100, percentiles stand for min and max,
+    as many features are clipped at either end, and a few large ones do not stretch the range.
+    features_Chw: C x h x w, any real dtype. The arithmetic is float64; halves round to even.
+    Features that are all equal become level 0. Raises ValueError on NaN or infinity (saying where),
+    an empty tensor, a range float32 cannot hold, or bits outside 1 to 16.
     """
     dtype = level_dtype(bits)
     values = np.asarray(features_Chw, dtype=np.float64)
     _check_features(values)
     with np.errstate(over="ignore"):
-        low, high = float(np.float32(values.min())), float(np.float32(values.max()))
+        low, high = (float(np.float32(x)) for x in _range(values, keep))
     if not np.isfinite((low, high)).all():
         raise ValueError(
             f"features range from {values.min()} to {values.max()}; the range is sent as float32, "
@@ -83,15 +85,31 @@ def quantize(features_Chw: ArrayLike, bits: int) -> Levels:
         )
     if low == high:
         return Levels(np.zeros(values.shape, dtype), low, high, bits)
-    # The clip only matters for float64 features whose extremes were rounded to float32.
+    # At 100 % the clip only matters for float64 features whose extremes were rounded to float32.
     unit = np.clip((values - low) / (high - low), 0, 1)
     return Levels(np.rint(unit * (2**bits - 1)).astype(dtype), low, high, bits)
 
 
 def dequantize(levels: Levels) -> NDArray[np.float32]:
-    """Features C x h x w, float32, that the levels stand for; exactly low and high at the ends."""
+    """Return the features C x h x w, float32, of the levels; exactly low and high at the ends."""
     unit = levels.levels_Chw / (2**levels.bits - 1)
     return (levels.low * (1 - unit) + levels.high * unit).astype(np.float32)
+
+
+def clipped(features_BChw: Tensor, keep: float) -> Tensor:
+    """Return the features inside each image's range of `keep` per cent, the others at its ends.
+
+    The ends are not differentiated, so that no gradient moves them.
+    """
+    if keep == 100:
+        return features_BChw
+    import torch
+
+    values_BK = features_BChw.detach().float().flatten(1)
+    tail = (1 - keep / 100) / 2
+    ends_2B = torch.quantile(values_BK, values_BK.new_tensor([tail, 1 - tail]), dim=1)
+    low_B111, high_B111 = ends_2B.to(features_BChw.dtype)[..., None, None, None]
+    return features_BChw.clamp(low_B111, high_B111)
 
 
 def add_noise(
@@ -100,17 +118,19 @@ def add_noise(
     noise: Noise,
     bits: int = 8,
     amplitude: float = 0.0,
+    keep: float = 100.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """The quantiser's stand-in while training: features plus uniform noise.
+    """Return features plus uniform noise: what stands in for the quantiser while training.
 
     half-step: within half a step of an n-bit quantiser over each image's own range, which is not
     differentiated (paper, section 2.1). fixed: within +-amplitude, in units of the features (the
-    authors' code has 0.002). none: the features themselves. The result has the dtype and memory
-    layout of features_BChw, under autocast too; its gradient is that of the features. Leave
-    `generator` out in compiled code. Raises ValueError on an unknown noise, bits outside 1 to 16
-    or a negative amplitude.
+    authors' code has 0.002). none: the features themselves. keep: see `clipped`, which comes first.
+    The result has the dtype and memory layout of features_BChw, under autocast too; its gradient is
+    that of the features. Leave `generator` out in compiled code. Raises ValueError on an unknown
+    noise, bits outside 1 to 16 or a negative amplitude.
     """
+    features_BChw = clipped(features_BChw, keep)
     if noise == "none":
         return features_BChw
     detached = features_BChw.detach()
@@ -127,6 +147,15 @@ def add_noise(
             raise ValueError(f"the amplitude of fixed noise must be 0 or more, not {amplitude}")
         return features_BChw + detached.clone().uniform_(-amplitude, amplitude, generator=generator)
     raise ValueError(f"noise must be half-step, fixed or none, not {noise!r}")
+
+
+def _range(values: NDArray[np.float64], keep: float) -> tuple[float, float]:
+    if not 50 < keep <= 100:
+        raise ValueError(f"a range holds more than 50 and up to 100 % of the features, not {keep}")
+    if keep == 100:
+        return values.min(), values.max()
+    low, high = np.percentile(values, [(100 - keep) / 2, 100 - (100 - keep) / 2])
+    return low, high
 
 
 def _check_features(values: NDArray[np.float64]) -> None:

@@ -13,14 +13,14 @@ from pipeline.coding.forms import RateForm
 
 
 def rate_loss(features_BChw: Tensor, prediction: bool = True, transform: bool = True) -> Tensor:
-    """The mean of `rate_per_image` over the batch: a scalar, in units of the features."""
+    """Return the mean of `rate_per_image` over the batch: a scalar, in units of the features."""
     return rate_per_image(features_BChw, prediction, transform).mean()
 
 
 def rate_per_image(
     features_BChw: Tensor, prediction: bool = True, transform: bool = True
 ) -> Tensor:
-    """L_r of each image: the mean |DCT coefficient| of its channels' DPCM residuals, equation 5.
+    """Return L_r of each image: the mean |DCT coefficient| of the DPCM residuals, equation 5.
 
     features_BChw: B x C x h x w, floating; half precisions are worked out in float32, autocast
     or not. prediction False leaves out the DPCM (Z = F), transform False the DCT. The derivative
@@ -47,7 +47,7 @@ def rate_per_image(
 
 
 def to_unit_range(features_BChw: Tensor) -> Tensor:
-    """(F - min) / (max - min) with each image's own extremes: the quantiser's range as the unit.
+    """Return (F - min) / (max - min), with each image's own extremes.
 
     B x C x h x w to the same, at least float32; differentiable, through min and max too. Images
     that are all one value give zeros.
@@ -60,7 +60,7 @@ def to_unit_range(features_BChw: Tensor) -> Tensor:
 
 
 def to_deviations(features_BChw: Tensor) -> Tensor:
-    """F / std(F) with each image's own standard deviation as the unit.
+    """Return F / std(F), with each image's own standard deviation.
 
     B x C x h x w to the same, at least float32; differentiable, through the deviation too. Images
     that are all one value are left as they are.
@@ -91,7 +91,7 @@ def rate_in_form(features_BChw: Tensor, form: RateForm) -> Tensor:
 def _factors(
     h: int, w: int, prediction: bool, transform: bool, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """`_fold`, seen by torch.compile as two constants of the graph: nothing is built in a step."""
+    """Return `_fold` as two constants of torch.compile's graph: nothing is built in a step."""
     return _fold(h, w, prediction, transform, dtype, device)
 
 
@@ -99,7 +99,7 @@ def _factors(
 def _fold(
     h: int, w: int, prediction: bool, transform: bool, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Matrices `rows`, (h * n) x h, and `columns`, w x (n * w), that fold equations 1 to 4.
+    """Return matrices `rows`, (h * n) x h, and `columns`, w x (n * w), that fold equations 1 to 4.
 
     T = M_h (F D_w + D_h^T F) / 2 M_w^T is a sum of n = 2 products, (M_h / 2) F (D_w M_w^T) and
     (M_h D_h^T / 2) F M_w^T; without prediction n = 1. The left factors are interleaved in `rows`,
@@ -121,5 +121,5 @@ def _fold(
 
 
 def _difference(n: int) -> NDArray[np.float64]:
-    """D_n of equation 1: ones on the diagonal, -1 on the diagonal above it."""
+    """Return D_n of equation 1: ones on the diagonal, -1 on the diagonal above it."""
     return np.eye(n) - np.eye(n, k=1)

@@ -14,7 +14,7 @@ class Grid(NamedTuple):
 
 
 def grid(channels: int) -> Grid:
-    """2^floor(log2(C) / 2) rows and as many columns as C channels then need.
+    """Return 2^floor(log2(C) / 2) rows and as many columns as C channels then need.
 
     For powers of two this is the paper's grid: 16 x 32 cells for 512 channels, 16 x 16 for 256.
     Only the last row ever has empty cells.
@@ -25,8 +25,15 @@ def grid(channels: int) -> Grid:
     return Grid(rows, -(-channels // rows))
 
 
+def tile_size(shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Return the height and width, in pixels, of the tile of C x h x w levels."""
+    channels, h, w = shape
+    rows, columns = grid(channels)
+    return rows * h, columns * w
+
+
 def tile(levels_Chw: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-    """C x h x w levels as one H x W image of the same dtype.
+    """Return C x h x w levels as one H x W image of the same dtype.
 
     Empty cells hold 0: a flat cell costs both codecs next to nothing, a repeated channel costs
     JPEG a channel. Raises ValueError on another number of axes or an empty array.
@@ -43,15 +50,16 @@ def tile(levels_Chw: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]
 def untile(
     tile_HW: NDArray[np.unsignedinteger], shape: tuple[int, int, int]
 ) -> NDArray[np.unsignedinteger]:
-    """The C x h x w levels, of `shape`, that `tile` laid out as tile_HW.
+    """Return the C x h x w levels, of `shape`, that `tile` laid out as tile_HW.
 
     Raises ValueError when a tensor of that shape makes a tile of another size.
     """
     channels, h, w = shape
     rows, columns = grid(channels)
-    if tile_HW.shape != (rows * h, columns * w):
+    if tile_HW.shape != tile_size(shape):
+        height, width = tile_size(shape)
         raise ValueError(
-            f"{channels} channels of {h} x {w} make a tile of {rows * h} x {columns * w} pixels, "
+            f"{channels} channels of {h} x {w} make a tile of {height} x {width} pixels, "
             f"not {' x '.join(map(str, tile_HW.shape))}"
         )
     cells = tile_HW.reshape(rows, h, columns, w).swapaxes(1, 2).reshape(rows * columns, h, w)

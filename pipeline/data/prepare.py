@@ -59,7 +59,6 @@ def prepare_split(
     Raises CityscapesError if the release is not whole, FramesError if the frames would be empty or
     larger than the source.
     """
-    started = time.perf_counter()
     found = cityscapes.find(root, split, disparity=disparity)
     files = [frame for frame in found if cities(frame.city)]
     size = _source_size(files[0].image, width, height)
@@ -82,16 +81,9 @@ def prepare_split(
                 disparity_HW = cityscapes.read_disparity(frame.disparity, size=size)
                 depth.write(index, nearest(disparity_HW, **to))
 
-        silent = _run(prepare, count, title=f"prepare {folder.name}", workers=workers)
+        _run(prepare, count, title=f"prepare {folder.name}", workers=workers)
         _write_table(draft / TABLE, [frame.name for frame in files])
         _publish(draft, folder)
-    if silent:
-        seconds = time.perf_counter() - started
-        print(
-            f"prepare {folder.name}: {count} frames of {width}x{height} in {seconds:.1f} s"
-            f" ({count / seconds:.1f} frames/s)",
-            file=sys.stderr,
-        )
     return open_frames(folder)
 
 
@@ -125,8 +117,9 @@ class _Packed:
             stream.write(np.ascontiguousarray(frame).data)
 
 
-def _run(work: Callable[[int], None], count: int, *, title: str, workers: int | None) -> bool:
-    """Call `work` on 0 to count - 1, in any order. Return whether the progress bar was hidden."""
+def _run(work: Callable[[int], None], count: int, *, title: str, workers: int | None) -> None:
+    """Call `work` on 0 to count - 1, in any order; show a bar, or a line at the end."""
+    started = time.perf_counter()
     with (
         ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
         tqdm(total=count, desc=title, unit="frame", disable=None) as bar,
@@ -138,7 +131,10 @@ def _run(work: Callable[[int], None], count: int, *, title: str, workers: int | 
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        return bool(bar.disable)
+    if bar.disable:
+        seconds = time.perf_counter() - started
+        rate = f"{count / seconds:.1f} frames/s"
+        print(f"{title}: {count} frames in {seconds:.1f} s ({rate})", file=sys.stderr)
 
 
 def _write_table(path: Path, names: list[str]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def decoder(channels: Sequence[int], outputs: int) -> nn.Module:
-    """A decoder whose step i maps channels[i] to channels[i + 1] at twice the height and width."""
+    """Return a decoder whose step i maps channels[i] to channels[i + 1] at twice the size."""
     from torch import nn
 
     steps: list[nn.Module] = []
@@ -33,7 +33,7 @@ def decoder(channels: Sequence[int], outputs: int) -> nn.Module:
 
 
 def _keep_variance(layer: nn.Module) -> None:
-    """Initial weights with which a linear layer's output varies as much as its input.
+    """Set initial weights with which a linear layer's output varies as much as its input.
 
     torch's own are meant for layers with activations between them. Without any, each step up would
     shrink the signal to a quarter, and training would begin at a thousandth of it and less.

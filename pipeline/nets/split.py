@@ -61,17 +61,17 @@ class SplitNet(nn.Module):
         self.register_buffer("std_311", torch.tensor(IMAGENET_STD).view(3, 1, 1), False)
 
     def front(self, image_B3HW: Tensor) -> Tensor:
-        """Features B x C x h x w of images in [0, 1]."""
+        """Return features B x C x h x w of images in [0, 1]."""
         return self.encoder((image_B3HW - self.mean_311) / self.std_311)
 
     def back(self, features_BChw: Tensor) -> dict[str, Tensor]:
-        """The prediction of each task, at the resolution of the image."""
+        """Return the prediction of each task, at the resolution of the image."""
         return {task: net(features_BChw) for task, net in self.decoders.items()}
 
     def forward(
         self, image_B3HW: Tensor, surrogate: Callable[[Tensor], Tensor] = lambda x: x
     ) -> SplitOutput:
-        """Both halves; in training, `surrogate` stands between them for quantiser and codec."""
+        """Run both halves; `surrogate` stands between them for quantiser and codec, in training."""
         features_BChw = self.front(image_B3HW)
         return SplitOutput(features_BChw, self.back(surrogate(features_BChw)))
 

@@ -63,7 +63,7 @@ def bd_rate(
     test_score: ArrayLike,
     method: str = "cubic",
 ) -> BDRate:
-    """BD-rate of the test curve against the anchor; all are of shape (P,), P may differ by arm.
+    """Return the BD-rate of the test curve against the anchor; all (P,), P may differ by arm.
 
     There is no number, and an obstacle instead, unless each curve has four points or more, all
     finite, its score rises with its rate, and the score ranges overlap. Equal curves give 0.0,
@@ -82,7 +82,7 @@ def bd_score(
     test_score: ArrayLike,
     method: str = "cubic",
 ) -> BDScore:
-    """Average score difference over the rates both curves reach; arguments, errors as `bd_rate`."""
+    """Return the mean score difference over the rates both curves reach; else as `bd_rate`."""
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
     difference, overlap, obstacle = _average_gap(anchor, test, "rate", method, FEWEST_POINTS)
@@ -90,7 +90,7 @@ def bd_score(
 
 
 def monotone_envelope(rate: ArrayLike, score: ArrayLike) -> np.ndarray:
-    """Indices, by rising rate, of the points that no other point beats (Pareto-optimal ones).
+    """Return indices, by rising rate, of the points no other point beats (Pareto-optimal ones).
 
     A point is beaten by one that costs no more and scores no less; of equal points the first stays.
     """
@@ -107,7 +107,7 @@ def envelope_bd_rate(
     test_score: ArrayLike,
     method: str = "cubic",
 ) -> BDRate:
-    """BD-rate between the monotone envelopes: another number than `bd_rate`.
+    """Return the BD-rate between the monotone envelopes: another number than `bd_rate`.
 
     It compares what a user would pick of each arm, who never pays more for a worse score; since
     points are left out after looking at the scores, it flatters a noisy curve. PCHIP and Akima
@@ -149,7 +149,7 @@ def _curve(name: Curve, rate: ArrayLike, score: ArrayLike) -> _Curve:
 def _average_gap(
     anchor: _Curve, test: _Curve, over: Literal["score", "rate"], method: str, fewest: int
 ) -> tuple[float | None, float, Obstacle | None]:
-    """(mean of test minus anchor over the shared range, overlap, why there is none).
+    """Return (mean of test minus anchor over the shared range, overlap, why there is none).
 
     Over the score the gap is one of ln(rate); over the rate, taken as ln(rate), one of the score.
     """

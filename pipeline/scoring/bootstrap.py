@@ -31,7 +31,7 @@ class CurveSums:
 
 
 def image_counts(images: int, *, resamples: int, seed: int) -> np.ndarray:
-    """(R, N) float64: how often each image is in each resample of N draws with replacement."""
+    """Return (R, N) float64: how often each image is in each resample of N draws."""
     generator = np.random.default_rng(seed)
     drawn_RN = generator.integers(images, size=(resamples, images))
     drawn_RN += np.arange(resamples)[:, None] * images
@@ -125,12 +125,12 @@ def _rates(
     counts_RN: np.ndarray,
     rate: Callable[..., BDRate],
 ) -> list[BDRate]:
-    """One rate for each of R resamples."""
+    """Return one rate for each of R resamples."""
     columns = (*_points(anchor, score, counts_RN), *_points(test, score, counts_RN))
     return [rate(*points) for points in zip(*columns, strict=True)]
 
 
 def _points(curve: CurveSums, score: Score, counts_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rates_RP, scores_RP) of the resamples."""
+    """Return (rates_RP, scores_RP) of the resamples."""
     rate_RP = counts_RN @ curve.rate_PN.T / counts_RN.sum(1, keepdims=True)
     return rate_RP, np.stack([score.resampled(sums, counts_RN) for sums in curve.sums], axis=1)

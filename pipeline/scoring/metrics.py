@@ -48,13 +48,13 @@ class Score:
     """Sums of N images -> values given beside the score, by the name of their column."""
 
     def compute(self, sums: Sums) -> float:
-        """The score of all images, each once. ValueError if there are none."""
+        """Return the score of all images, each once. ValueError if there are none."""
         images = len(next(iter(sums.values())))
         return float(self.resampled(sums, np.ones((1, images)))[0])
 
 
 def mean_iou(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
-    """Mean intersection over union, (R,), 0 to 1, of one confusion over the whole set.
+    """Return mean intersection over union, (R,), 0 to 1, of one confusion over the whole set.
 
     The mean is over the classes that the truth holds; NaN if it holds none. So it is of the same
     classes whatever is predicted, for both arms and at every codec. A class that is predicted but
@@ -85,7 +85,7 @@ def segmentation_facts(sums: Sums) -> dict[str, float]:
 
 
 def iou_per_class(sums: Sums) -> np.ndarray:
-    """Intersection over union of each class over the whole set, (K,) float64; NaN where absent."""
+    """Return intersection over union of each class over the set, (K,) float64; NaN if absent."""
     return _iou(sums["confusion"].sum(0).astype(np.float64))
 
 
@@ -95,7 +95,7 @@ def iou_by_name(sums: Sums) -> dict[str, float]:
 
 
 def inverse_rmse(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
-    """1 / (mean over images of the RMSE of one image's disparity), (R,), 1/px.
+    """Return 1 / (mean over images of the RMSE of one image's disparity), (R,), 1/px.
 
     An image without any valid pixel has no RMSE and is left out of the mean; NaN if all are.
     Not KITTI's iRMSE, which is the RMSE of inverse depth.
@@ -110,7 +110,7 @@ def inverse_rmse(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
 
 
 def mean_psnr(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
-    """Mean over images of 10 log10(1 / MSE), (R,), dB, for values in [0, 1].
+    """Return mean over images of 10 log10(1 / MSE), (R,), dB, for values in [0, 1].
 
     An image without error has an infinite PSNR, and so has every mean it is part of.
     """
@@ -126,13 +126,13 @@ def mean_psnr(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
 def bits_per_element_resampled(
     bytes_N: np.ndarray, counts_RN: np.ndarray, *, elements: int
 ) -> np.ndarray:
-    """Mean over images of 8 bytes / elements, (R,); `elements` is C h w of the features."""
+    """Return means of 8 bytes / elements over images, (R,); `elements` is C h w of the features."""
     _check_counts(bytes_N, counts_RN)
     return 8.0 / elements * (counts_RN @ bytes_N.astype(np.float64)) / counts_RN.sum(1)
 
 
 def bits_per_element(bytes_N: np.ndarray, *, elements: int) -> float:
-    """BPFE of all images: whole bitstreams or payloads alone, as `bytes_N` counts them."""
+    """Return BPFE of all images: whole bitstreams or payloads alone, as `bytes_N` counts them."""
     counts_1N = np.ones((1, len(bytes_N)))
     return float(bits_per_element_resampled(bytes_N, counts_1N, elements=elements)[0])
 

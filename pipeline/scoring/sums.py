@@ -16,7 +16,7 @@ from pipeline.data.truth import Truth
 
 
 def segmentation_sums(logits_BKHW: Tensor, truth: Truth) -> dict[str, Tensor]:
-    """Confusion of each image; void pixels are left out.
+    """Return confusion of each image; void pixels are left out.
 
     Returns `confusion` (B, K, K) int64: rows truth, columns prediction (the largest logit).
     Raises ValueError for other shapes, or a label that is neither 0 to K-1 nor void.
@@ -37,7 +37,7 @@ def segmentation_sums(logits_BKHW: Tensor, truth: Truth) -> dict[str, Tensor]:
 
 
 def disparity_sums(prediction_B1HW: Tensor, truth: Truth) -> dict[str, Tensor]:
-    """Squared error over the pixels of valid disparity, the prediction being B1HW or BHW in pixels.
+    """Return the squared error over the pixels of valid disparity; predictions B1HW or BHW, px.
 
     Returns `disparity_squared_error` (B,) float64, px^2, and `disparity_pixels` (B,) int64.
     Raises ValueError for other shapes, or if the batch has no disparity.
@@ -61,7 +61,7 @@ def disparity_sums(prediction_B1HW: Tensor, truth: Truth) -> dict[str, Tensor]:
 
 
 def reconstruction_sums(prediction_B3HW: Tensor, truth: Truth) -> dict[str, Tensor]:
-    """Squared error of the reconstruction, clamped to [0, 1], over all values of an image.
+    """Return the squared error of the reconstruction, clamped to [0, 1], over an image.
 
     Returns `image_squared_error` (B,) float64 and `image_values` (B,) int64, that is 3HW.
     Raises ValueError for other shapes.

@@ -1,27 +1,13 @@
-"""How far a BD-rate can be trusted: its interval, and what speaks against quoting it."""
+"""What stands behind a BD-rate: its interval, and how much it depends on method and points."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline.scoring.bdrate import (
-    METHODS,
-    BDRate,
-    BDScore,
-    bd_rate,
-    bd_score,
-    beaten_points,
-)
-from pipeline.scoring.obstacles import (
-    Obstacle,
-)
-
-QUOTABLE_OVERLAP = 0.5
-"""Of the curves, from which on a BD-rate may be quoted."""
-QUOTABLE_SPREAD = 0.25
-"""Share of a BD-rate by which other methods of interpolation may differ from it."""
+from pipeline.scoring.bdrate import METHODS, BDRate, BDScore, bd_rate, bd_score, beaten_points
+from pipeline.scoring.obstacles import Obstacle
 
 
 @dataclass(frozen=True)
@@ -65,87 +51,6 @@ class Interval:
     def no_difference_shown(self) -> bool:
         """The interval holds 0."""
         return self.low is not None and self.high is not None and self.low <= 0 <= self.high
-
-
-@dataclass(frozen=True)
-class LittleOverlap:
-    """The curves share little of their range of scores."""
-
-    overlap: float
-
-
-@dataclass(frozen=True)
-class SignByMethod:
-    """Some methods of interpolation find bits saved, others bits lost."""
-
-
-@dataclass(frozen=True)
-class FarByMethod:
-    """Methods of interpolation lie more than `QUOTABLE_SPREAD` of the effect apart."""
-
-
-@dataclass(frozen=True)
-class SignByPoint:
-    """With one point left out the effect has the other sign."""
-
-
-@dataclass(frozen=True)
-class WithoutInterval:
-    """There is no interval to judge it by."""
-
-    obstacle: NoRate | ResamplesWithout
-
-
-@dataclass(frozen=True)
-class WideInterval:
-    """The interval is wider than the effect."""
-
-    interval: Interval
-
-
-@dataclass(frozen=True)
-class OneSeed:
-    """It is of one seed, so that nothing is known of the noise of training."""
-
-
-@dataclass(frozen=True)
-class NotAlike:
-    """The arms were not trained alike."""
-
-    differences: tuple[str, ...]
-    """What differs, each as `precision float32 / bfloat16`: benchmark, then proposed."""
-
-
-@dataclass(frozen=True)
-class NothingLearned:
-    """The benchmark scores hardly more than a prediction that knows the training set alone."""
-
-    score: float
-    trivial: float
-    """What such a prediction scores."""
-
-
-@dataclass(frozen=True)
-class InsideNoise:
-    """Two benchmarks that differ in their seed alone differ by as much."""
-
-    percent: float
-    """The largest difference of two benchmarks, without its sign."""
-
-
-Objection = (
-    OneSeed
-    | NotAlike
-    | NothingLearned
-    | InsideNoise
-    | LittleOverlap
-    | SignByMethod
-    | FarByMethod
-    | SignByPoint
-    | WithoutInterval
-    | WideInterval
-)
-"""What speaks against quoting a BD-rate."""
 
 
 @dataclass(frozen=True)
@@ -209,50 +114,3 @@ def diagnose(
             "test": tuple(points[i] for i in beaten_points(*four[2:])),
         },
     )
-
-
-def objections(
-    percent: float,
-    overlap: float,
-    by_method: Mapping[str, float | None],
-    without: Mapping[str, float | None],
-    interval: Interval | None,
-    *,
-    seeds: int,
-    noise: float | None = None,
-) -> tuple[Objection, ...]:
-    """Return what speaks against quoting a BD-rate; empty if nothing does.
-
-    percent: the number. overlap: of the curves, 0 to 1. by_method: the number by other methods of
-    interpolation. without: with one point left out of both curves, by point. interval: None if
-    none was asked for. seeds: how many trainings the number is a mean of. noise: how far two
-    benchmarks of different seeds lie apart, in per cent without a sign; None if that is not known.
-    """
-    against: list[Objection] = [OneSeed()] if seeds == 1 else []
-    if noise is not None and size_of(percent) <= noise:
-        against.append(InsideNoise(noise))
-    if overlap < QUOTABLE_OVERLAP:
-        against.append(LittleOverlap(overlap))
-    others = [value for value in by_method.values() if value is not None]
-    fewer = [value for value in without.values() if value is not None]
-    if both_signs([percent, *others]):
-        against.append(SignByMethod())
-    elif any(abs(value - percent) > QUOTABLE_SPREAD * abs(percent) for value in others):
-        against.append(FarByMethod())
-    if both_signs([percent, *fewer]):
-        against.append(SignByPoint())
-    if interval is not None and interval.obstacle is not None:
-        against.append(WithoutInterval(interval.obstacle))
-    elif interval is not None and interval.wider_than(percent):
-        against.append(WideInterval(interval))
-    return tuple(against)
-
-
-def size_of(percent: float) -> float:
-    """Return a change of bits without its direction: -50 % and +100 % are both 100 %."""
-    return float(100 * np.expm1(abs(np.log1p(percent / 100))))
-
-
-def both_signs(values: Sequence[float]) -> bool:
-    """Return whether some of the values are above 0 and some below; a NaN is neither."""
-    return {-1.0, 1.0} <= {float(np.sign(value)) for value in values}

@@ -10,7 +10,7 @@ import yaml
 
 
 def lineage(cwd: Path | None = None) -> dict[str, str]:
-    """Tags that say which code and which DVC experiment a run came from; unknown ones left out.
+    """Return tags that say which code and DVC experiment a run came from; unknown ones left out.
 
     `git.dirty` looks at code and settings only: DVC itself rewrites metrics and its lock file.
     """
@@ -31,7 +31,7 @@ def lineage(cwd: Path | None = None) -> dict[str, str]:
 
 
 def data_md5(lock: Path, stage: str, out: str | None = None) -> str | None:
-    """md5 that `lock` (a dvc.lock) holds for `out` of `stage`, by default for its first out.
+    """Return the md5 that `lock` (a dvc.lock) holds for `out` of `stage`, by default its first out.
 
     None when there is no such file, stage or out. A folder's md5 ends in ".dir".
     """

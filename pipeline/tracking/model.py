@@ -77,7 +77,7 @@ def model_sender(
     registered: str | None,
     alias: str | None,
 ) -> Callable[[], None]:
-    """A call that uploads the exported `folder` as a model of the run and registers it.
+    """Return a call that uploads the exported `folder` as a model of the run and registers it.
 
     Called again after a failure it goes on where it stopped: one model, one version.
     """

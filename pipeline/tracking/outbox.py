@@ -139,7 +139,7 @@ class Outbox:
 
 @contextmanager
 def _patience(seconds: int) -> Iterator[None]:
-    """MLflow's request timeout for one call, unless the user set one."""
+    """Return MLflow's request timeout for one call, unless the user set one."""
     key, ours = "MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_SECONDS)
     if os.environ.get(key) != ours:
         yield

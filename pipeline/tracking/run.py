@@ -89,7 +89,7 @@ class Run:
             )
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Metrics at a step; a value that is not finite is stored as not-a-number."""
+        """Log metrics at a step; a value that is not finite is stored as not-a-number."""
         self._outbox.add_metrics(values, step or 0)
 
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
@@ -111,13 +111,13 @@ class Run:
         self._outbox.add(Call(what, partial(self._client.log_batch, self._run_id, tags=entries)))
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """A file as it is now, under its own name in `folder` of the run's artifacts."""
+        """Store a file as it is now, under its own name in `folder` of the run's artifacts."""
         copy = Path(shutil.copy2(path, tempfile.mkdtemp(dir=self._kept)))
         send = partial(self._client.log_artifact, self._run_id, str(copy), folder)
         self._outbox.add(Call(f"file {path.name}", send, upload=True))
 
     def table(self, data: "pd.DataFrame", name: str) -> None:
-        """A table that MLflow's table view shows, as `<name>.json`."""
+        """Store a table that MLflow's table view shows, as `<name>.json`."""
         path = Path(tempfile.mkdtemp(dir=self._kept)) / f"{name}.json"
         data.to_json(path, orient="split", index=False, date_format="iso")
         self._tables.append(path.name)
@@ -131,7 +131,7 @@ class Run:
         self._outbox.add(Call(f"table {name}", send, upload=True))
 
     def dataset(self, name: str, *, digest: str, source: str, context: str) -> None:
-        """Data the run came from: `digest` of at most 36 characters, `source` a path or URI."""
+        """Note the data of the run: `digest` of at most 36 characters, `source` a path or URI."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         data = Dataset(name, digest, source_type="local", source=json.dumps({"uri": source}))
@@ -148,7 +148,7 @@ class Run:
         registered: str | None = None,
         alias: str | None = None,
     ) -> None:
-        """The module as it is now, as a model that loads without this project's code.
+        """Store the module as it is now, as a model that loads without this project's code.
 
         `example` is a batch of two, and `module` returns one tensor whose first dimension is the
         batch too. `registered` is a name in the model registry, `alias` moves to this version.
@@ -174,7 +174,7 @@ class Run:
         self._outbox.add(Call(f"model {name}", send, upload=True))
 
     def view(self, view: SavedView) -> None:
-        """A way to look at the experiment, which MLflow's page then offers."""
+        """Store a way to look at the experiment, which MLflow's page then offers."""
         send = partial(self._client.set_experiment_tag, self._experiment_id, *view.tag)
         self._outbox.add(Call(f"view {view.name}", send))
 

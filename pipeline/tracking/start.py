@@ -45,7 +45,7 @@ MLFLOW_DEFAULTS = {
 
 
 def store_uri(cwd: Path | None = None) -> str:
-    """$MLFLOW_TRACKING_URI, else the sqlite file `mlflow.db` in the main repository.
+    """Return $MLFLOW_TRACKING_URI, else the sqlite file `mlflow.db` in the main repository.
 
     A relative sqlite path is taken from the main repository, not from the folder of the moment.
     """
@@ -111,7 +111,7 @@ def _open(
 
 
 def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
-    """A client and the id of the experiment, both created when this is the first use of them.
+    """Return a client and the id of the experiment, both created at their first use.
 
     Several processes that touch an empty database at once break it for good, and
     `mlflow.set_experiment` drops runs into "Default" when it loses a race: hence the lock and the
@@ -156,7 +156,7 @@ def _status(error: BaseException) -> str:
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """Only in the main thread, and only in place of the default action."""
+    """Turn SIGTERM into an exit, in the main thread only, and only if nothing else handles it."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

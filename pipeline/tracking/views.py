@@ -43,7 +43,7 @@ class SavedView:
         return TAG + self.key, json.dumps(value | {"state": f"deflate;{packed}"})
 
     def url(self, server: str, experiment_id: str) -> str:
-        """Where a server shows the experiment like this."""
+        """Return where a server shows the experiment like this."""
         mode = "CHART" if self.charts else "TABLE"
         page = f"{server}/#/experiments/{experiment_id}/runs?viewStateShareKey={self.key}"
         # Without the last, MLflow opens as a tool for language models.
@@ -91,14 +91,14 @@ def experiment_views(
 
 
 def column(kind: str, name: str) -> str:
-    """How MLflow names a column; `kind` is attributes, params, metrics or tags."""
+    """Return MLflow's name of a column; `kind` is attributes, params, metrics or tags."""
     return f"{kind}.`{name}`"
 
 
 def table_view(
     key: str, name: str, *, runs: str, order: str, columns: Mapping[str, int]
 ) -> SavedView:
-    """The runs that the search `runs` finds, by the column `order`; column -> its width in px."""
+    """Return a table of the runs that `runs` finds, by the column `order`; columns and their px."""
     widths = {**FIXED_PX, **columns}
     state = {
         "searchFilter": runs,
@@ -114,7 +114,7 @@ def table_view(
 def curves_view(
     key: str, name: str, *, runs: str, order: str, x: str, metrics: Sequence[str]
 ) -> SavedView:
-    """A chart for each of `metrics` over the metric `x`, with a curve per run found by `runs`."""
+    """Return a chart for each of `metrics` over the metric `x`, a curve per run of `runs`."""
     section = {
         "uuid": "curves",
         "name": name,

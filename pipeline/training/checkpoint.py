@@ -74,7 +74,7 @@ def _short(error: Exception, limit: int = 200) -> str:
 
 
 def digest(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
-    """A name for all that a training run depends on: its settings and the bytes of its files."""
+    """Return a name for all that a training depends on: its settings and the bytes of its files."""
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted(files):
         with path.open("rb") as file:
@@ -100,7 +100,7 @@ class Checkpoints:
         self.stop_signal: int | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, on the CPU, or None if there is none."""
+        """Return the saved state, on the CPU, or None if there is none."""
         if self.path is None or not self.path.is_file():
             return None
         try:
@@ -128,7 +128,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
-        """While inside, SIGTERM and Ctrl-C wait for the next save; a second one does not wait."""
+        """Let SIGTERM and Ctrl-C wait for the next save; a second one does not wait."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -50,14 +50,14 @@ class Runtime:
         }
 
     def autocast(self) -> torch.autocast:
-        """The context of a forward pass."""
+        """Return the context of a forward pass."""
         reduced = self.dtype != torch.float32
         return torch.autocast(self.device.type, self.dtype, enabled=reduced)
 
 
 @contextlib.contextmanager
 def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]:
-    """The runtime of this process, and its process group when torchrun started it.
+    """Return the runtime of this process, and its process group when torchrun started it.
 
     device: auto | cpu | cuda; precision: auto | float32 | bfloat16; compile: auto | on | off.
     auto takes a GPU if there is one, bfloat16 where the hardware multiplies it, and compiles on a

@@ -14,6 +14,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.coding.quantizer import clipped
 from pipeline.coding.rate import in_units, rate_loss
 from pipeline.data.labels import VOID
 from pipeline.data.truth import Truth
@@ -31,14 +32,14 @@ class LossSum(NamedTuple):
 
 
 def segmentation_loss(logits_BKHW: Tensor, truth: Truth) -> LossSum:
-    """Cross-entropy over the pixels that are not void."""
+    """Return cross-entropy over the pixels that are not void."""
     label_BHW = truth.label_BHW
     total = F.cross_entropy(logits_BKHW.float(), label_BHW, ignore_index=VOID, reduction="sum")
     return LossSum(total, (label_BHW != VOID).sum())
 
 
 def disparity_loss(disparity_B1HW: Tensor, truth: Truth) -> LossSum:
-    """Squared error, in squared pixels of the original width, over the valid pixels."""
+    """Return squared error, in squared pixels of the original width, over the valid pixels."""
     truth_BHW = truth.disparity_BHW
     assert truth_BHW is not None
     valid_BHW = truth_BHW > 0
@@ -47,7 +48,7 @@ def disparity_loss(disparity_B1HW: Tensor, truth: Truth) -> LossSum:
 
 
 def reconstruction_loss(image_B3HW: Tensor, truth: Truth) -> LossSum:
-    """Absolute error of the image in [0, 1], over all its values."""
+    """Return absolute error of the image in [0, 1], over all its values."""
     error_B3HW = image_B3HW.float() - truth.image_B3HW
     return LossSum(error_B3HW.abs().sum(), _count(error_B3HW.numel(), error_B3HW))
 
@@ -86,10 +87,12 @@ class RateTerm:
     """w_r held at this number, or None to let it move like the tasks' weights."""
     prediction: bool = True
     transform: bool = True
+    keep: float = 100.0
+    """Per cent of an image's features inside the quantiser's range; the others are clipped."""
 
     def loss(self, features_BChw: Tensor) -> LossSum:
-        """L_r (equation 5), summed over the images of the batch."""
-        x = in_units(features_BChw.float(), self.of)
+        """Return L_r (equation 5), summed over the images of the batch."""
+        x = in_units(clipped(features_BChw.float(), self.keep), self.of)
         mean = rate_loss(x, prediction=self.prediction, transform=self.transform)
         return LossSum(mean * len(x), _count(len(x), mean))
 
@@ -153,7 +156,7 @@ class Objective(nn.Module):
             self.adam.load_state_dict(state)
 
     def parts(self, output: SplitOutput, truth: Truth) -> tuple[Tensor, Tensor]:
-        """The losses of all parts: to differentiate (P,), and their values over all ranks (P,)."""
+        """Return the losses of all parts, to differentiate (P,), and over all ranks (P,)."""
         tasks = [name for name in self.names if name != RATE]
         sums = [LOSSES[task].of(output.predictions[task], truth) for task in tasks]
         if self.rate:
@@ -191,20 +194,25 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def end_epoch(self) -> dict[str, float]:
-        """Mean losses and weights of the epoch by name; moves the weights if it is their turn."""
+        """Return means, weights and shares of the epoch; move the weights if it is their turn."""
         means_P = self.totals_P / self.steps.clamp(min=1)
         if self.balance == "adam-epoch":
             self._move(means_P)
         result = {f"loss/{n}": float(x) for n, x in zip(self.names, means_P, strict=True)}
         total = self.total_of(result)
         result["loss/total"] = total
-        result |= {f"weight/{n}": w for n, w in self.weights().items()}
+        weights = self.weights()
+        result |= {f"weight/{name}": weight for name, weight in weights.items()}
+        weighted = {name: weight * result[f"loss/{name}"] for name, weight in weights.items()}
+        whole = sum(weighted.values())
+        # How much each part has to say: w_i L_i of the sum of all of them.
+        result |= {f"share/{n}": x / whole if whole else 0.0 for n, x in weighted.items()}
         self.totals_P.zero_()
         self.steps.zero_()
         return result
 
     def total_of(self, losses: Mapping[str, float]) -> float:
-        """Equation 6 for mean losses by name, at the present weights."""
+        """Return equation 6 for mean losses by name, at the present weights."""
         logs = self.log_weights_P.tolist()
         parts = (
             math.exp(s) * losses[f"loss/{name}"] - s / 2 - half
@@ -213,7 +221,7 @@ class Objective(nn.Module):
         return sum(parts)
 
     def weights(self) -> dict[str, float]:
-        """The present w_i by name."""
+        """Return the present w_i by name."""
         return dict(zip(self.names, self.log_weights_P.exp().tolist(), strict=True))
 
     def _move(self, values_P: Tensor) -> None:

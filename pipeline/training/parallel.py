@@ -12,7 +12,7 @@ from pipeline.training.device import Runtime
 
 
 def wrap(net: SplitNet, runtime: Runtime) -> Any:
-    """The net as it is called: itself, or synchronised over all processes.
+    """Return the net as it is called: itself, or synchronised over all processes.
 
     Batch norm then normalises over the whole batch, so that several processes train what one
     would. The modules of `net` are replaced in place; its parameters stay the same objects.
@@ -40,7 +40,7 @@ def anyone(flag: bool, runtime: Runtime) -> bool:
 
 
 def from_first(value: Any, runtime: Runtime) -> Any:
-    """What the process of rank 0 holds, in every process."""
+    """Return what the process of rank 0 holds, in every process."""
     if runtime.world == 1:
         return value
     box = [value]
@@ -49,7 +49,7 @@ def from_first(value: Any, runtime: Runtime) -> Any:
 
 
 def gather(value: Any, runtime: Runtime) -> list[Any]:
-    """What each process holds, by rank, in every process."""
+    """Return what each process holds, by rank, in every process."""
     if runtime.world == 1:
         return [value]
     everyone: list[Any] = [None] * runtime.world

@@ -1,9 +1,10 @@
+"""The codecs: round trips of tiles, limits, and broken payloads."""
+
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.coding.codecs import CODECS, CodecError, codec_names, find_codec
@@ -13,6 +14,10 @@ NOISE = SEED.integers(0, 256, (19, 33)).astype(np.uint8)
 SMOOTH = np.rint(127 + 120 * np.sin(np.add.outer(np.arange(24), np.arange(40)) / 9)).astype(
     np.uint8
 )
+
+
+def decoded(name, payload, size_HW=NOISE.shape, dtype=np.uint8):
+    return find_codec(name).decode(payload, size_HW, np.dtype(dtype))
 
 
 def saved(array, file_format, **options):
@@ -34,7 +39,7 @@ def test_the_codecs_there_are():
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 129)])
 def test_png_gives_back_what_it_got(dtype, shape):
     tile_HW = SEED.integers(0, np.iinfo(dtype).max, shape, endpoint=True).astype(dtype)
-    back = CODECS["png"].decode(CODECS["png"].encode(tile_HW))
+    back = decoded("png", CODECS["png"].encode(tile_HW), shape, dtype)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, tile_HW)
 
@@ -46,52 +51,68 @@ def test_payloads_are_what_pillow_writes_by_default():
 
 
 def test_jpeg_at_its_best_is_nearly_lossless():
-    back = CODECS["jpeg-100"].decode(CODECS["jpeg-100"].encode(NOISE))
+    back = decoded("jpeg-100", CODECS["jpeg-100"].encode(NOISE))
     assert np.abs(back.astype(int) - NOISE).max() <= 2
 
 
 def test_a_lower_quality_is_smaller_and_worse():
     payloads = [CODECS[f"jpeg-{quality}"].encode(SMOOTH) for quality in (10, 50, 95)]
     errors = [
-        np.abs(CODECS["jpeg-50"].decode(payload).astype(float) - SMOOTH).mean()
+        np.abs(decoded("jpeg-50", payload, SMOOTH.shape).astype(float) - SMOOTH).mean()
         for payload in payloads
     ]
     assert sorted(payloads, key=len) == payloads
     assert sorted(errors, reverse=True) == errors
 
 
-@settings(max_examples=60, deadline=None)
-@given(quality=st.integers(1, 100), seed=st.integers(0, 99), name=st.sampled_from(["png", "jpeg"]))
-def test_every_way_of_cutting_or_lengthening_a_payload_is_noticed(quality, seed, name):
-    rng = np.random.default_rng(seed)
-    tile_HW = rng.integers(0, 256, rng.integers(1, 20, 2)).astype(np.uint8)
-    codec = find_codec(name if name == "png" else f"jpeg-{quality}")
-    payload = codec.encode(tile_HW)
-    for length in range(len(payload)):
-        with pytest.raises(CodecError):
-            codec.decode(payload[:length])
-    for excess in (b"\0", b"\n", payload):
-        with pytest.raises(CodecError, match=f"{len(excess)} bytes follow the end"):
-            codec.decode(payload + excess)
-
-
 @pytest.mark.parametrize("name", ["png", "jpeg-90"])
 @pytest.mark.parametrize("payload", [b"", b"hello", b"\0" * 100])
 def test_what_is_no_image_is_refused(name, payload):
-    with pytest.raises(CodecError, match="cut short or damaged"):
-        find_codec(name).decode(payload)
+    with pytest.raises(CodecError, match="not a readable"):
+        decoded(name, payload)
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg-90"])
+def test_an_image_cut_in_its_middle_is_refused(name):
+    payload = CODECS[name].encode(NOISE)
+    with pytest.raises(CodecError):
+        decoded(name, payload[: len(payload) // 2])
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg-90"])
+@pytest.mark.parametrize(("size", "dtype"), [((33, 19), np.uint8), ((19, 33), np.uint16)])
+def test_an_image_of_another_size_or_depth_is_refused(name, size, dtype):
+    with pytest.raises(CodecError, match=r"19 x 33 pixels of mode L, not (33 x 19|19 x 33)"):
+        decoded(name, CODECS[name].encode(NOISE), size, dtype)
+
+
+@pytest.mark.parametrize(("file_format", "name"), [("PNG", "png"), ("JPEG", "jpeg-90")])
+def test_a_bomb_is_refused_before_its_pixels_take_memory(file_format, name):
+    bomb = saved(np.zeros((12000, 12000), np.uint8), file_format)
+    tracemalloc.start()
+    try:
+        with pytest.warns(Image.DecompressionBombWarning), pytest.raises(CodecError, match="12000"):
+            decoded(name, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(bomb) + 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_progressive_jpeg_is_refused():
+    with pytest.raises(CodecError, match="progressive"):
+        decoded("jpeg-90", saved(NOISE, "JPEG", quality=90, progressive=True))
 
 
 def test_the_image_of_another_codec_is_refused():
     with pytest.raises(CodecError):
-        CODECS["png"].decode(CODECS["jpeg-90"].encode(NOISE))
+        decoded("png", CODECS["jpeg-90"].encode(NOISE))
     with pytest.raises(CodecError):
-        CODECS["jpeg-90"].decode(CODECS["png"].encode(NOISE))
+        decoded("jpeg-90", CODECS["png"].encode(NOISE))
 
 
 def test_a_colour_image_is_no_tile():
-    with pytest.raises(CodecError, match=r"grey image .* mode RGB"):
-        CODECS["png"].decode(saved(np.zeros((4, 4, 3), np.uint8), "PNG"))
+    with pytest.raises(CodecError, match="mode RGB, not 4 x 4 of mode L"):
+        decoded("png", saved(np.zeros((4, 4, 3), np.uint8), "PNG"), (4, 4))
 
 
 def test_jpeg_refuses_sixteen_bits_and_sides_it_cannot_write():
@@ -100,7 +121,7 @@ def test_jpeg_refuses_sixteen_bits_and_sides_it_cannot_write():
     with pytest.raises(CodecError, match="at most 65500 pixels a side; this tile has 1 x 65501"):
         CODECS["jpeg-90"].encode(np.zeros((1, 65501), np.uint8))
     widest = np.zeros((1, 65500), np.uint8)
-    assert CODECS["jpeg-90"].decode(CODECS["jpeg-90"].encode(widest)).shape == (1, 65500)
+    assert decoded("jpeg-90", CODECS["jpeg-90"].encode(widest), (1, 65500)).shape == (1, 65500)
 
 
 @pytest.mark.parametrize("name", ["jpeg-0", "jpeg-101", "jpeg-090", "jpeg", "PNG", "webp", ""])

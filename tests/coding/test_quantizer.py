@@ -1,3 +1,5 @@
+"""The quantiser against exact fractions, and its noise while training."""
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from pipeline.coding.quantizer import Levels, add_noise, dequantize, quantize
+from pipeline.coding.quantizer import Levels, add_noise, clipped, dequantize, quantize
 
 FEATURES = arrays(
     np.float32,
@@ -182,3 +184,48 @@ def test_noise_compiles_whole():
 def test_noise_that_is_not_there_is_refused(setting, message):
     with pytest.raises(ValueError, match=message):
         add_noise(torch.zeros(1, 1, 1, 1), **setting)
+
+
+@pytest.mark.parametrize("keep", [99.0, 90.0, 60.0])
+def test_a_range_that_keeps_less_clips_as_much_at_either_end(keep):
+    features_Chw = np.arange(4 * 50 * 50, dtype=np.float64).reshape(4, 50, 50)
+    levels = quantize(features_Chw, 8, keep)
+    outside = (features_Chw < levels.low) | (features_Chw > levels.high)
+    assert abs(100 * outside.mean() - (100 - keep)) < 0.05
+    assert levels.levels_Chw[features_Chw < levels.low].max() == 0
+    assert levels.levels_Chw[features_Chw > levels.high].min() == 255
+    below, above = (features_Chw < levels.low).sum(), (features_Chw > levels.high).sum()
+    assert abs(int(below) - int(above)) <= 1
+
+
+def test_one_large_feature_stretches_the_range_only_if_all_are_kept():
+    features_Chw = np.random.default_rng(0).random((4, 50, 50))
+    features_Chw[1, 2, 3] = 1000.0
+    assert quantize(features_Chw, 8).high == 1000
+    assert quantize(features_Chw, 8, 99.9).high <= 1
+
+
+@pytest.mark.parametrize("keep", [50.0, 0.0, 100.1, float("nan")])
+def test_a_share_that_is_none_is_refused(keep):
+    with pytest.raises(ValueError, match="more than 50 and up to 100"):
+        quantize(np.zeros((1, 2, 2)), 8, keep)
+
+
+def test_training_clips_where_the_quantiser_does():
+    features_BChw = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 4, 20, 20)))
+    seen_BChw = clipped(features_BChw, 95.0)
+    for image_Chw, seen_Chw in zip(features_BChw, seen_BChw, strict=True):
+        levels = quantize(image_Chw.numpy(), 8, 95.0)
+        expected = np.clip(image_Chw.numpy(), levels.low, levels.high)
+        np.testing.assert_allclose(seen_Chw.numpy(), expected, rtol=1e-5)
+
+
+def test_a_clipped_feature_gets_no_gradient_and_does_not_move_the_range():
+    features_BChw = torch.linspace(0, 1, 101).reshape(1, 1, 1, 101).requires_grad_()
+    add_noise(features_BChw, noise="half-step", bits=8, keep=91.0).sum().backward()
+    assert features_BChw.grad.flatten().tolist() == [0.0] * 5 + [1.0] * 91 + [0.0] * 5
+
+
+def test_all_features_kept_is_the_tensor_itself():
+    features_BChw = torch.rand(2, 3, 4, 5)
+    assert clipped(features_BChw, 100.0) is features_BChw

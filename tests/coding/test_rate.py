@@ -1,3 +1,5 @@
+"""The rate loss against equations 1 to 5 written out in loops."""
+
 import warnings
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Tiling: the paper's grids, round trips, and wrong shapes."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Batches of prepared frames: values, order, and where they lie."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""The decoders: layers, sizes, and their initial variance."""
+
 from itertools import pairwise
 
 import pytest

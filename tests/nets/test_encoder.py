@@ -1,4 +1,7 @@
-"""Encoders against torchvision's own ResNet-34, and weights that are refused."""
+"""Encoders against torchvision's own ResNet-34, and weights that are refused.
+
+Long on purpose: what holds of one thing is in one place.
+"""
 
 import pickle
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The split network: its halves, its tasks, and its state."""
+
 import pytest
 import torch
 from torch import nn

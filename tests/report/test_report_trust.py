@@ -1,4 +1,7 @@
-"""Intervals and diagnostics beside each BD-rate, and how they are worded."""
+"""Intervals and diagnostics beside each BD-rate, and how they are worded.
+
+Long on purpose: what holds of one thing is in one place.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,16 +26,17 @@ from pipeline.scoring.bdrate import bd_rate, envelope_bd_rate
 from pipeline.scoring.bootstrap import bootstrap_bd_rate, image_counts
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.repeats import repeated_effect
-from pipeline.scoring.trust import (
+from pipeline.scoring.objections import (
     InsideNoise,
     LittleOverlap,
     NotAlike,
+    NotCodedAlike,
     NothingLearned,
     OneSeed,
     WideInterval,
-    diagnose,
 )
+from pipeline.scoring.repeats import repeated_effect
+from pipeline.scoring.trust import diagnose
 from tests.support.report_models import CODECS, IMAGES, KINDS, arms, model
 
 RESAMPLES = 100
@@ -265,6 +269,17 @@ def test_arms_that_were_not_trained_alike_are_named() -> None:
     trust = trust_of(models)
     assert trust["objections"].map(has(NotAlike)).all()
     assert with_sentences(trust)["verdict"].str.contains("precision bfloat16 / float32").all()
+
+
+def test_arms_that_were_not_coded_alike_are_named() -> None:
+    models = [replace(x, coders={"png": "zlib 1.3"}) for x in over_seeds((0.8, 0.8))]
+    assert not trust_of(models)["objections"].map(has(NotCodedAlike)).any()
+    models = [
+        replace(x, coders={"png": "zlib-ng 2.3"}) if x.arm == "proposed" else x for x in models
+    ]
+    trust = trust_of(models)
+    assert trust["objections"].map(has(NotCodedAlike)).all()
+    assert with_sentences(trust)["verdict"].str.contains("png zlib 1.3 / zlib-ng 2.3").all()
 
 
 def test_what_has_learned_nothing_supports_no_claim() -> None:

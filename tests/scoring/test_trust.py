@@ -7,26 +7,22 @@ from pipeline.scoring.bdrate import (
     bd_rate,
     envelope_bd_rate,
 )
-from pipeline.scoring.obstacles import (
-    NotMonotone,
-    TooFewPoints,
-)
-from pipeline.scoring.trust import (
-    Diagnostics,
+from pipeline.scoring.objections import (
     FarByMethod,
-    Interval,
     LittleOverlap,
-    NoRate,
     Objection,
     OneSeed,
-    ResamplesWithout,
     SignByMethod,
     SignByPoint,
     WideInterval,
     WithoutInterval,
-    diagnose,
     objections,
 )
+from pipeline.scoring.obstacles import (
+    NotMonotone,
+    TooFewPoints,
+)
+from pipeline.scoring.trust import Diagnostics, Interval, NoRate, ResamplesWithout, diagnose
 from tests.support.published import CODECS, published
 
 RATE = np.array([6.0, 4.0, 2.5, 1.5, 1.0])

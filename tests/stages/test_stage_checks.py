@@ -9,11 +9,11 @@ import pytest
 from benchmarks.made_up import noise_frames
 from pipeline.artifacts import (
     ArtifactError,
+    Bitstreams,
     ModelName,
     model_folder,
     prepared_folder,
     streams_file,
-    write_streams,
 )
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
@@ -66,22 +66,23 @@ def test_a_stream_is_of_the_codec_its_file_is_named_after(
     features_NChw = np.concatenate([x.numpy() for x in edge.features(net, batches)])
     shape_Chw = features_NChw.shape[1:]
     streams = edge.encode(features_NChw, 8, "png")
-    write_streams(path, streams, frames.names)
-    coded, pictures = serve_streams(path, Point("png", 8), shape_Chw, net, batches, 1)
-    assert coded.header_N.tolist() == [23, 23]
+
+    def serve(streams, names=frames.names):
+        coded = Bitstreams(streams, names, "any")
+        return serve_streams(path, coded, Point("png", 8), shape_Chw, net, batches, 1)
+
+    coded, pictures = serve(streams)
+    assert coded.header_N.tolist() == [31, 31]
     assert coded.bytes_N.tolist() == [len(stream) for stream in streams]
     assert pictures["reconstruction"].shape == (1, 32, 32, 3)
 
     foreign = [streams[0], *edge.encode(features_NChw[1:], 8, "jpeg-90")]
-    write_streams(path, foreign, frames.names)
     with pytest.raises(ArtifactError, match=r"png\.safetensors: coded by jpeg-90 at 8 bits"):
-        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
-    write_streams(path, edge.encode(features_NChw, 5, "png"), frames.names)
+        serve(foreign)
     with pytest.raises(ArtifactError, match=r"coded by png at 5 bits, not by png at 8 bits"):
-        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
-    write_streams(path, [streams[0], streams[1][:-9]], frames.names)
-    with pytest.raises(ArtifactError, match=r"png\.safetensors: bitstream 1: .* cannot be decoded"):
-        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
-    write_streams(path, streams, ["other", "frames"])
+        serve(edge.encode(features_NChw, 5, "png"))
+    damaged = streams[1][:-9] + bytes(9)
+    with pytest.raises(ArtifactError, match=r"png\.safetensors: bitstream 1: a damaged bitstream"):
+        serve([streams[0], damaged])
     with pytest.raises(ArtifactError, match="is of other frames than"):
-        serve_streams(path, Point("png", 8), shape_Chw, net, batches, 0)
+        serve(streams, ("other", "frames"))

@@ -21,9 +21,17 @@ CODECS = ["png", "jpeg-90", "png@5", "jpeg-20"]
 
 
 def command(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that must succeed."""
+    done = start(folder, *words, **variables)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def start(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would in this folder."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "PYTEST"))}
-    done = subprocess.run(
+    return subprocess.run(
         words,
         cwd=folder,
         env={**keep, "PATH": path, "OMP_NUM_THREADS": "1", **variables},
@@ -31,8 +39,6 @@ def command(folder: Path, *words: str, **variables: str) -> subprocess.Completed
         text=True,
         timeout=540,
     )
-    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 def small_params() -> dict:

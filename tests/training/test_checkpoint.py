@@ -1,3 +1,8 @@
+"""Checkpoints and model folders: written whole, read back, refused.
+
+Long on purpose: what holds of one thing is in one place.
+"""
+
 import json
 import os
 import signal

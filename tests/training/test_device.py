@@ -9,7 +9,7 @@ import torch
 
 from pipeline.params import ParamsError, parse
 from pipeline.training.device import DeviceError, open_runtime, seed_all
-from stages.train import precision
+from stages.recipe import precision
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""Training on a net of a few thousand parameters, in place of ResNet-34, wherever that suffices."""
+"""Training on a net of a few thousand parameters, in place of ResNet-34, wherever that suffices.
+
+Long on purpose: what holds of one thing is in one place.
+"""
 
 import csv
 import os

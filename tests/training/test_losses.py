@@ -1,3 +1,8 @@
+"""The losses and their weights against equation 6 by hand.
+
+Long on purpose: what holds of one thing is in one place.
+"""
+
 import math
 from dataclasses import replace
 
@@ -257,6 +262,16 @@ def test_gradient_of_the_total_is_the_weighted_sum() -> None:
     total_at(made, losses_P, losses_P.detach()).backward()
     assert losses_P.grad is not None
     np.testing.assert_allclose(losses_P.grad, [*(1 / (2 * VALUES[:3])), 4.0], rtol=1e-5)
+
+
+def test_the_share_of_a_part_is_its_weighted_loss_among_all() -> None:
+    held = RateTerm("features", 10.0)
+    made = objective(rate=held, balance="fixed", initial_weight=2.0)
+    made.after_step(torch.tensor([1.0, 2.0, 3.0, 0.8]))
+    row = made.end_epoch()
+    # 2 * 1 + 2 * 2 + 2 * 3 + 10 * 0.8 = 20
+    expected = {"segmentation": 0.1, "disparity": 0.2, "reconstruction": 0.3, "rate": 0.4}
+    assert {n: row[f"share/{n}"] for n in made.names} == pytest.approx(expected)
 
 
 def test_fixed_weights_stay() -> None:

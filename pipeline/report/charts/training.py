@@ -13,15 +13,16 @@ from pipeline.scoring.metrics import Score
 
 MARKED = 12
 """Of fewer points than this each has its mark."""
-COLUMNS = 3
+COLUMNS = 4
 
 
 def training(histories: Mapping[str, pd.DataFrame], scores: Mapping[str, Score]) -> Chart:
-    """Describe losses, weights and validation scores of one encoder by epoch.
+    """Describe losses, weights, shares and validation scores of one encoder by epoch.
 
     Histories go by arm. A history has the column `epoch` and any of `loss/<part>`, `loss/total`,
-    `weight/<part>`, `lr`, `val/<score name>` (empty in epochs without validation). What no history
-    holds has no panel. Raises ValueError when there is nothing to draw.
+    `weight/<part>`, `share/<part>` (of the weighted losses, 0 to 1), `lr`, `val/<score name>`
+    (empty in epochs without validation). What no history holds has no panel. Raises ValueError when
+    there is nothing to draw.
     """
     found = [
         panel
@@ -29,6 +30,7 @@ def training(histories: Mapping[str, pd.DataFrame], scores: Mapping[str, Score])
         for panel in (
             (f"{part_title(part)}: loss", Axis("Loss", log=True), f"loss/{part}", 1.0),
             (f"{part_title(part)}: weight", Axis("Weight", log=True), f"weight/{part}", 1.0),
+            (f"{part_title(part)}: share", Axis("Share of the loss", "%"), f"share/{part}", 100.0),
             *_validation(part, scores),
         )
     ]
@@ -48,7 +50,7 @@ def training(histories: Mapping[str, pd.DataFrame], scores: Mapping[str, Score])
 def _parts(histories: Mapping[str, pd.DataFrame], scores: Mapping[str, Score]) -> list[str]:
     """Return the parts of the loss that a history or a score knows; the total is no part."""
     names = [str(name) for history in histories.values() for name in history]
-    kinds = ("loss/", "weight/")
+    kinds = ("loss/", "weight/", "share/")
     trained = [name.split("/", 1)[1] for name in names if name.startswith(kinds)]
     return [part for part in dict.fromkeys([*trained, *scores]) if part != "total"]
 

@@ -98,6 +98,8 @@ def find(
 
     kinds: the ways to make a BD-rate. lossless: names of the lossless points among those measured.
     trivial: task -> score of a prediction that knows the training set alone.
+
+    This function is long on purpose: it is the list of what a report holds.
     """
     points = points_table(models, scores)
     uncompressed = uncompressed_table(models, scores)
@@ -116,23 +118,19 @@ def find(
     compared = point_table(points, scores)
     joint = joint_table(models, scores, loss_percent=joint_loss, resamples=resamples, level=level)
     rate_loss = rate_loss_table(models)
-    drawn = Drawn(resamples, level, models[0].images)
-    grids = [hull_grid(trust, scores, drawn)]
-    if len(bounds):
-        grids.append(bounds_grid(bounds, scores, level=level))
-    fixed = kinds["bd_rate"].points
-    grids.append(bd_grid(trust, scores, published_rates(), drawn, points=fixed))
-    grids += point_grids(compared, uncompressed, scores)
-    if len(pictures):
-        grids.append(picture_grid(pictures, scores))
-    if len(joint):
-        grids.append(joint_grid(joint, loss_percent=joint_loss, level=level))
-    grids.append(diagnostics_grid(trust, scores))
-    if len(rate_loss):
-        grids.append(rate_loss_grid(rate_loss))
     levels = levels_table(models)
-    if len(levels):
-        grids.append(levels_grid(levels))
+    drawn = Drawn(resamples, level, models[0].images)
+    grids = [
+        hull_grid(trust, scores, drawn),
+        *([bounds_grid(bounds, scores, level=level)] if len(bounds) else []),
+        bd_grid(trust, scores, published_rates(), drawn, points=kinds["bd_rate"].points),
+        *point_grids(compared, uncompressed, scores),
+        *([picture_grid(pictures, scores)] if len(pictures) else []),
+        *([joint_grid(joint, loss_percent=joint_loss, level=level)] if len(joint) else []),
+        diagnostics_grid(trust, scores),
+        *([rate_loss_grid(rate_loss)] if len(rate_loss) else []),
+        *([levels_grid(levels)] if len(levels) else []),
+    ]
     return Findings(
         models=models,
         scores=scores,

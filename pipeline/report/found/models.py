@@ -38,6 +38,8 @@ class Measured:
     """What its levels look like, as `pipeline.coding.statistics` describes it."""
     trained_on: Mapping[str, object] = field(default_factory=dict)
     """Device, precision and so on, as `pipeline.training.device` describes them."""
+    coders: Mapping[str, str] = field(default_factory=dict)
+    """codec -> name and version of the program that coded for it."""
 
     def curve(self, task: str, points: Iterable[str] | None = None) -> CurveSums:
         """Return the rate-accuracy curve of one task, rates in bits per element.
@@ -60,7 +62,7 @@ class Measured:
 
 
 def points_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
-    """One row per model and codec, as `pipeline.report.found.table` describes it."""
+    """Return one row per model and codec, as `pipeline.report.found.table` describes it."""
     return pd.DataFrame(
         {
             **model.key,
@@ -76,13 +78,13 @@ def points_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.
 
 
 def uncompressed_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
-    """Scores of the float features: columns encoder, arm, seed and the scores' names."""
+    """Return scores of the float features: columns encoder, arm, seed and the scores' names."""
     rows = [model.key | _scores(model.uncompressed, scores) for model in models]
     return pd.DataFrame(rows)
 
 
 def picture_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:
-    """The picture itself sent: columns encoder, arm, seed, quality, bpp, kilobytes, scores."""
+    """Return, of the picture sent: encoder, arm, seed, quality, bpp, kilobytes, scores."""
     rows = [
         {**model.key, "quality": int(quality), **_sizes(at, model.pixels)}
         | _scores(at.sums, scores)
@@ -96,7 +98,7 @@ def picture_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd
 def band_table(
     models: Sequence[Measured], scores: Mapping[str, Score], *, resamples: int, level: float
 ) -> pd.DataFrame:
-    """Bootstrap interval of each score at each codec point, over images and seeds.
+    """Return the bootstrap interval of each score at each codec point, over images and seeds.
 
     Returns columns encoder, arm, codec, score, low, high. These are intervals of each arm alone:
     how hard the images happen to be is in them, which the paired intervals of BD-rates leave out.
@@ -139,7 +141,7 @@ def levels_table(models: Iterable[Measured]) -> pd.DataFrame:
 
 
 def rate_loss_table(models: Iterable[Measured]) -> pd.DataFrame:
-    """How well L_r of an image foretells its real bytes, per model and codec.
+    """Return how well L_r of an image foretells its real bytes, per model and codec.
 
     Returns columns encoder, arm, seed, codec, pearson, spearman (NaN where either is constant),
     images.
@@ -180,7 +182,7 @@ def iou_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.Dat
 
 
 def pairs(models: Iterable[Measured]) -> dict[str, dict[int, tuple[Measured, Measured]]]:
-    """encoder -> seed -> (benchmark, proposed), for the seeds that have both."""
+    """Return encoder -> seed -> (benchmark, proposed), for the seeds that have both."""
     found: dict[str, dict[int, dict[str, Measured]]] = {}
     for model in models:
         found.setdefault(model.encoder, {}).setdefault(model.seed, {})[model.arm] = model

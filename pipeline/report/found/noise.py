@@ -10,7 +10,7 @@ from pipeline.arms import ARMS
 from pipeline.report.found.models import Measured
 from pipeline.report.found.table import Kind
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.trust import size_of
+from pipeline.scoring.objections import size_of
 
 
 def noise_table(

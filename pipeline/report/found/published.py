@@ -17,7 +17,7 @@ PIXELS = 512 * 256
 
 
 def published_points() -> pd.DataFrame:
-    """Their twenty points as a table of points (see `pipeline.report.found.table`), seed 0."""
+    """Return their twenty points as a table of points (`pipeline.report.found.table`), seed 0."""
     raw = pd.read_csv(POINTS)
     bytes_per_image = raw["total_bytes"] / raw["images"]
     bpfe = 8 * bytes_per_image / raw["encoder"].map(ELEMENTS)

@@ -80,7 +80,7 @@ RATES = ["bpfe", "bpfe_payload", "kilobytes"]
 
 
 def check_points(points: pd.DataFrame, scores: Mapping[str, Score]) -> dict[str, Score]:
-    """The scores that a table of points holds, by task.
+    """Return the scores that a table of points holds, by task.
 
     Raises ValueError for a table without rows, lacking a column, holding none of the scores, naming
     an arm other than `ARMS`, or giving a point twice.
@@ -166,7 +166,7 @@ def seed_means(bd: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_means(bd: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each encoder, followed by those of its mean where there are several seeds."""
+    """Return the rows of each encoder, followed by those of its mean if there are several seeds."""
     if bd["seed"].nunique() < 2:
         return bd.assign(seeds=1, deviation=np.nan)
     parts = []
@@ -176,7 +176,7 @@ def with_means(bd: pd.DataFrame) -> pd.DataFrame:
 
 
 def point_table(points: pd.DataFrame, scores: Mapping[str, Score]) -> pd.DataFrame:
-    """Proposed beside benchmark at each codec point that both have.
+    """Return proposed beside benchmark at each codec point that both have.
 
     Returns columns `encoder`, `seed`, `codec`, `bpfe_benchmark`, `bpfe_proposed`, `bits_percent`
     (100 * (proposed / benchmark - 1)), and for each score `<name>_benchmark`, `<name>_proposed`,
@@ -201,7 +201,7 @@ Metrics = dict[str, dict[str, dict[str, float | None]]]
 
 
 def to_metrics(bd: pd.DataFrame) -> Metrics:
-    """BD-rates in per cent as nested plain values: `{"bd_rate": {"encoder2-0": {"miou": -20.68}}}`.
+    """Return BD-rates in per cent, nested: `{"bd_rate": {"encoder2-0": {"miou": -20.68}}}`.
 
     None where there is no BD-rate. With several seeds there is also `encoder2-mean`.
     """
@@ -221,7 +221,7 @@ def headline_rates(rates: Metrics) -> Metrics:
 
 
 def headline_scores(points: pd.DataFrame, codec: str, scores: Mapping[str, Score]) -> Metrics:
-    """Bits per element and scores of every model at one codec, of several seeds the mean.
+    """Return bits per element and scores of every model at one codec; of several seeds the mean.
 
     Returns `{"png": {"encoder2-proposed-0": {"bpfe": 3.98, "miou": 0.16}}}`.
     Raises ValueError for a table of points that is none (see `check_points`).

@@ -12,15 +12,14 @@ from pipeline.report.found.models import DRAW, Measured, pairs
 from pipeline.report.found.table import MEAN, Kind, with_means
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, mean_percent
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.trust import (
-    Diagnostics,
-    Interval,
+from pipeline.scoring.objections import (
     NotAlike,
+    NotCodedAlike,
     NothingLearned,
     Objection,
-    diagnose,
     objections,
 )
+from pipeline.scoring.trust import Diagnostics, Interval, diagnose
 
 ARM = dict(zip(("anchor", "test"), ARMS, strict=True))
 """Curve of a comparison -> the arm it is of."""
@@ -63,30 +62,50 @@ def trust_table(
         score = scores[task]
         interval = None
         if judged and (of_mean or len(seeds) == 1):
-            anchors, tests = ([x[i].curve(task, kind.points) for x in judged] for i in range(2))
-            interval = bootstrap_bd_rate(
-                *(anchors, tests, score),
-                resamples=resamples,
-                level=level,
-                seed=DRAW,
-                rate=partial(kind.compute, method=kind.method),
-            )
+            interval = _interval(judged, task, score, kind, resamples, level)
         found = [_diagnose(*pair, task, score, kind, lossless) for pair in judged]
         columns: dict[Any, Any] = {**row, **_interval_columns(interval), **_columns(found)}
         columns["noise"] = largest.get((row["encoder"], task, row["kind"]), np.nan)
         columns["objections"] = ()
         if np.isfinite(row["percent"]):
-            columns["objections"] = objections(
-                row["percent"],
-                row["overlap"],
-                _means([x.percent_by_method for x in found]),
-                _means([x.percent_without for x in found]),
-                interval,
-                seeds=len(judged),
-                noise=columns["noise"] if np.isfinite(columns["noise"]) else None,
-            ) + _of_training(judged, task, score, trivial)
+            said = _objections(columns, found, interval)
+            columns["objections"] = said + _of_training(judged, task, score, trivial)
         rows.append(columns)
     return pd.DataFrame(rows)
+
+
+def _objections(
+    row: Mapping[Any, Any], found: Sequence[Diagnostics], interval: Interval | None
+) -> tuple[Objection, ...]:
+    """Return what the number itself says against being quoted."""
+    return objections(
+        row["percent"],
+        row["overlap"],
+        _means([x.percent_by_method for x in found]),
+        _means([x.percent_without for x in found]),
+        interval,
+        seeds=len(found),
+        noise=row["noise"] if np.isfinite(row["noise"]) else None,
+    )
+
+
+def _interval(
+    judged: Sequence[tuple[Measured, Measured]],
+    task: str,
+    score: Score,
+    kind: Kind,
+    resamples: int,
+    level: float,
+) -> Interval:
+    """Return the interval of the mean BD-rate of these pairs of models."""
+    anchors, tests = ([x[i].curve(task, kind.points) for x in judged] for i in range(2))
+    return bootstrap_bd_rate(
+        *(anchors, tests, score),
+        resamples=resamples,
+        level=level,
+        seed=DRAW,
+        rate=partial(kind.compute, method=kind.method),
+    )
 
 
 def _of_training(
@@ -95,21 +114,30 @@ def _of_training(
     score: Score,
     trivial: Mapping[str, float],
 ) -> tuple[Objection, ...]:
-    """Return what the trainings themselves say against any comparison of their models."""
+    """Return what training and coding themselves say against any comparison of the models."""
     against: list[Objection] = []
-    differences = {
-        f"{key} {value} / {test.trained_on.get(key, 'unknown')}": None
-        for anchor, test in judged
-        for key, value in anchor.trained_on.items()
-        if test.trained_on.get(key) != value
-    }
-    if differences:
-        against.append(NotAlike(tuple(differences)))
+    if differences := _differences((a.trained_on, t.trained_on) for a, t in judged):
+        against.append(NotAlike(differences))
+    if differences := _differences((a.coders, t.coders) for a, t in judged):
+        against.append(NotCodedAlike(differences))
     if task in trivial and all(anchor.uncompressed for anchor, _ in judged):
         scored = float(np.mean([score.compute(x.uncompressed[task]) for x, _ in judged]))
         if not scored >= score.learned(trivial[task]):
             against.append(NothingLearned(scored, trivial[task]))
     return tuple(against)
+
+
+def _differences(
+    judged: Iterable[tuple[Mapping[str, object], Mapping[str, object]]],
+) -> tuple[str, ...]:
+    """Return each thing that is not the same in both arms, once, as `name benchmark / proposed`."""
+    found = {
+        f"{key} {value} / {test.get(key, 'unknown')}": None
+        for anchor, test in judged
+        for key, value in anchor.items()
+        if test.get(key) != value
+    }
+    return tuple(found)
 
 
 def _diagnose(

@@ -30,7 +30,7 @@ class Footnotes:
         self._notes: list[str] = []
 
     def mark(self, note: str) -> str:
-        """The superscript number that stands for a note."""
+        """Return the superscript number that stands for a note."""
         if note not in self._notes:
             self._notes.append(note)
         return str(self._notes.index(note) + 1).translate(SUPERSCRIPT)
@@ -40,7 +40,7 @@ class Footnotes:
 
 
 def to_markdown(grids: Sequence[Grid]) -> str:
-    """The tables as one text that reads well unrendered too, numbered from 1."""
+    """Return the tables as one text that reads well unrendered too, numbered from 1."""
     blocks = []
     for number, grid in enumerate(grids, start=1):
         blocks += [f"**Table {number}.** {grid.title}", _markdown(grid)]
@@ -51,7 +51,7 @@ def to_markdown(grids: Sequence[Grid]) -> str:
 
 
 def _markdown(grid: Grid) -> str:
-    """Padded to equal widths."""
+    """Return cells padded to equal widths."""
     cells = [grid.heads, *grid.rows]
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(grid.heads))]
     rule = [
@@ -69,7 +69,7 @@ def _markdown(grid: Grid) -> str:
 
 
 def to_latex(grid: Grid) -> str:
-    """One float for the `booktabs` package; labelled `tab:<key>`, notes below."""
+    """Return one float for the `booktabs` package; labelled `tab:<key>`, notes below."""
     columns = "l" * grid.words + "r" * (len(grid.heads) - grid.words)
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -111,7 +111,7 @@ LATEX = {
 
 
 def latex(text: str) -> str:
-    """Plain text for LaTeX: what is special escaped, minus signs and note numbers as such."""
+    """Return plain text for LaTeX: what is special escaped, minus signs and notes as such."""
     text = "".join(LATEX.get(character, character) for character in text)
     # A hyphen before a number that no letter or digit precedes is a minus sign.
     text = re.sub(r"(?<![\w.-])-(?=[\d.])", "$-$", text)

@@ -9,7 +9,7 @@ from pipeline.report.text.names import codec_title
 
 
 def heat_tables(iou: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """encoder -> what to show -> (codecs, rows of class name and values), means over seeds.
+    """Return encoder -> what to show -> (codecs, rows of class name and values), means over seeds.
 
     Shown are both arms and, where there are both, the difference.
     """

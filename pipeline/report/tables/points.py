@@ -28,7 +28,7 @@ FLOAT_BITS = 32.0
 def point_grids(
     compared: pd.DataFrame, uncompressed: pd.DataFrame, scores: Mapping[str, Score]
 ) -> list[Grid]:
-    """Per encoder, from `point_table`: the arms at each codec, and without compression."""
+    """Return, per encoder, from `point_table`: the arms at each codec, and without compression."""
     several = compared["seed"].nunique() > 1
     heads = ["Codec", *(["Seed"] if several else []), "BPFE benchmark", "BPFE proposed", "Bits"]
     heads += _score_heads(scores)
@@ -84,7 +84,7 @@ def _score_heads(scores: Mapping[str, Score]) -> list[str]:
 
 
 def picture_grid(pictures: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
-    """From `picture_table`: the whole network in the cloud, run on the picture sent as JPEG."""
+    """Return from `picture_table`: the network run in the cloud on the picture sent as JPEG."""
     rows = []
     for row in pictures.to_dict("records"):
         cells = [model_title(row, pictures), f"JPEG-{row['quality']}"]
@@ -136,7 +136,7 @@ def bounds_grid(bounds: pd.DataFrame, scores: Mapping[str, Score], *, level: flo
 
 
 def joint_grid(joint: pd.DataFrame, *, loss_percent: float, level: float) -> Grid:
-    """From `joint_table`: a row per encoder and seed, the arms side by side."""
+    """Return, from `joint_table`: a row per encoder and seed, the arms side by side."""
     notes = Footnotes()
     rows = []
     several = joint["seed"].nunique() > 1
@@ -200,7 +200,7 @@ def levels_grid(levels: pd.DataFrame) -> Grid:
 
 
 def rate_loss_grid(rate_loss: pd.DataFrame) -> Grid:
-    """From `rate_loss_table`: a row per model, a column per codec."""
+    """Return, from `rate_loss_table`: a row per model, a column per codec."""
     codecs = list(dict.fromkeys(rate_loss["codec"]))
     rows = []
     for _, group in rate_loss.groupby(["encoder", "arm", "seed"], sort=False):

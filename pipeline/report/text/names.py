@@ -14,22 +14,22 @@ Row = Mapping[Hashable, Any]
 
 
 def task_title(task: str) -> str:
-    """Heading of a task."""
+    """Return heading of a task."""
     return SCORES[task].title
 
 
 def part_title(part: str) -> str:
-    """Short name of a task, or of the rate term."""
+    """Return short name of a task, or of the rate term."""
     return part.capitalize()
 
 
 def print_of(score: Score) -> Print:
-    """Unit, scale and digits of a score in print."""
+    """Return unit, scale and digits of a score in print."""
     return score.printed
 
 
 def encoder_title(encoder: str) -> str:
-    """`encoder1` as the paper writes it: Encoder1."""
+    """Return the name as the paper writes it: Encoder1 for `encoder1`."""
     return encoder[:1].upper() + encoder[1:]
 
 
@@ -46,7 +46,7 @@ def with_unit(label: str, unit: str) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """A number with its sign; zero, and what rounds to it, without one; NaN as `n/a`."""
+    """Return a number with its sign; zero, and what rounds to it, without one; NaN as `n/a`."""
     if not np.isfinite(value):
         return "n/a"
     text = f"{value:+.{digits}f}"
@@ -54,12 +54,12 @@ def signed(value: float, digits: int) -> str:
 
 
 def percent(value: float) -> str:
-    """A signed share with its sign of per cent; NaN as `n/a`."""
+    """Return a signed share with its sign of per cent; NaN as `n/a`."""
     return f"{signed(value, 2)} %" if np.isfinite(value) else "n/a"
 
 
 def model_title(row: Row, table: pd.DataFrame) -> str:
-    """The encoder, with its seed where the table holds several."""
+    """Return the encoder, with its seed where the table holds several."""
     title = encoder_title(str(row["encoder"]))
     if row["seed"] == MEAN:
         return f"{title}, mean of {row['seeds']}"

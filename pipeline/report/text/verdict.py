@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.report.found.table import MEAN
 from pipeline.report.text.names import Row, codec_title, encoder_title, print_of, signed
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.trust import OneSeed
+from pipeline.scoring.objections import OneSeed
 
 KIND = "hull_bd_rate"
 """The BD-rate that the sentences speak of: both arms with the best of their codec points."""

@@ -8,6 +8,20 @@ from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.report.found.trust import ARM
 from pipeline.scoring.joint import EveryPoint, Unreached
+from pipeline.scoring.objections import (
+    FarByMethod,
+    InsideNoise,
+    LittleOverlap,
+    NotAlike,
+    NotCodedAlike,
+    NothingLearned,
+    Objection,
+    OneSeed,
+    SignByMethod,
+    SignByPoint,
+    WideInterval,
+    WithoutInterval,
+)
 from pipeline.scoring.obstacles import (
     FitFailed,
     FitLeavesPoints,
@@ -17,21 +31,7 @@ from pipeline.scoring.obstacles import (
     NotPositive,
     TooFewPoints,
 )
-from pipeline.scoring.trust import (
-    FarByMethod,
-    InsideNoise,
-    LittleOverlap,
-    NoRate,
-    NotAlike,
-    NothingLearned,
-    Objection,
-    OneSeed,
-    ResamplesWithout,
-    SignByMethod,
-    SignByPoint,
-    WideInterval,
-    WithoutInterval,
-)
+from pipeline.scoring.trust import NoRate, ResamplesWithout
 
 
 def missing(obstacle: Missing) -> str:
@@ -85,6 +85,8 @@ def objection(against: Objection) -> str:
             return "one seed says nothing of the noise of training"
         case NotAlike(differences):
             return f"the arms were not trained alike: {', '.join(differences)}"
+        case NotCodedAlike(differences):
+            return f"the arms were not coded alike: {', '.join(differences)}"
         case NothingLearned(score, trivial):
             return (
                 f"the benchmark has learned too little: it scores {score:.3g}, a prediction that "

@@ -37,6 +37,7 @@ from pipeline.report.text.verdict import in_short, verdicts
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.trivial import trivial_scores
 from pipeline.tracking import face as tracking
+from pipeline.workspace import main_root
 from stages.gather import looks, lossless, measured, truths
 from stages.settings import load, run
 
@@ -61,6 +62,7 @@ def main() -> None:
         links = tracking.view_links(views, tracked.experiment_id)
         findings = report(params, names, runs | {"report": tracked.id}, links)
         track(findings, evaluated, tracked)
+        name_models(params, runs, tracked)
         write_run_id(REPORT_FOLDER, tracked.id)
     print(in_short(findings.trust, findings.bounds, findings.scores))
     print(f"More in {PAGE_FILE} and {TABLES_FOLDER / 'table.md'}")
@@ -212,6 +214,26 @@ def track(
     for path in sorted(DRAWINGS_FOLDER.glob("*.png")):
         tracked.file(path, DRAWINGS_FOLDER.name)
     tracked.table(findings.points, "points")
+
+
+def name_models(
+    params: Params,
+    runs: Mapping[str, str | None],
+    tracked: tracking.Run | tracking.NullRun,
+) -> None:
+    """Let the registry's aliases `benchmark` and `proposed` name the first seed's models.
+
+    Only the workspace moves them: a queued or temporary experiment is not the result until it is
+    applied.
+    """
+    if main_root() != Path.cwd().resolve():
+        return
+    for encoder in params.encoders:
+        registered = tracking.registered_name(params.tracking.experiment, encoder)
+        for arm in ARMS:
+            run_id = runs[f"train {ModelName(encoder, arm, params.seeds[0])}"]
+            if run_id:
+                tracked.alias(registered, arm, run_id)
 
 
 if __name__ == "__main__":

@@ -155,10 +155,8 @@ def write(
         source = params.data.root
         tracked.dataset(Path(source).name, digest=digest_of_data, source=source, context="training")
     example = torch.zeros(2, 3, params.data.height, params.data.width)
-    registered = f"{params.tracking.experiment}-{name.encoder}"
-    tracked.model(
-        StackedPredictions(net), example, name="model", registered=registered, alias=name.arm
-    )
+    registered = tracking.registered_name(params.tracking.experiment, name.encoder)
+    tracked.model(StackedPredictions(net), example, name="model", registered=registered)
 
 
 def open_run(

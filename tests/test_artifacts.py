@@ -230,10 +230,7 @@ def test_what_was_made_of_other_bytes_is_refused(
     }
     check_made_of({Path("sums"): made_of})
     file.write_bytes(b"abd")
-    with pytest.raises(
-        ArtifactError,
-        match=r"sums was made of another weights than the one there is now; run `dvc repro`",
-    ):
+    with pytest.raises(ArtifactError, match=r"sums was made of another weights .* run `dvc repro`"):
         check_made_of({Path("sums"): made_of})
     file.unlink()
     with pytest.raises(ArtifactError, match="made of weights, which is gone"):

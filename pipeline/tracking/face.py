@@ -6,6 +6,7 @@ from; views and links say where MLflow shows it.
 
 from pipeline.tracking.lineage import data_md5, lineage
 from pipeline.tracking.links import run_links, server, view_links
+from pipeline.tracking.model import registered_name
 from pipeline.tracking.run import NullRun, Run
 from pipeline.tracking.start import start, store_uri
 from pipeline.tracking.views import RUN_COLOR, SavedView, experiment_views
@@ -18,6 +19,7 @@ __all__ = [
     "data_md5",
     "experiment_views",
     "lineage",
+    "registered_name",
     "run_links",
     "server",
     "start",

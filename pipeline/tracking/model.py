@@ -75,7 +75,6 @@ def model_sender(
     params: Mapping[str, str],
     metrics: Sequence["Metric"],
     registered: str | None,
-    alias: str | None,
 ) -> Callable[[], None]:
     """Return a call that uploads the exported `folder` as a model of the run and registers it.
 
@@ -105,14 +104,23 @@ def model_sender(
                 for m in metrics
             ],
         )
-        if registered is None:
-            return
-        if version is None:
+        if registered is not None and version is None:
             version = _register(client, registered, logged.model_id, run_id)
-        if alias is not None:
-            client.set_registered_model_alias(registered, alias, version)
 
     return send
+
+
+def registered_name(experiment: str, encoder: str) -> str:
+    """Return the name that an encoder's models have in the registry."""
+    return f"{experiment}-{encoder}"
+
+
+def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str) -> None:
+    """Let an alias of the registry name the model of a run; a run without one changes nothing."""
+    found = client.search_model_versions(f"name = '{registered}' and run_id = '{run_id}'")
+    if found:
+        newest = max(found, key=lambda version: int(version.version))
+        client.set_registered_model_alias(registered, alias, newest.version)
 
 
 def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> str:

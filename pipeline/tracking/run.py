@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.model import export_model, model_sender
+from pipeline.tracking.model import export_model, model_sender, point_alias
 from pipeline.tracking.outbox import Call, Outbox
 from pipeline.tracking.views import SavedView
 
@@ -49,8 +49,9 @@ class NullRun:
         *,
         name: str,
         registered: str | None = None,
-        alias: str | None = None,
     ) -> None: ...
+
+    def alias(self, registered: str, alias: str, run_id: str) -> None: ...
 
     def view(self, view: SavedView) -> None: ...
 
@@ -146,12 +147,11 @@ class Run:
         *,
         name: str,
         registered: str | None = None,
-        alias: str | None = None,
     ) -> None:
         """Store the module as it is now, as a model that loads without this project's code.
 
         `example` is a batch of two, and `module` returns one tensor whose first dimension is the
-        batch too. `registered` is a name in the model registry, `alias` moves to this version.
+        batch too. `registered` is a name in the model registry, where it becomes the next version.
         """
         folder = self._kept / f"model-{name}"
         try:
@@ -169,9 +169,13 @@ class Run:
             params=self._params,
             metrics=list(self._outbox.latest.values()),
             registered=registered,
-            alias=alias,
         )
         self._outbox.add(Call(f"model {name}", send, upload=True))
+
+    def alias(self, registered: str, alias: str, run_id: str) -> None:
+        """Let `alias` of a registered model name the version that another run has made."""
+        send = partial(point_alias, self._client, registered, alias, run_id)
+        self._outbox.add(Call(f"alias {alias} of {registered}", send))
 
     def view(self, view: SavedView) -> None:
         """Store a way to look at the experiment, which MLflow's page then offers."""

@@ -40,7 +40,7 @@ def test_a_logged_model_predicts_without_this_project(
     net.to(memory_format=torch.channels_last).train()
     with begin(params={"encoder": "encoder2"}) as run:
         run.log({"loss": 0.25}, step=7)
-        run.model(net, torch.rand(2, 3, 10, 14), name="m", registered="encoder2", alias="proposed")
+        run.model(net, torch.rand(2, 3, 10, 14), name="m", registered="encoder2")
         run.model(net, torch.rand(1, 3, 10, 14), name="batch of one")
     assert net.training
     assert not [x for x in recwarn if "No complete tensor" in str(x.message)]

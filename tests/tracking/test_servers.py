@@ -39,12 +39,14 @@ def test_a_real_server_that_is_killed_and_comes_back(
                 server.stop()
             if step == 20:
                 net = torch.nn.Conv2d(3, 2, 1)
-                run.model(net, torch.rand(2, 3, 5, 7), name="m", registered="r", alias="proposed")
+                run.model(net, torch.rand(2, 3, 5, 7), name="m", registered="r")
             if step == 30:
                 server.start()
             started = time.monotonic()
             run.log({"loss": step, "bad": math.nan}, step=step)
             assert time.monotonic() - started < 10
+    with begin() as report:
+        report.alias("r", "proposed", run.id or "")
     seen = client().get_run(run.id)
     assert seen.info.status == "FINISHED"
     assert [m.step for m in client().get_metric_history(run.id, "loss")] == list(range(40))

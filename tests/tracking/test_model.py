@@ -42,6 +42,8 @@ def test_a_logged_model_predicts_without_this_project(
         run.log({"loss": 0.25}, step=7)
         run.model(net, torch.rand(2, 3, 10, 14), name="m", registered="encoder2")
         run.model(net, torch.rand(1, 3, 10, 14), name="batch of one")
+    with begin() as report:
+        report.alias("encoder2", "proposed", run.id or "")
     assert net.training
     assert not [x for x in recwarn if "No complete tensor" in str(x.message)]
     # torch.export logs empty lines in a process that has compiled before.

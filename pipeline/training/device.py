@@ -5,12 +5,14 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
+
+from pipeline.training.threads import AllThreads, SpareThreads, cpu_threads
 
 
 class DeviceError(ValueError):
@@ -29,6 +31,8 @@ class Runtime:
     world: int = 1
     host_group: Any = None
     """The process group in which processes talk on the CPU; None if there is only one."""
+    threads: AllThreads | SpareThreads = field(default_factory=AllThreads)
+    """How many threads torch uses on a CPU."""
 
     def described(self) -> dict[str, str | int | bool]:
         """Return what two trainings must share if their results are to be compared.
@@ -92,6 +96,7 @@ def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]
             rank=rank,
             world=world,
             host_group=host_group,
+            threads=AllThreads() if cuda or world > 1 else cpu_threads(),
         )
     finally:
         if dist.is_initialized():

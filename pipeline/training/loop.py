@@ -98,6 +98,7 @@ def fit(
                 train_step(run, batch, surrogate, runtime)
                 at.done += 1
                 progress.step(schedule.batch)
+                runtime.threads.adjust()
                 due = anyone(checkpoints.due(), runtime)
                 if due or runtime.device.type == "cpu":
                     run.guard.check(at.epoch, at.done - 1)

@@ -6,6 +6,8 @@
 #   experiments/weights.sh [-S key=value ...]
 #   JOBS=4 experiments/weights.sh     # four at a time instead of two
 #
+# Leaves `reports/family/`: the curves of all weights in one figure, and a table of BD-rates.
+#
 # Costs: four trainings of the proposed arm for each encoder and seed, and what comes after them,
 #   and one training of each benchmark on the frames that are left.
 #   The first weight runs alone and trains the benchmarks if they are not there; the others reuse
@@ -25,3 +27,6 @@ for weight in "${weights[@]:1}"; do
 done
 uv run dvc exp run --run-all --jobs "$jobs"
 experiments/show.sh
+members=()
+for weight in "${weights[@]}"; do members+=("weight $weight=weight-$weight-$stamp"); done
+uv run python -m stages.family "${members[@]}"

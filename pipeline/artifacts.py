@@ -46,6 +46,7 @@ PREPARED_FOLDER = Path("data/prepared")
 SPLITS = ("train", "val")
 REPORT_FOLDER = Path("reports")
 TABLES_FOLDER = REPORT_FOLDER / "tables"
+FAMILY_FOLDER = REPORT_FOLDER / "family"
 DRAWINGS_FOLDER = REPORT_FOLDER / "figures"
 PAGE_FILE = REPORT_FOLDER / "index.html"
 POINTS_FILE = REPORT_FOLDER / "points.csv"

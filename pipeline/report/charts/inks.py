@@ -3,8 +3,15 @@
 from pipeline.arms import ARM_COLORS, ARMS
 from pipeline.report.charts.record import Key, Look
 
-INKS = {**ARM_COLORS, "picture": "#009E73", "neutral": "#808080"}
-"""Name of an ink -> its colour; the picture's is of Okabe and Ito's set, as the arms' are."""
+INKS = {
+    **ARM_COLORS,
+    "picture": "#009E73",
+    "neutral": "#808080",
+    "sky": "#56B4E9",
+    "orange": "#E69F00",
+    "purple": "#CC79A7",
+}
+"""Name of an ink -> its colour; all but the neutral one are of Okabe and Ito's set."""
 
 ARM_LOOKS = {
     ARMS[0]: Look(ARMS[0], dash="dash", mark="circle", filled=False),

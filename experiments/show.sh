@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# The experiments in one table: BD-rates, bits and scores with the first codec, and what changed.
+# The experiments in one table of 120 columns: BD-rates with their verdicts, bits and scores with the
+# first codec, and the settings that differ.
 #
-#   experiments/show.sh [--sort-by png.encoder2-proposed-0.bpfe ...]
+#   experiments/show.sh
 #
-# `dvc exp show` alone has a column for each setting and for each file that a stage reads. This
-# script leaves out what is the same in all experiments, the files, and the benchmark's own scores.
+# `dvc exp show` has a column for each setting and for each file that a stage reads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec uv run dvc exp show --only-changed \
-    --drop '.*/' --drop '(models|features|streams|evaluation|Executor)$' \
-    --drop '.*-benchmark-' "$@"
+exec uv run python -m stages.show

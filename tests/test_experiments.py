@@ -85,16 +85,11 @@ def test_the_table_of_experiments_is_small(repository: Path) -> None:
     command(repository, "dvc", "exp", "run", "--temp", "-n", "four", "-S", "quantizer.bits=4")
     whole = command(repository, "dvc", "exp", "show", "--csv").stdout
     assert len(next(csv.reader(io.StringIO(whole)))) > 90
-    table = list(
-        csv.DictReader(io.StringIO(command(repository, "experiments/show.sh", "--csv").stdout))
-    )
-    columns = set(table[0])
-    assert {"Experiment", "quantizer.bits", "png.encoder2-proposed-0.bpfe"} <= columns
-    assert not {x for x in columns if "/" in x or "benchmark" in x}
-    assert len(columns) < 20
-    (four,) = (row for row in table if row["Experiment"] == "four")
-    assert four["quantizer.bits"] == "4"
-    assert float(four["png.encoder2-proposed-0.bpfe"]) < 4.5
+    shown = command(repository, "experiments/show.sh").stdout.splitlines()
+    assert max(map(len, shown)) <= 120
+    (four,) = (i for i, line in enumerate(shown) if line.startswith("four "))
+    assert shown[four + 1].strip() == "quantizer.bits=4"
+    assert 0 < float(shown[four].split()[-4]) < 4.5
 
 
 def test_the_papers_script_reads_data_from_elsewhere(repository: Path, tmp_path: Path) -> None:

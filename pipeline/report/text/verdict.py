@@ -40,6 +40,14 @@ VERDICTS = {
 }
 """What an outcome is called beside its number, wherever it goes."""
 
+MARKS = {
+    "can be quoted": "✓",
+    "no difference shown": "≈",
+    "do not quote": "✗",
+    "not available": "–",
+}
+"""A verdict as one character, for tight places."""
+
 
 def verdicts(trust: pd.DataFrame) -> dict[str, dict[str, dict[str, str]]]:
     """Return kind -> model (`encoder2-0`, `encoder2-mean`) -> score -> its verdict."""

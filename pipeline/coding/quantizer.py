@@ -107,8 +107,11 @@ def clipped(features_BChw: Tensor, keep: float) -> Tensor:
 
     values_BK = features_BChw.detach().float().flatten(1)
     tail = (1 - keep / 100) / 2
-    ends_2B = torch.quantile(values_BK, values_BK.new_tensor([tail, 1 - tail]), dim=1)
-    low_B111, high_B111 = ends_2B.to(features_BChw.dtype)[..., None, None, None]
+    # Plain numbers, one at a time: a tensor of both would be copied from the host, which waits.
+    low_B111, high_B111 = (
+        torch.quantile(values_BK, x, dim=1).to(features_BChw.dtype)[:, None, None, None]
+        for x in (tail, 1 - tail)
+    )
     return features_BChw.clamp(low_B111, high_B111)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from pipeline.coding.quantizer import add_noise
 from pipeline.data.batches import Batch
-from pipeline.nets.encoder import ENCODERS, Encoder
+from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints, Stopped
 from pipeline.training.device import Runtime, seed_all
@@ -30,6 +30,7 @@ from pipeline.training.guard import NotFiniteError
 from pipeline.training.loop import Schedule, fit, validate
 from pipeline.training.losses import Objective, RateTerm
 from pipeline.training.state import Row
+from tests.support.tiny_net import TINY
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 CPU = Runtime(torch.device("cpu"), torch.float32, compiled=False)
@@ -38,17 +39,6 @@ HALF_STEP = partial(add_noise, noise="half-step", bits=8, amplitude=0.002)
 EPOCHS, FRAMES, BATCH = 3, 7, 2
 STEPS = FRAMES // BATCH
 SCHEDULE = Schedule(EPOCHS, BATCH, learning_rate=1e-3, decay_power=0.9, validate_every=2)
-
-
-def build_tiny(weights: str) -> nn.Module:
-    def block(before: int) -> list[nn.Module]:
-        conv = nn.Conv2d(before, 8, 3, stride=2, padding=1, bias=False)
-        return [conv, nn.BatchNorm2d(8), nn.ReLU()]
-
-    return nn.Sequential(*block(3), *block(8))
-
-
-TINY = Encoder(build_tiny, channels=8, stride=4)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,11 @@
 """Compare the arms: BD-rates, the tables, the figures and the page."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
@@ -39,10 +43,22 @@ from stages.gather import looks, measured
 from stages.kept import frame_facts, lossless
 from stages.settings import load, run
 
+HERE = Path()
 
-def main() -> None:
-    """Compare the arms of every encoder and seed."""
-    params = load()
+
+def main(
+    folder: Annotated[
+        Path, typer.Option("--from", help="what another machine left (experiments/one_gpu.sh)")
+    ] = HERE,
+) -> None:
+    """Compare the arms of every encoder and seed, in this folder or in another one."""
+    with chdir(folder):
+        compare()
+
+
+def compare() -> None:
+    """Compare, track and say in short what was found."""
+    params = load(trains=False)
     names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
     evaluated = {name: read_run_id(evaluation_folder(name)) for name in names}
     runs = {f"train {name}": read_run_id(model_folder(name)) for name in names}

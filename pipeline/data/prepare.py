@@ -36,6 +36,11 @@ def nearest(source_HW: np.ndarray, *, width: int, height: int) -> np.ndarray:
     return source_HW[rows[:, None], columns]
 
 
+def belongs(tuning: frozenset[str], split: str, city: str) -> bool:
+    """Return whether a city belongs to a split if those in `tuning` are held out of train."""
+    return not tuning or (city in tuning) == (split == "val")
+
+
 def prepare_split(
     root: Path,
     split: str,

@@ -43,15 +43,9 @@ from stages.gather import looks, measured
 from stages.kept import frame_facts, lossless
 from stages.settings import load, run
 
-HERE = Path()
 
-
-def main(
-    folder: Annotated[
-        Path, typer.Option("--from", help="what another machine left (experiments/one_gpu.sh)")
-    ] = HERE,
-) -> None:
-    """Compare the arms of every encoder and seed, in this folder or in another one."""
+def main(folder: Annotated[str, typer.Option("--from")] = ".") -> None:
+    """Compare the arms of every encoder and seed; `--from` names another machine's results."""
     with chdir(folder):
         compare()
 

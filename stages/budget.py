@@ -79,15 +79,16 @@ def rehearse(node: Node, name: ModelName, settings: Settings) -> Timing:
             # Three epochs: the first has the start in it, the last the validation.
             short = {**settings, "train.epochs": 3, "train.validate_every": 3}
             train(few, name, short, lambda row: ticks.append(time.monotonic()))
+            ticks.append(time.monotonic())
             measure(few, name, short)
             ticks.append(time.monotonic())
-    first_epoch, epoch, last_epoch, after = (b - a for a, b in pairwise(ticks))
+    first_epoch, epoch, last_epoch, write, measured = (b - a for a, b in pairwise(ticks))
     share = len(node.val) / len(val_few.names)
     return Timing(
         start=max(0.0, first_epoch - epoch),
         step=epoch / steps,
         validation=max(0.0, last_epoch - epoch) * share,
-        after=after * share,
+        after=write + measured * share,
     )
 
 

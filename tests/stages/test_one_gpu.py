@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tests.support.tiny_experiment import CODECS, command
 
 LACKING = ("dvc", "mlflow", "pandas", "scipy", "pydantic", "typer", "tqdm", "ruamel", "yaml")
 LACKING += ("matplotlib", "plotly", "filelock", "bjontegaard")
+# And a run can be killed the moment it has written a file.
 WITHOUT = f"""
 import sys
 class Without:
@@ -37,13 +37,22 @@ class Without:
         lacks = name.partition(".")[0] in {LACKING!r}
         return None if lacks else self.finder.find_spec(name, path, target)
 sys.meta_path[:] = map(Without, sys.meta_path)
+
+import os, pathlib, signal
+last, moment = pathlib.Path.replace, os.environ.get("KILLED_AT")
+def replace(self, target):
+    last(self, target)
+    if moment and moment in str(target):
+        os.kill(os.getpid(), signal.SIGKILL)
+pathlib.Path.replace = replace
 """
 SMALL = {
-    **{"data.width": 64, "data.height": 32, "streets.train": 12, "streets.val": 4},
+    **{"data.width": 64, "data.height": 32, "streets.train": 8, "streets.val": 4},
     **{"streets.width": 64, "streets.height": 32, "seeds": [0], "codecs": CODECS},
     **{"train.batch": 4, "model.weights": "none", "train.device": "cpu"},
     **{"report.resamples": 100, "report.bd_points": CODECS},
 }
+REPOSITORY = Path(__file__).parents[2]
 NAMES = [ModelName("encoder2", arm, 0) for arm in ("benchmark", "proposed")]
 
 
@@ -55,32 +64,28 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def started(node: Path, folder: Path, *words: str, **changes: Any) -> subprocess.Popen[str]:
-    repository = Path(__file__).parents[2]
+def run(
+    node: Path, folder: Path, *words: str, killed_at: str = "", **changes: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the grid of two models to its end, or until it has written a file of that name."""
     settings = SMALL | {k.replace("__", "."): v for k, v in changes.items()}
     options = [x for k, v in settings.items() for x in ("-S", f"{k}={json.dumps(v)}")]
     variables = {"PYTHONPATH": str(node), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [str(repository / "experiments/one_gpu.sh"), str(folder), *words, *options],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    done = subprocess.run(
+        [str(REPOSITORY / "experiments/one_gpu.sh"), str(folder), *words, *options],
+        env=os.environ | variables | {"KILLED_AT": killed_at},
+        capture_output=True,
         text=True,
     )
-
-
-def finished(node: Path, folder: Path, *words: str, **changes: Any) -> str:
-    process = started(node, folder, *words, **changes)
-    text, _ = process.communicate()
-    assert process.returncode == 0, text
-    return text
+    assert done.returncode == (-signal.SIGKILL if killed_at else 0), done.stdout + done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
 def whole(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run leaves that nothing disturbed, and that had time for one epoch of three."""
     folder = tmp_path_factory.mktemp("whole")
-    finished(node, folder, "--minutes", "0.02", train__epochs=3)
+    run(node, folder, "--minutes", "0.02", train__epochs=3)
     return folder / "results/weight-1.0"
 
 
@@ -96,16 +101,11 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     node: Path, whole: Path, tmp_path: Path
 ) -> None:
     folder, often = tmp_path / "killed", {"train__epochs": 1, "train__checkpoint_minutes": 1e-9}
-    process = started(node, folder, **often)
-    while not list(folder.glob("work/checkpoints/encoder2-proposed-0-*.pt")):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    run(node, folder, killed_at="checkpoints/encoder2-proposed", **often)
     assert (folder / "work/benchmark" / sums_file(NAMES[0])).is_file()
     assert not (folder / "results").exists()
-    text = finished(node, folder, **often)
-    assert "resumed after epoch 0, step " in text
+    done = run(node, folder, **often)
+    assert "resumed after epoch 0, step 1 of 2" in done.stdout
     assert not list(folder.glob("work/checkpoints/*"))
     for name in NAMES:
         one, other = (
@@ -141,16 +141,14 @@ def test_the_folder_is_small_and_has_what_a_report_reads(whole: Path, tmp_path: 
     files = [x for x in whole.rglob("*") if x.is_file()]
     assert sum(x.stat().st_size for x in files) < 300_000
     assert not [x for x in files if x.name in ("model.safetensors", "image.npy", "png.safetensors")]
-    text = command(tmp_path, sys.executable, "-m", "stages.report", "--from", str(whole), **HOME)
-    assert "Coded as PNG" in text.stdout
+    words = ("-m", "stages.report", "--from", str(whole))
+    done = command(tmp_path, sys.executable, *words, PYTHONPATH=str(REPOSITORY))
+    assert "Coded as PNG" in done.stdout
     page = (whole / "reports/index.html").read_text()
-    assert "12 to train on, 4 to test on" in page
+    assert "8 to train on, 4 to test on" in page
     assert set(json.loads((whole / "reports/scores.json").read_text())["png"]) == set(
         map(str, NAMES)
     )
-
-
-HOME = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def test_what_was_left_behind_is_checked_by_its_hash(

@@ -431,7 +431,7 @@ def _write_arrays(
     if deflate:
         kinds = {key: [array.dtype.str, array.shape] for key, array in arrays.items()}
         metadata["deflated"] = json.dumps(kinds)
-        arrays = {k: np.frombuffer(zlib.compress(x.tobytes()), np.uint8) for k, x in arrays.items()}
+        arrays = {key: _deflated(array) for key, array in arrays.items()}
     with whole_file(path) as part:
         save_file(arrays, part, metadata=metadata)
 
@@ -442,10 +442,20 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             metadata = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in json.loads(metadata["order"])}
         for key, (kind, shape) in json.loads(metadata.get("deflated", "{}")).items():
-            plain = bytearray(zlib.decompress(arrays[key].tobytes()))
-            arrays[key] = np.frombuffer(plain, kind).reshape(shape)
+            arrays[key] = _inflated(arrays[key], np.dtype(kind), shape)
         return arrays, json.loads(metadata["facts"])
     except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
         raise ArtifactError(
             f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"
         ) from error
+
+
+def _deflated(array: np.ndarray) -> np.ndarray:
+    """Return an array as deflated bytes: all first bytes of its values, then all second ones."""
+    planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
+    return np.frombuffer(zlib.compress(planes.tobytes()), np.uint8)
+
+
+def _inflated(data: np.ndarray, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
+    planes = np.frombuffer(zlib.decompress(data.tobytes()), np.uint8).reshape(dtype.itemsize, -1)
+    return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)

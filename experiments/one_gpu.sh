@@ -7,8 +7,8 @@
 #
 # Needs: this repository, and Python 3.11 or later with torch 2.11 or later, torchvision, numpy,
 #   Pillow and safetensors. No network, no uv, no DVC, no MLflow. PYTHON=/path/python names another
-#   interpreter than python3. Disk under FOLDER/work: 6 GB for the built-in streets and their frames, and
-#   0.3 GB for each model. Both are computed from runs with few frames.
+#   interpreter than python3. Disk under FOLDER/work: 6 GB for the built-in streets and their
+#   frames, and 0.3 GB for each model. Both are computed from runs with few frames.
 # Settings: experiments/one_gpu.toml, all of them.
 # Costs: not known on a GPU yet, where it has not run. Two cores draw the built-in streets in
 #   2.4 minutes (benchmarks/RESULTS.md).

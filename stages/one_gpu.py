@@ -7,6 +7,7 @@ when the same command is given again.
 """
 
 import argparse
+import math
 import shutil
 import sys
 import time
@@ -54,7 +55,8 @@ def main() -> None:
     begun = time.monotonic()
     asked = arguments()
     settings = read_settings(asked.settings, asked.set)
-    weights = [read_weight(x) for x in asked.weights] or [settings["loss.weight"]]
+    asked_weights = asked.weights or [str(settings["loss.weight"])]
+    weights = list(dict.fromkeys(map(read_weight, asked_weights)))
     if settings["data.root"] != str(STREETS_FOLDER):
         settings["data.root"] = str(Path(settings["data.root"]).resolve())
     check(settings)
@@ -76,11 +78,14 @@ def arguments() -> argparse.Namespace:
 
 
 def read_weight(text: str) -> Any:
-    """Return a weight of the rate loss: a number, or `learned`."""
+    """Return a weight of the rate loss: a number above 0, or `learned`."""
     try:
-        return text if text == "learned" else float(text)
+        weight = text if text == "learned" else float(text)
     except ValueError:
-        raise GridError(f"--weights has {text!r}; allowed: numbers and learned") from None
+        weight = 0.0
+    if weight != "learned" and not 0 < float(weight) < math.inf:
+        raise GridError(f"--weights has {text!r}; allowed: numbers above 0, and learned")
+    return weight
 
 
 def check(settings: Settings) -> None:
@@ -116,6 +121,10 @@ def grid(
 ) -> None:
     """Prepare the frames, then train and measure one model after the other."""
     WORK.mkdir(exist_ok=True)
+    # What a run that was killed left half done.
+    for pattern in ("data/.streets.*", "data/prepared/*/.prepare-*", ".rehearsal-*"):
+        for left in WORK.glob(pattern):
+            shutil.rmtree(left)
     with chdir(WORK):
         prepare(settings)
     params = as_params(settings)
@@ -159,8 +168,6 @@ def prepare(settings: Settings) -> None:
     tuning = frozenset(settings["data.tuning_cities"] if settings["data.tuning"] else ())
     for split in SPLITS:
         folder = prepared_folder(split)
-        for left in folder.glob(".prepare-*"):  # of a run that was killed
-            shutil.rmtree(left)
         try:
             open_frames(folder)
             continue

@@ -45,6 +45,13 @@ def test_changes_are_taken() -> None:
     assert settings["seeds"] == [4]
 
 
+def test_weights_of_the_rate_loss_are_read() -> None:
+    assert [one_gpu.read_weight(x) for x in ("0.3", "3", "learned")] == [0.3, 3.0, "learned"]
+    for text in ("0", "-1", "nan", "inf", "much"):
+        with pytest.raises(GridError, match=f"--weights has '{text}'; allowed: numbers above 0"):
+            one_gpu.read_weight(text)
+
+
 def test_a_folder_of_other_settings_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

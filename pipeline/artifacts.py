@@ -5,8 +5,10 @@ whole under a temporary name first, so a file under its final name is complete. 
 purpose, longer than other files: whoever looks for a file between stages looks here alone.
 """
 
+import csv
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -53,6 +55,10 @@ POINTS_FILE = REPORT_FOLDER / "points.csv"
 BD_RATE_FILE = REPORT_FOLDER / "bd_rate.json"
 SCORES_FILE = REPORT_FOLDER / "scores.json"
 LOCK_FILE = Path("dvc.lock")
+FRAMES_FILE = Path("data/frames.json")
+"""What a report says of frames that stayed on another machine (see `FrameFacts`)."""
+LEFT_FILE = Path("left_behind.json")
+"""Path of a file that stayed on another machine -> SHA-256 of its bytes."""
 
 
 def prepared_folder(split: str) -> Path:
@@ -108,6 +114,11 @@ def sums_file(name: ModelName) -> Path:
 def examples_file(name: ModelName) -> Path:
     """The example pictures of an evaluated model."""
     return evaluation_folder(name) / "examples.safetensors"
+
+
+def sent_file(name: ModelName) -> Path:
+    """What a report shows of bitstreams that stayed on another machine: their `Sent`."""
+    return evaluation_folder(name) / "sent.safetensors"
 
 
 # The MLflow run of a folder
@@ -198,6 +209,46 @@ def read_streams(path: Path) -> Bitstreams:
     return Bitstreams(streams, names, facts["coder"])
 
 
+# What a report needs of bitstreams and frames
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a report shows of one model's bitstreams."""
+
+    levels: Mapping[str, float]
+    """See `coding.statistics.LevelStatistics`; empty without a lossless point."""
+    tile_HW: np.ndarray
+    """Integers: the levels of the first frame at the first point, as the codecs see them."""
+    sizes: Mapping[str, int]
+    """codec -> bytes of the first frame."""
+
+
+def write_sent(path: Path, sent: Sent) -> None:
+    """Write what a report shows of one model's bitstreams."""
+    facts = {"levels": dict(sent.levels), "sizes": dict(sent.sizes)}
+    _write_arrays(path, {"tile": sent.tile_HW}, facts, deflate=True)
+
+
+def read_sent(path: Path) -> Sent:
+    """Read what a report shows of one model's bitstreams."""
+    arrays, facts = _read_arrays(path)
+    return Sent(facts["levels"], arrays["tile"], facts["sizes"])
+
+
+class FrameFacts(NamedTuple):
+    """What a report says of the frames."""
+
+    trained: int
+    """Number of frames to train on."""
+    tested: int
+    """Number of frames to test on."""
+    pixels: int
+    """Of a frame."""
+    trivial: dict[str, float]
+    """task -> score of a prediction that knows the training set alone."""
+
+
 # Evaluations
 
 
@@ -241,7 +292,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
         "coders": dict(evaluation.coders),
         "made_of": dict(evaluation.made_of),
     }
-    _write_arrays(path, arrays, facts)
+    _write_arrays(path, arrays, facts, deflate=True)
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -285,7 +336,9 @@ def write_examples(path: Path, examples: Examples) -> None:
         for codec, tasks in examples.predictions.items()
         for task, x in tasks.items()
     }
-    _write_arrays(path, arrays, {"names": examples.names, "legends": examples.legends})
+    _write_arrays(
+        path, arrays, {"names": examples.names, "legends": examples.legends}, deflate=True
+    )
 
 
 def read_examples(path: Path) -> Examples:
@@ -306,6 +359,15 @@ def read_examples(path: Path) -> Examples:
             for task, legend in facts["legends"].items()
         },
     )
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write the training of a model; a value that an epoch does not have is an empty cell."""
+    columns = dict.fromkeys(key for row in rows for key in row)
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_history(name: ModelName) -> "pd.DataFrame":
@@ -344,10 +406,11 @@ def check_made_of(made_of: Mapping[Path, Mapping[str, str]]) -> None:
     """Raise ArtifactError unless files were made of the files that are there now.
 
     made_of: file -> path of a file that it was made of -> SHA-256 noted then. A file that several
-    were made of is read once.
+    were made of is read once. For a file that stayed on another machine, `LEFT_FILE` has its hash.
     """
     sources = {Path(source) for noted in made_of.values() for source in noted}
-    now = hashes(path for path in sources if path.is_file())
+    now = read_json(LEFT_FILE) if LEFT_FILE.is_file() else {}
+    now |= hashes(path for path in sources if path.is_file())
     for file, noted in made_of.items():
         for source, then in noted.items():
             if source not in now:
@@ -359,10 +422,17 @@ def check_made_of(made_of: Mapping[Path, Mapping[str, str]]) -> None:
                 )
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+def _write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, deflate: bool = False
+) -> None:
+    """Write arrays and facts. deflate: counts that are mostly 0 shrink to a tenth."""
     arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     # The format sorts its tensors, so their order travels beside them.
     metadata = {"facts": json.dumps(facts), "order": json.dumps(list(arrays))}
+    if deflate:
+        kinds = {key: [array.dtype.str, array.shape] for key, array in arrays.items()}
+        metadata["deflated"] = json.dumps(kinds)
+        arrays = {key: _deflated(array) for key, array in arrays.items()}
     with whole_file(path) as part:
         save_file(arrays, part, metadata=metadata)
 
@@ -371,9 +441,22 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
-            order = json.loads(metadata["order"])
-            return {key: file.get_tensor(key) for key in order}, json.loads(metadata["facts"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            arrays = {key: file.get_tensor(key) for key in json.loads(metadata["order"])}
+        for key, (kind, shape) in json.loads(metadata.get("deflated", "{}")).items():
+            arrays[key] = _inflated(arrays[key], np.dtype(kind), shape)
+        return arrays, json.loads(metadata["facts"])
+    except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
         raise ArtifactError(
             f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"
         ) from error
+
+
+def _deflated(array: np.ndarray) -> np.ndarray:
+    """Return an array as deflated bytes: all first bytes of its values, then all second ones."""
+    planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
+    return np.frombuffer(zlib.compress(planes.tobytes()), np.uint8)
+
+
+def _inflated(data: np.ndarray, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
+    planes = np.frombuffer(zlib.decompress(data.tobytes()), np.uint8).reshape(dtype.itemsize, -1)
+    return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)

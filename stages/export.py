@@ -1,7 +1,5 @@
 """Run the edge half over the validation set; keep its features and what is measured on them."""
 
-import numpy as np
-
 from pipeline.artifacts import (
     Features,
     ModelName,
@@ -13,11 +11,9 @@ from pipeline.artifacts import (
     write_diagnostics,
     write_features,
 )
-from pipeline.coding.forms import FORMS
-from pipeline.coding.rate import rate_in_form
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
-from pipeline.inference import edge
+from pipeline.inference.export import export
 from pipeline.training.device import open_runtime
 from stages.models import open_model
 from stages.settings import Number, Text, load, run
@@ -31,19 +27,13 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     """
     params = load()
     name = ModelName(encoder, arm, seed)
-    net = open_model(name, params)
+    net = open_model(name, params.tasks)
     frames = open_frames(prepared_folder("val"))
-    parts: list[np.ndarray] = []
-    losses: dict[str, list[np.ndarray]] = {str(form): [] for form in FORMS}
     with open_runtime(params.train.device, "float32", "off") as runtime:
-        net.to(runtime.device)
-        for features_BChw in edge.features(net, Batches(frames, device=runtime.device)):
-            parts.append(features_BChw.cpu().numpy())
-            for form in FORMS:
-                losses[str(form)].append(rate_in_form(features_BChw, form).cpu().numpy())
-    features = Features(np.concatenate(parts), frames.names)
+        batches = Batches(frames, device=runtime.device)
+        features_NChw, rate_loss = export(net.to(runtime.device), batches)
+    features = Features(features_NChw, frames.names)
     write_features(features_file(name), features)
-    rate_loss = {form: np.concatenate(values) for form, values in losses.items()}
     write_diagnostics(diagnostics_file(name), rate_loss, hashes([weights_file(name)]))
     shape = " x ".join(map(str, features.features_NChw.shape[1:]))
     print(f"{name}: features of {len(frames.names)} frames, {shape}")

@@ -1,20 +1,21 @@
 """How the stages after training open a model."""
 
+from collections.abc import Sequence
+
 import torch
 
 from pipeline.artifacts import ArtifactError, ModelName, model_folder
 from pipeline.nets.split import SplitNet
-from pipeline.params import Params
 from pipeline.training.checkpoint import load_model
 
 
-def open_model(name: ModelName, params: Params) -> SplitNet:
+def open_model(name: ModelName, tasks: Sequence[str]) -> SplitNet:
     """Return the net of a model's folder, in the memory layout that convolutions are fastest in.
 
     Raises ArtifactError if the folder holds another model than it is named after, or other tasks.
     """
     net, described = load_model(model_folder(name), name.encoder)
-    asked = {**name._asdict(), "tasks": list(params.tasks)}
+    asked = {**name._asdict(), "tasks": list(tasks)}
     for key, value in asked.items():
         if described.get(key) != value:
             raise ArtifactError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.artifacts import SPLITS, prepared_folder
 from pipeline.data.cityscapes import find
-from pipeline.data.prepare import prepare_split
+from pipeline.data.prepare import belongs, prepare_split
 from pipeline.params import ParamsError
 from stages.settings import load, run
 
@@ -29,11 +29,6 @@ def main() -> None:
             disparity=disparity,
             cities=partial(belongs, tuning, split),
         )
-
-
-def belongs(tuning: frozenset[str], split: str, city: str) -> bool:
-    """Return whether a city belongs to a split if those in `tuning` are held out of train."""
-    return not tuning or (city in tuning) == (split == "val")
 
 
 def check_tuning(tuning: frozenset[str], cities: set[str]) -> None:

@@ -1,7 +1,11 @@
 """Compare the arms: BD-rates, the tables, the figures and the page."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
@@ -17,11 +21,9 @@ from pipeline.artifacts import (
     evaluation_folder,
     model_description,
     model_folder,
-    prepared_folder,
     read_run_id,
     write_run_id,
 )
-from pipeline.data.frames import open_frames
 from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
 from pipeline.report.charts.book import describe
@@ -35,16 +37,22 @@ from pipeline.report.tables.grid import to_latex, to_markdown
 from pipeline.report.text.names import encoder_title
 from pipeline.report.text.verdict import in_short, verdicts
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.trivial import trivial_scores
 from pipeline.tracking import face as tracking
 from pipeline.workspace import main_root
-from stages.gather import looks, lossless, measured, truths
+from stages.gather import looks, measured
+from stages.kept import frame_facts, lossless
 from stages.settings import load, run
 
 
-def main() -> None:
-    """Compare the arms of every encoder and seed."""
-    params = load()
+def main(folder: Annotated[str, typer.Option("--from")] = ".") -> None:
+    """Compare the arms of every encoder and seed; `--from` names another machine's results."""
+    with chdir(folder):
+        compare()
+
+
+def compare() -> None:
+    """Compare, track and say in short what was found."""
+    params = load(trains=False)
     names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
     evaluated = {name: read_run_id(evaluation_folder(name)) for name in names}
     runs = {f"train {name}": read_run_id(model_folder(name)) for name in names}
@@ -93,26 +101,27 @@ def report(
 
     This function is long on purpose: the page's content is gathered in one place.
     """
-    frames = open_frames(prepared_folder("val"))
+    frames = frame_facts(params.tasks)
+    keeping = lossless(params.codecs, params.quantizer.bits)
     findings = find(
-        measured(names, params, frames),
+        measured(names, params, frames.pixels),
         {task: SCORES[task] for task in params.tasks},
         kinds=kinds_of(
             params.codecs,
             fixed=params.report.bd_points,
-            lossless=lossless(params),
+            lossless=keeping,
             method=params.report.bd_method,
         ),
         resamples=params.report.resamples,
         level=params.report.level,
         joint_loss=params.report.joint_loss,
-        lossless=lossless(params),
-        trivial=trivial_scores(truths("train"), truths("val")),
+        lossless=keeping,
+        trivial=frames.trivial,
     )
     write_tables(findings, first_codec=params.codecs[0])
     toy = Path(params.data.root) == STREETS_FOLDER
     first = [name for name in names if name.seed == params.seeds[0]]
-    seen = {e: looks([n for n in first if n.encoder == e], params.codecs) for e in params.encoders}
+    seen = {e: looks([n for n in first if n.encoder == e], params) for e in params.encoders}
     charts = describe(
         findings,
         {encoder: of.histories for encoder, of in seen.items()},
@@ -125,8 +134,8 @@ def report(
         facts=facts(
             data="built-in streets" if toy else Path(params.data.root).name,
             size=(params.data.width, params.data.height),
-            trained=len(open_frames(prepared_folder("train")).names),
-            tested=len(frames.names),
+            trained=frames.trained,
+            tested=frames.tested,
             tuning=params.data.tuning,
             epochs=params.train.epochs,
             batch=params.train.batch,

@@ -23,8 +23,12 @@ Text = Annotated[str, typer.Option()]
 Number = Annotated[int, typer.Option()]
 
 
-def load() -> Params:
-    """The settings of params.yaml in the working directory, checked as a whole."""
+def load(*, trains: bool = True) -> Params:
+    """The settings of params.yaml in the working directory, checked as a whole.
+
+    trains: whether a training may follow, for which its launcher and its first weights must be
+    here.
+    """
     path = Path("params.yaml")
     try:
         # YAML 1.2, as DVC writes it: there 5e-05 is a number and `on` a word.
@@ -37,6 +41,14 @@ def load() -> Params:
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
+    if trains:
+        _check_training(params)
+    if Path(params.data.root) == STREETS_FOLDER:
+        _check_streets(params)
+    return params
+
+
+def _check_training(params: Params) -> None:
     if params.model.weights == "file" and not Path(params.model.file).is_file():
         raise ParamsError(
             f"model.file is {params.model.file!r}, but there is no such file; allowed: the path of "
@@ -47,9 +59,6 @@ def load() -> Params:
             f"train.launcher is {params.train.launcher!r}, but there is no such command here; "
             "allowed: python, or a launcher such as torchrun --nproc-per-node=2"
         )
-    if Path(params.data.root) == STREETS_FOLDER:
-        _check_streets(params)
-    return params
 
 
 def _check_points(params: Params) -> None:

@@ -1,15 +1,12 @@
 """Train one model of one arm."""
 
 import os
-import platform
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
-import torchvision
 import yaml
 
 from pipeline.arms import ARMS
@@ -21,20 +18,28 @@ from pipeline.artifacts import (
     history_file,
     model_folder,
     prepared_folder,
+    write_history,
     write_run_id,
 )
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
-from pipeline.files import write_csv
 from pipeline.nets.split import SplitNet, StackedPredictions
-from pipeline.params import Params, ParamsError
+from pipeline.params import Params, ParamsError, flat
 from pipeline.tracking import face as tracking
 from pipeline.training.checkpoint import Checkpoints, digest, save_model
 from pipeline.training.device import Runtime, open_runtime
 from pipeline.training.loop import fit
 from pipeline.training.state import Row
 from pipeline.workspace import main_root
-from stages.recipe import new_net, noise_of, objective_of, precision, relevant_settings, schedule_of
+from stages.recipe import (
+    description,
+    new_net,
+    noise_of,
+    objective_of,
+    precision,
+    relevant_settings,
+    schedule_of,
+)
 from stages.settings import Number, Text, load, run
 
 
@@ -45,7 +50,7 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
         raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
     launch(params.train.launcher, ["--encoder", encoder, "--arm", arm, "--seed", str(seed)])
     name = ModelName(encoder, arm, seed)
-    settings = relevant_settings(params, arm)
+    settings = relevant_settings(flat(params), arm)
     with open_runtime(params.train.device, precision(params), params.train.compile) as runtime:
         if params.train.batch % runtime.world:
             raise ParamsError(
@@ -97,7 +102,7 @@ def train_model(
         on_epoch=on_epoch,
     )
     if runtime.rank == 0:
-        write(name, params, settings, runtime.described(), net, history, tracked)
+        write(name, params, settings, runtime, net, history, tracked)
     checkpoints.done()
 
 
@@ -124,29 +129,15 @@ def write(
     name: ModelName,
     params: Params,
     settings: Mapping[str, object],
-    ran_on: Mapping[str, object],
+    runtime: Runtime,
     net: SplitNet,
     history: list[Row],
     tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
     """Write the model's folder, and log it."""
     folder = model_folder(name)
-    description: dict[str, Any] = {
-        **name._asdict(),
-        "tasks": list(params.tasks),
-        "width": params.data.width,
-        "height": params.data.height,
-        "noise": {"kind": params.train.noise, "bits": params.train.noise_bits},
-        "settings": dict(settings),
-        "runtime": dict(ran_on),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-        },
-    }
-    save_model(folder, net, description)
-    write_csv(history_file(name), pd.DataFrame(history))
+    save_model(folder, net, description(name, params, settings, runtime))
+    write_history(history_file(name), history)
     write_run_id(folder, tracked.id)
     tracked.file(history_file(name))
     tracked.file(folder / "model.json")

@@ -1,10 +1,14 @@
-"""Files between stages: what is written is what is read, and damage is named."""
+"""Files between stages: what is written is what is read, and damage is named.
+
+Long on purpose: what holds of one thing is in one place.
+"""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import artifacts
@@ -14,23 +18,29 @@ from pipeline.artifacts import (
     Evaluation,
     Features,
     ModelName,
+    Sent,
     check_made_of,
     evaluation_folder,
     features_file,
     hashes,
+    history_file,
     model_folder,
     prepared_folder,
     read_evaluation,
     read_examples,
     read_features,
+    read_history,
     read_json,
     read_rate_loss,
+    read_sent,
     read_streams,
     streams_file,
     write_diagnostics,
     write_evaluation,
     write_examples,
     write_features,
+    write_history,
+    write_sent,
     write_streams,
 )
 from pipeline.files import write_json
@@ -65,6 +75,36 @@ def test_features(tmp_path: Path) -> None:
     found = read_features(tmp_path / "new" / "f.safetensors")
     assert_equal_array(found.features_NChw, written.features_NChw)
     assert found.names == NAMES
+
+
+def test_what_a_report_shows_of_bitstreams(tmp_path: Path) -> None:
+    tile_HW = np.arange(6, dtype=np.uint16).reshape(2, 3)
+    write_sent(tmp_path / "s", Sent({"span": 1.5}, tile_HW, {"png": 7, "png@5": 3}))
+    found = read_sent(tmp_path / "s")
+    assert_equal_array(found.tile_HW, tile_HW)
+    assert (found.levels, found.sizes) == ({"span": 1.5}, {"png": 7, "png@5": 3})
+
+
+def test_the_training_of_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pandas writes it: the columns in order of appearance, a missing value as an empty cell."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"epoch": 0, "lr": 1e-05}, {"epoch": 1, "lr": 0.1 + 0.2, "val/miou": 1 / 3}]
+    path = history_file(ModelName("encoder2", "proposed", 3))
+    write_history(path, rows)
+    assert path.read_text() == pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+    assert read_history(ModelName("encoder2", "proposed", 3))["lr"].tolist() == [1e-05, 0.1 + 0.2]
+
+
+def test_counts_that_are_mostly_zero_take_little(tmp_path: Path) -> None:
+    confusion = np.zeros((50, 19, 19), np.int64)
+    confusion[:, range(19), range(19)] = np.random.default_rng(0).integers(0, 9000, (50, 19))
+    point = Coded(
+        np.zeros(50, np.int64), np.zeros(50, np.int64), {"segmentation": {"c": confusion}}
+    )
+    write_evaluation(tmp_path / "e", Evaluation({"png": point}, 1, NAMES))
+    assert (tmp_path / "e").stat().st_size < confusion.nbytes / 20
+    found = read_evaluation(tmp_path / "e").points["png"].sums["segmentation"]["c"]
+    assert_equal_array(found, confusion)
 
 
 def test_features_laid_out_otherwise_in_memory(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from pipeline.bar import tqdm
 from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
 from pipeline.data.labels import TRAIN_ID_OF_ID
@@ -34,6 +34,11 @@ def nearest(source_HW: np.ndarray, *, width: int, height: int) -> np.ndarray:
     rows = (2 * np.arange(height) + 1) * source_HW.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * source_HW.shape[1] // (2 * width)
     return source_HW[rows[:, None], columns]
+
+
+def belongs(tuning: frozenset[str], split: str, city: str) -> bool:
+    """Return whether a city belongs to a split if those in `tuning` are held out of train."""
+    return not tuning or (city in tuning) == (split == "val")
 
 
 def prepare_split(

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
+from pipeline.bar import tqdm
 from pipeline.data.scene.draw import draw
 
 CITIES = {

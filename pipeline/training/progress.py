@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from tqdm import tqdm
+from pipeline.bar import tqdm
 
 
 class Progress:

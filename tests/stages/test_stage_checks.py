@@ -21,7 +21,7 @@ from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
 from pipeline.params import parse
 from pipeline.training.checkpoint import save_model
-from stages.evaluate import serve_streams
+from stages.measure import serve_streams
 from stages.models import open_model
 
 TASKS = ["segmentation", "disparity", "reconstruction"]
@@ -49,10 +49,10 @@ def test_a_model_is_the_one_its_folder_is_named_after(
     described = {**name._asdict(), "tasks": TASKS, **changes}
     save_model(model_folder(name), SplitNet("encoder2", described["tasks"]), described)
     if words is None:
-        assert list(open_model(name, parse(values)).decoders) == TASKS
+        assert list(open_model(name, parse(values).tasks).decoders) == TASKS
         return
     with pytest.raises(ArtifactError, match=words):
-        open_model(name, parse(values))
+        open_model(name, parse(values).tasks)
 
 
 def test_a_stream_is_of_the_codec_its_file_is_named_after(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.params import ParamsError, parse
+from pipeline.params import parse
 from pipeline.training.device import DeviceError, open_runtime, seed_all
 from stages.recipe import precision
 
@@ -94,5 +94,5 @@ def test_noise_of_a_fixed_size_is_trained_in_float32(
 
 def test_noise_that_bfloat16_would_round_away_is_refused(values: dict) -> None:
     values["train"] |= {"noise": "fixed", "precision": "bfloat16"}
-    with pytest.raises(ParamsError, match="rounds most of that noise away"):
+    with pytest.raises(DeviceError, match="rounds most of that noise away"):
         precision(parse(values))

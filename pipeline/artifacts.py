@@ -422,29 +422,33 @@ def check_made_of(made_of: Mapping[Path, Mapping[str, str]]) -> None:
                 )
 
 
+NOTES = "notes"
+"""The entry of a file's metadata that holds everything but its arrays, as JSON."""
+
+
 def _write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, deflate: bool = False
 ) -> None:
     """Write arrays and facts. deflate: counts that are mostly 0 shrink to a tenth."""
     arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     # The format sorts its tensors, so their order travels beside them.
-    metadata = {"facts": json.dumps(facts), "order": json.dumps(list(arrays))}
+    notes: dict[str, Any] = {"facts": facts, "order": list(arrays)}
     if deflate:
-        kinds = {key: [array.dtype.str, array.shape] for key, array in arrays.items()}
-        metadata["deflated"] = json.dumps(kinds)
+        notes["deflated"] = {key: [array.dtype.str, array.shape] for key, array in arrays.items()}
         arrays = {key: _deflated(array) for key, array in arrays.items()}
     with whole_file(path) as part:
-        save_file(arrays, part, metadata=metadata)
+        # One entry: the format writes several in another order each time, and so in other bytes.
+        save_file(arrays, part, metadata={NOTES: json.dumps(notes)})
 
 
 def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {key: file.get_tensor(key) for key in json.loads(metadata["order"])}
-        for key, (kind, shape) in json.loads(metadata.get("deflated", "{}")).items():
+            notes = json.loads((file.metadata() or {})[NOTES])
+            arrays = {key: file.get_tensor(key) for key in notes["order"]}
+        for key, (kind, shape) in notes.get("deflated", {}).items():
             arrays[key] = _inflated(arrays[key], np.dtype(kind), shape)
-        return arrays, json.loads(metadata["facts"])
+        return arrays, notes["facts"]
     except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
         raise ArtifactError(
             f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"

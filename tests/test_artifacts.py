@@ -202,6 +202,22 @@ def test_an_evaluation_without_points_and_pictures(tmp_path: Path) -> None:
     assert (found.points, found.uncompressed, found.pictures) == ({}, {}, {})
 
 
+def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
+    """Or DVC would take a file that was made again for another one."""
+    coded = Bitstreams([b"one", b"three"], NAMES[:2], "coder 1")
+    examples, path = some_examples(("segmentation",), codecs=("png",), frames=1), tmp_path / "again"
+    for write in (
+        lambda: write_streams(path, coded),
+        lambda: write_examples(path, examples),
+        lambda: write_evaluation(path, Evaluation({}, 3, NAMES, made_of={"a": "b"})),
+    ):
+        found = set()
+        for _ in range(8):
+            write()
+            found.add(path.read_bytes())
+        assert len(found) == 1
+
+
 def test_json(tmp_path: Path) -> None:
     value = {"miou": 0.1 + 0.2, "run_id": None, "names": ["ü"], "deep": {"x": [1, 2.5]}}
     write_json(tmp_path / "deep" / "er" / "m.json", value)

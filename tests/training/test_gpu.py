@@ -79,7 +79,9 @@ def train(
 def assert_close(a: SplitNet, b: SplitNet, tolerance: float) -> None:
     for key, value in a.state_dict().items():
         other = b.state_dict()[key].to(value.device)
-        torch.testing.assert_close(value, other, rtol=tolerance, atol=tolerance, msg=key)
+        torch.testing.assert_close(
+            value, other, rtol=tolerance, atol=tolerance, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -47,6 +47,7 @@ ROOMS = {
     "report": {"scoring"},
     "artifacts": {"scoring"},
     "tracking": set(),
+    "fleet": set(),
 }
 
 

@@ -66,6 +66,7 @@ def freeze(head: Path, folder: Path) -> None:
     for name in tracked(head) | untracked:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(head / name, folder / name, follow_symlinks=False)
+    subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
     cache = head / dvc("cache", "dir", cwd=head, output=subprocess.PIPE).strip()
     dvc("config", "--local", "cache.dir", str(cache), cwd=folder)
     dvc("config", "--local", "cache.type", LINKS, cwd=folder)

@@ -59,7 +59,7 @@ def run_all(
                     progress.ended(model)
                 elif attempts[model] < ATTEMPTS:
                     progress.say(f"{model}: {why}; it is started again")
-                    waiting.append(model)
+                    waiting.appendleft(model)
                 else:
                     progress.say(f"{model}: {why}; it is given up after {ATTEMPTS} attempts")
                     failed.append(model)

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -14,12 +14,13 @@ import submitit
 import typer
 
 from pipeline.arms import ARMS
-from pipeline.artifacts import ModelName
+from pipeline.artifacts import LOCK_FILE, ModelName
 from pipeline.fleet.alone import FleetError, alone, end_slurm_jobs
 from pipeline.fleet.clone import changed, dvc, freeze
 from pipeline.fleet.jobs import Slot, run_all
+from pipeline.fleet.lock import take_over
 from pipeline.fleet.progress import Progress
-from pipeline.fleet.work import Work, end_marked, frozen, log_file
+from pipeline.fleet.work import Work, end_marked, frozen, lock_file, log_file
 from pipeline.params import Params, ParamsError
 from pipeline.tracking import face as tracking
 from stages.settings import load, run
@@ -58,7 +59,7 @@ def main(
             freeze(head, frozen(folder))
             submit = make_executor(executor, folder, params, slurm)
             failed = run_fleet(models, params, folder, job_id, submit, workers)
-            refuse(failed, head, folder)
+            take(models, failed, head, folder)
         dvc("repro", cwd=head)
 
 
@@ -120,9 +121,10 @@ def make_executor(
 
     Raises FleetError for a setting that submitit does not know.
     """
-    jobs = folder / "jobs"
-    shutil.rmtree(jobs, ignore_errors=True)
-    (folder / "logs").mkdir(exist_ok=True)
+    jobs, logs, locks = (folder / name for name in ("jobs", "logs", "locks"))
+    for path in (jobs, logs, locks):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
     try:
         executor = submitit.AutoExecutor(jobs, cluster=None if kind == "auto" else kind)
         settings: dict[str, Any] = {"timeout_min": MINUTES[executor.cluster], "name": "fleet"}
@@ -173,18 +175,28 @@ def local_slots(workers: int, gpus: Sequence[str]) -> list[dict[str, str]]:
     ]
 
 
-def refuse(failed: Sequence[str], head: Path, folder: Path) -> None:
-    """Raise FleetError if `dvc repro` would now have to train."""
-    if failed:
-        logs = ", ".join(str(log_file(folder, model).relative_to(head)) for model in failed)
-        raise FleetError(
-            f"{len(failed)} models have failed; what they said last is in {logs}. Start the fleet "
-            "again once the cause is gone: the others are kept in DVC's cache"
-        )
+def take(
+    models: Mapping[str, tuple[str, ...]], failed: Sequence[str], head: Path, folder: Path
+) -> None:
+    """Take what the copies have made over into the head, as far as it is there.
+
+    Raises FleetError if a model has failed, or if the head is not what the copies were made of.
+    """
     if edited := changed(head, frozen(folder)):
         raise FleetError(
             f"{', '.join(edited)} changed while the fleet ran; its models are those of the files "
             "before. Undo the change, or start the fleet again to train what the change reaches"
+        )
+    done = [model for model in models if model not in failed]
+    take_over(head / LOCK_FILE, [(lock_file(folder, model), models[model]) for model in done])
+    # What this cannot restore, `dvc repro` restores or makes.
+    with suppress(FleetError):
+        dvc("checkout", "--allow-missing", "--quiet", cwd=head)
+    if failed:
+        logs = ", ".join(str(log_file(folder, model).relative_to(head)) for model in failed)
+        raise FleetError(
+            f"{len(failed)} of {len(models)} models have failed; see the end of {logs}. Once the "
+            "cause is gone, start the fleet again: the other models are done"
         )
 
 

@@ -31,6 +31,11 @@ def log_file(folder: Path, model: str) -> Path:
     return folder / "logs" / f"{model}.log"
 
 
+def lock_file(folder: Path, model: str) -> Path:
+    """Return where a job that has done its work leaves its dvc.lock."""
+    return folder / "locks" / f"{model}.lock"
+
+
 @dataclass(frozen=True)
 class Work:
     """Runs the stages of one model; submitit calls it in a process of its own."""
@@ -63,6 +68,7 @@ class Work:
                 )
                 if done.returncode:
                     return done.returncode
+        shutil.copy(clone / "dvc.lock", lock_file(self.folder, self.model))
         shutil.rmtree(clone, ignore_errors=True)
         return 0
 

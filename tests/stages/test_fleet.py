@@ -30,7 +30,7 @@ def test_all_models_end_although_a_worker_is_killed(tmp_path: Path) -> None:
     params["seeds"] = SEEDS
     params["train"] |= {"epochs": 12, "checkpoint_minutes": 0.02}
     tiny_repository(tmp_path, params)
-    # A change that is not committed, and a stage's source must not be the clone's own business.
+    # A change that is not committed.
     (tmp_path / "params.yaml").write_text((tmp_path / "params.yaml").read_text() + "\n# changed\n")
     said = tmp_path.with_name(f"{tmp_path.name}.log")
     words = [sys.executable, "-m", "stages.fleet", "--workers", "2", "--executor", "local"]

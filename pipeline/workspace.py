@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+COPIES = ((".dvc", "tmp", "exps"), (".dvc", "tmp", "fleet"))
+"""Where in a repository copies of it lie: DVC's of experiments, and those of `stages.fleet`."""
+
 
 def main_root(cwd: Path | None = None) -> Path:
-    """Root of the main repository, also from inside an experiment that DVC runs in a copy of it.
+    """Root of the main repository, also from inside a copy of it that an experiment runs in.
 
-    DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards,
-    so what must outlive them lies in the repository they were started from.
+    DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards, and
+    so does the fleet under `.dvc/tmp/fleet`. So what must outlive them lies in the repository they
+    were started from.
     """
     cwd = (cwd or Path.cwd()).resolve()
     for folder in reversed(cwd.parents):
-        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+        if folder.parts[-3:] in COPIES:
             return folder.parents[2]
     for folder in (cwd, *cwd.parents):
         if (folder / ".dvc").exists() or (folder / ".git").exists():

@@ -49,6 +49,7 @@ ROOMS = {
     "report": {"scoring"},
     "artifacts": {"scoring"},
     "tracking": set(),
+    "fleet": set(),
 }
 
 

@@ -1,6 +1,7 @@
 """What stages use of this room; nothing else here is theirs.
 
-`start` opens a run, which takes values, files and models; `lineage` and `data_md5` say what it came
+`start` opens a run, which takes values, files and models; `close_left` closes the runs of jobs that
+were killed; `lineage` and `data_md5` say what it came
 from; views and links say where MLflow shows it.
 """
 
@@ -8,7 +9,7 @@ from pipeline.tracking.lineage import data_md5, lineage
 from pipeline.tracking.links import run_links, server, view_links
 from pipeline.tracking.model import registered_name
 from pipeline.tracking.run import NullRun, Run
-from pipeline.tracking.start import start, store_uri
+from pipeline.tracking.start import close_left, start, store_uri
 from pipeline.tracking.views import RUN_COLOR, SavedView, experiment_views
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "NullRun",
     "Run",
     "SavedView",
+    "close_left",
     "data_md5",
     "experiment_views",
     "lineage",

@@ -22,6 +22,7 @@ def lineage(cwd: Path | None = None) -> dict[str, str]:
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
+        "fleet.job": os.environ.get("FLEET_JOB", ""),
     }
     commit = _git("rev-parse", "HEAD", cwd=cwd)
     if commit:

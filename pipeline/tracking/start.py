@@ -82,6 +82,29 @@ def start(
             raise
 
 
+def close_left(experiment: str, job: str) -> None:
+    """Close as KILLED the runs that jobs of the fleet have left open: a killed process cannot.
+
+    job: how the tag `fleet.job` of the runs begins. Their processes must have ended. A store that
+    cannot be opened is a warning.
+    """
+    try:
+        client, experiment_id = _first_touch(_quiet_store(), experiment)
+        wanted = f"attributes.status = 'RUNNING' and tags.`fleet.job` LIKE '{job}%'"
+        for run in client.search_runs([experiment_id], wanted):
+            client.set_terminated(run.info.run_id, "KILLED")
+    except Exception as error:
+        log.warning("Runs of killed jobs may still be open in MLflow: %s", error)
+
+
+def _quiet_store() -> str:
+    """Return the store's address, once MLflow is set up to give up soon and to say little."""
+    for key, value in MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(key, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return store_uri()
+
+
 def _open(
     experiment: str,
     name: str,
@@ -92,10 +115,7 @@ def _open(
     if importlib.util.find_spec("mlflow") is None:
         _say_once("MLflow is not installed: nothing is tracked")
         return NullRun()
-    uri = store_uri()
-    for key, value in MLFLOW_DEFAULTS.items():
-        os.environ.setdefault(key, value)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uri = _quiet_store()
     all_tags = lineage() | dict(tags)
     if parent:
         all_tags["mlflow.parentRunId"] = parent

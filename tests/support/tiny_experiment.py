@@ -53,20 +53,25 @@ def small_params() -> dict:
     return params
 
 
-def tiny_experiment(folder: Path) -> Path:
-    """Make `folder` a repository in which `dvc repro` has run once and been committed."""
+def tiny_repository(folder: Path, params: dict) -> None:
+    """Make `folder` a repository in which nothing has run yet."""
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*OWN))
         else:
             shutil.copy(source, folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     command(folder, "git", "init", "-q")
     command(folder, "git", "config", "user.email", "test@example.org")
     command(folder, "git", "config", "user.name", "test")
     command(folder, "git", "add", ".")
     command(folder, "git", "commit", "-qm", "start")
+
+
+def tiny_experiment(folder: Path) -> Path:
+    """Make `folder` a repository in which `dvc repro` has run once and been committed."""
+    tiny_repository(folder, small_params())
     command(folder, "dvc", "repro")
     command(folder, "git", "add", ".")
     command(folder, "git", "commit", "-qm", "run")

@@ -159,3 +159,26 @@ def test_a_deleted_experiment_is_named(store: Path, caplog: pytest.LogCaptureFix
     with begin(experiment="gone") as run:
         assert isinstance(run, NullRun)
     assert "'gone' is deleted" in caplog.text
+
+
+def test_the_runs_of_killed_jobs_are_closed_and_no_others(store: Path) -> None:
+    wait = "    time.sleep(100)\n"
+    started = {
+        name: python(OPEN + wait, name, cwd=store, **where(), FLEET_JOB=job)
+        for name, job in (("a", "fleet/a-1/"), ("b", "fleet/a-10/"), ("c", ""))
+    }
+    ids = {}
+    for name, process in started.items():
+        assert process.stdout is not None
+        ids[name] = process.stdout.readline().split()[1]
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+    def statuses() -> dict[str, str]:
+        return {name: client().get_run(run_id).info.status for name, run_id in ids.items()}
+
+    tracking.close_left("x", "fleet/a-1/")
+    assert statuses() == {"a": "KILLED", "b": "RUNNING", "c": "RUNNING"}
+    tracking.close_left("x", "fleet/")
+    assert statuses() == {"a": "KILLED", "b": "KILLED", "c": "RUNNING"}

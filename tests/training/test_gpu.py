@@ -118,7 +118,7 @@ def test_compiled_and_eager_train_the_same_and_nothing_is_compiled_twice(
     graphs: list[int] = []
 
     # Noise is drawn in another order by compiled code.
-    eager, _ = train(frames, device, surrogate=torch.nn.Identity(), encoder=encoder)
+    _, eager = train(frames, device, surrogate=torch.nn.Identity(), encoder=encoder)
     counters.clear()
 
     class Watched(Checkpoints):
@@ -126,7 +126,7 @@ def test_compiled_and_eager_train_the_same_and_nothing_is_compiled_twice(
             graphs.append(counters["stats"]["unique_graphs"])
             return super().due()
 
-    compiled, _ = train(
+    _, compiled = train(
         frames,
         device,
         compile="on",
@@ -134,7 +134,12 @@ def test_compiled_and_eager_train_the_same_and_nothing_is_compiled_twice(
         checkpoints=Watched(None, 1e9),
         encoder=encoder,
     )
-    assert_close(eager, compiled, 5e-3)
+    # The losses, not the weights: Adam's first steps move a weight by the sign of its gradient, and
+    # some gradients of a deep net are as small as rounding.
+    for ours, expected in zip(compiled, eager, strict=True):
+        for name, value in expected.items():
+            if name.startswith("loss/"):
+                assert ours[name] == pytest.approx(value, rel=2e-4), name
     assert graphs[0] > 0
     # Validation makes a graph of its own after the last step; no step makes another.
     steps = SCHEDULE.epochs * (len(frames.names) // SCHEDULE.batch)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tracking.model import export_model, model_sender, point_alias
+from pipeline.tracking.notes import Before, HeldNote
 from pipeline.tracking.outbox import Call, Outbox
 from pipeline.tracking.views import SavedView
 
@@ -65,24 +66,27 @@ class Run:
         self,
         client: "MlflowClient",
         *,
-        run_id: str,
-        experiment_id: str,
-        name: str,
+        note: HeldNote,
+        before: Before,
         params: Mapping[str, object],
     ) -> None:
         from mlflow.entities import Param
 
+        run_id = before.run_id
         self.id: str | None = run_id
-        self.experiment_id: str | None = experiment_id
+        self.experiment_id: str | None = note.note.experiment_id
         self._client = client
         self._run_id = run_id
-        self._experiment_id = experiment_id
-        self._name = name
+        self._experiment_id = note.note.experiment_id
+        self._name = note.note.name
+        self._note = note
+        self._before = before
         self._params = {key: str(value) for key, value in params.items()}
         self._tables: list[str] = []
         self._outbox = Outbox(client, run_id)
         self._kept = Path(tempfile.mkdtemp(prefix="tracking-"))
-        entries = [Param(key, value) for key, value in self._params.items()]
+        # A param cannot be changed: a training that goes on elsewhere keeps what it began with.
+        entries = [Param(k, v) for k, v in self._params.items() if k not in before.params]
         for first in range(0, len(entries), PARAMS_PER_BATCH):
             some = entries[first : first + PARAMS_PER_BATCH]
             self._outbox.add(
@@ -90,8 +94,18 @@ class Run:
             )
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics at a step; a value that is not finite is stored as not-a-number."""
-        self._outbox.add_metrics(values, step or 0)
+        """Log metrics at a step; a value that is not finite is stored as not-a-number.
+
+        A run that goes on keeps the value that it has at a step.
+        """
+        new = {}
+        for key, value in values.items():
+            known = self._before.metrics.get(key, {}).get(step or 0)
+            if known is None:
+                new[key] = value
+            else:
+                self._outbox.latest[key] = known
+        self._outbox.add_metrics(new, step or 0)
 
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Log finite metrics and tags to another run of the same store, finished or not."""
@@ -186,7 +200,9 @@ class Run:
         """Send what is left and close the run; what cannot be sent is named in one warning."""
         ended = int(time.time() * 1000)
         send = partial(self._client.set_terminated, self._run_id, status, ended)
-        left = self._outbox.close(Call(f"its end ({status})", send))
+        end = Call(f"its end ({status})", send)
+        left = self._outbox.close(end)
+        self._note.ended(status, told=end.what not in left)
         if left:
             log.warning(
                 "The MLflow run %s (%s) is incomplete, not sent: %s. "

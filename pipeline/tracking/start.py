@@ -4,6 +4,7 @@ Nothing here may hurt the work it watches. Without MLflow, with tracking off, or
 does not answer, `start` yields a `NullRun` that takes every call and does nothing.
 """
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.tracking.lineage import lineage
+from pipeline.tracking.notes import TAG, Before, Note, go_on, new_note
 from pipeline.tracking.outbox import REQUEST_SECONDS
 from pipeline.tracking.run import NullRun, Run
 from pipeline.workspace import main_root
@@ -64,16 +66,19 @@ def start(
     params: Mapping[str, object],
     tags: Mapping[str, str],
     parent: str | None = None,
+    resume: Path | None = None,
 ) -> Iterator[Run | NullRun]:
     """Open a run, yield it, and close it as FINISHED, FAILED or KILLED.
 
     `params` is flat; `parent` is the id of a run of the same experiment, finished or not, under
-    which this one is shown. While the run is open SIGTERM raises SystemExit(143), so that the
-    `finally` blocks of the caller are run. Raises nothing of its own: a store that cannot be
-    opened is a warning and a NullRun.
+    which this one is shown. `resume` is the file that this work goes on from when its process was
+    stopped, killed or failed: the next start with the same file goes on with the same run. Any
+    start ends, as KILLED, the other runs that killed processes of this repository left open. While
+    the run is open SIGTERM raises SystemExit(143), so that the `finally` blocks of the caller are
+    run. Raises nothing of its own: a store that cannot be opened is a warning and a NullRun.
     """
     with _sigterm_as_exit():
-        run = _open(experiment, name, params, tags, parent) if enabled else NullRun()
+        run = _open(experiment, name, params, tags, parent, resume) if enabled else NullRun()
         try:
             yield run
             run.finish("FINISHED")
@@ -88,6 +93,7 @@ def _open(
     params: Mapping[str, object],
     tags: Mapping[str, str],
     parent: str | None,
+    resume: Path | None,
 ) -> Run | NullRun:
     if importlib.util.find_spec("mlflow") is None:
         _say_once("MLflow is not installed: nothing is tracked")
@@ -101,13 +107,30 @@ def _open(
         all_tags["mlflow.parentRunId"] = parent
     try:
         client, experiment_id = _first_touch(uri, experiment)
-        info = client.create_run(experiment_id, tags=all_tags, run_name=name).info
+        store = hashlib.sha256(uri.encode()).hexdigest()
+        wanted = Note(store, experiment_id, name, str(resume) if resume else None)
+        found = go_on(client, _notes_folder(), wanted)
+        if found is None:
+            note = new_note(_notes_folder(), wanted)
+            tagged = all_tags | {TAG: note.path.stem}
+            before = Before(
+                client.create_run(experiment_id, tags=tagged, run_name=name).info.run_id
+            )
+        else:
+            note, before = found
     except Exception as error:
         # a database's address may hold a password
         shown = re.sub("//[^/@]*@", "//", uri)
         log.warning("Not tracked: the MLflow store %s cannot be used: %s", shown, error)
         return NullRun()
-    return Run(client, run_id=info.run_id, experiment_id=experiment_id, name=name, params=params)
+    run = Run(client, note=note, before=before, params=params)
+    if found:
+        run.tags(all_tags)  # of the process that goes on
+    return run
+
+
+def _notes_folder() -> Path:
+    return main_root() / ".checkpoints" / "runs"
 
 
 def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":

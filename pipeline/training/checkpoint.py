@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pipeline.files import whole_file
+from pipeline.files import sweep, whole_file
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
@@ -100,8 +100,14 @@ class Checkpoints:
         self.stop_signal: int | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state, on the CPU, or None if there is none."""
-        if self.path is None or not self.path.is_file():
+        """Return the saved state, on the CPU, or None if there is none.
+
+        What a process that was killed while it saved has left is removed.
+        """
+        if self.path is None:
+            return None
+        sweep(self.path.parent)
+        if not self.path.is_file():
             return None
         try:
             return torch.load(self.path, map_location="cpu", weights_only=True)

@@ -85,6 +85,7 @@ def fit(
         epochs=schedule.epochs,
         steps=steps,
         done=at.epoch * steps + at.done,
+        resumed_from=checkpoints.path,
         shown=runtime.rank == 0,
     )
     with checkpoints.signals():

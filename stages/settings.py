@@ -18,6 +18,7 @@ from pipeline.coding.points import read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
+from stages.alone import alone, end_with_dvc
 
 # Options, not arguments: DVC quotes what it hands over as `--encoder encoder2`.
 Text = Annotated[str, typer.Option()]
@@ -90,8 +91,10 @@ def run(command: Callable[..., None]) -> None:
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
+    end_with_dvc()
     try:
-        app()
+        with alone(sys.argv):
+            app()
     except Exception as error:
         if _out_of_memory(error):
             typer.secho(f"error: {_too_little_memory(error)}", fg="red", err=True)

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[1]
 LIBRARY = sorted((REPOSITORY / "pipeline").rglob("*.py"))
 STAGES = sorted((REPOSITORY / "stages").glob("*.py"))
 
-HELPERS = ("settings", "models", "recipe", "gather")
+HELPERS = ("settings", "models", "recipe", "gather", "alone")
 """Files of stages/ that are no command."""
 
 # Anyone may stand on these, and they on nothing but each other's like.

@@ -64,10 +64,11 @@ class Found:
 @contextlib.contextmanager
 def repro(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Start `dvc repro` as a session of its own; yield it and the file of what it says."""
-    said = folder.parent / "said.txt"
+    # A file of its own, which a stage that outlives its dvc cannot write over.
+    said = Path(tempfile.mkstemp(prefix="said-", suffix=".txt", dir=folder.parent)[1])
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "PYTEST"))}
-    with said.open("w") as out:
+    with said.open("a") as out:
         process = subprocess.Popen(
             ["dvc", "repro"],
             cwd=folder,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.notes import TAG, Before, Note, go_on, new_note
 from pipeline.tracking.outbox import REQUEST_SECONDS
+from pipeline.tracking.reach import check_reachable, removed_store
 from pipeline.tracking.run import NullRun, Run
 from pipeline.workspace import main_root
 
@@ -121,7 +122,10 @@ def _open(
     except Exception as error:
         # a database's address may hold a password
         shown = re.sub("//[^/@]*@", "//", uri)
-        log.warning("Not tracked: the MLflow store %s cannot be used: %s", shown, error)
+        log.warning(
+            "Not tracked: the MLflow store %s cannot be used: %s. The work goes on without it.",
+            *(shown, str(error).rstrip(".")),
+        )
         return NullRun()
     run = Run(client, note=note, before=before, params=params)
     if found:
@@ -149,9 +153,13 @@ def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     in_file = uri.startswith(SQLITE)
     database = Path(uri.removeprefix(SQLITE)) if in_file else main_root() / "mlflow.db"
     location = None if served else (database.parent / "mlartifacts").as_uri()
+    if not in_file:
+        check_reachable(uri)
     if not served:
         database.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext() if served else FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
+        if in_file and (gone := removed_store(database)):
+            log.warning(gone)
         client = MlflowClient(uri, registry_uri=uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -27,7 +28,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.whole_files import contents, half_written, lock, temporary
-from tests.support.tiny_experiment import command, start, tiny_experiment
+from tests.support.tiny_experiment import command, lay_out, start
 
 KINDS = ("stage", "stage", "both", "dvc")
 STAGES = (
@@ -42,6 +43,8 @@ STAGES = (
     ),
     "report",
 )
+KILLS_IN_A_STAGE = 2
+"""Before the experiment is let run to its end."""
 COMMIT_SECONDS = 0.7
 """How long DVC takes about to put an output into its cache: kills fall there too."""
 
@@ -81,11 +84,18 @@ def repro(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         yield process, said
 
 
+def running(said: Path) -> str | None:
+    """Return the stage that dvc has begun last."""
+    found = re.findall("Running stage '(.*)'", said.read_text())
+    return found[-1] if found else None
+
+
 def reaches(process: subprocess.Popen[str], said: Path, stage: str) -> bool:
-    """Wait until dvc runs a stage; False if it ended before."""
-    while f"Running stage '{stage}'" not in said.read_text():
+    """Wait until dvc runs a stage, or a later one if it is done; False if dvc ended before."""
+    wanted = STAGES[STAGES.index(stage) :]
+    while running(said) not in wanted:
         if process.poll() is not None:
-            return f"Running stage '{stage}'" in said.read_text()
+            return running(said) in wanted
         time.sleep(0.02)
     return True
 
@@ -111,14 +121,14 @@ def kill(process: subprocess.Popen[str], kind: str) -> bool:
 def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found) -> None:
     """Run until `stage`, kill after `seconds` of it, and look at the files."""
     with repro(folder) as (process, said):
-        if not reaches(process, said, stage):
-            found.fault(f"{stage} was not reached: {said.read_text()[-2000:]}")
-            process.wait()
-            return
-        time.sleep(seconds)
-        if kill(process, kind):
-            found.kills[stage, kind] += 1
-            print(f"killed {kind} in {stage} after {seconds:.2f} s", flush=True)
+        if reaches(process, said, stage):
+            time.sleep(seconds)
+            stage = running(said) or stage
+            if kill(process, kind):
+                found.kills[stage, kind] += 1
+                print(f"killed {kind} in {stage}, {seconds:.2f} s", flush=True)
+        elif process.wait() != 0:
+            found.fault(f"dvc repro needs a hand: {said.read_text()[-2000:]}")
         for text in half_written(folder):
             found.fault(f"after a kill of {kind} in {stage}: half-written {text}")
 
@@ -167,18 +177,27 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
 
 def chaos(folder: Path, rounds: int, seed: int, stages: tuple[str, ...] = STAGES) -> Found:
     """Kill `rounds` times in a tiny experiment in `folder`."""
-    chance = random.Random(seed)
-    found = Found()
-    tiny_experiment(folder)
-    command(folder, "git", "checkout", "-q", "HEAD~1")
-    afresh(folder)
+    lay_out(folder)
     seconds = duration(folder)
-    files, locked = contents(folder), lock(folder)
     print({stage: round(x, 1) for stage, x in seconds.items()}, flush=True)
+    return kills(folder, rounds, random.Random(seed), stages, seconds)
+
+
+def kills(
+    folder: Path,
+    rounds: int,
+    chance: random.Random,
+    stages: tuple[str, ...],
+    seconds: dict[str, float],
+) -> Found:
+    """Kill `rounds` times in the experiment that has run undisturbed in `folder`."""
+    found = Found()
+    files, locked = contents(folder), lock(folder)
+    each = [stage for stage in stages for _ in range(KILLS_IN_A_STAGE)]
     done = 0
     while done < rounds:
         afresh(folder)
-        for stage in stages[: rounds - done]:
+        for stage in each[: rounds - done]:
             moment = chance.uniform(0, seconds[stage] + COMMIT_SECONDS)
             one_round(folder, stage, chance.choice(KINDS), moment, found)
             done += 1

@@ -9,8 +9,10 @@ with the run of its own work, and ends the other ones.
 import fcntl
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -49,13 +51,20 @@ class HeldNote:
     file: IO[bytes]
     """Open and locked."""
 
+    @property
+    def kept(self) -> Path:
+        """The folder for what waits to be sent; it goes with the process, however that ends."""
+        return self.path.with_suffix("")
+
     def ended(self, status: str, told: bool) -> None:
         """Let go of the note; keep it if the run may go on, or if its end must still be told."""
-        if not told:
-            resume = None if status == "FINISHED" else self.note.resume
-            _write(self.path, replace(self.note, resume=resume, status=status))
-        elif status == "FINISHED" or self.note.resume is None:
-            self.path.unlink(missing_ok=True)
+        shutil.rmtree(self.kept, ignore_errors=True)
+        with suppress(OSError):  # a full disk must not hurt the work
+            if not told:
+                resume = None if status == "FINISHED" else self.note.resume
+                _write(self.path, replace(self.note, resume=resume, status=status))
+            elif status == "FINISHED" or self.note.resume is None:
+                self.path.unlink(missing_ok=True)
         self.file.close()
 
 
@@ -116,6 +125,7 @@ def go_on(client: "MlflowClient", folder: Path, wanted: Note) -> tuple[HeldNote,
             held.ended("FINISHED", told=True)
         elif same_work and chosen is None:
             client.update_run(run_id, status="RUNNING")
+            shutil.rmtree(held.kept, ignore_errors=True)
             chosen = held, _before(client, run_id)
         else:
             _end(client, held, run_id, wanted)

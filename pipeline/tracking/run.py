@@ -84,7 +84,8 @@ class Run:
         self._params = {key: str(value) for key, value in params.items()}
         self._tables: list[str] = []
         self._outbox = Outbox(client, run_id)
-        self._kept = Path(tempfile.mkdtemp(prefix="tracking-"))
+        self._kept = note.kept
+        self._kept.mkdir(parents=True)
         # A param cannot be changed: a training that goes on elsewhere keeps what it began with.
         entries = [Param(k, v) for k, v in self._params.items() if k not in before.params]
         for first in range(0, len(entries), PARAMS_PER_BATCH):
@@ -127,14 +128,22 @@ class Run:
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Store a file as it is now, under its own name in `folder` of the run's artifacts."""
-        copy = Path(shutil.copy2(path, tempfile.mkdtemp(dir=self._kept)))
+        try:
+            copy = Path(shutil.copy2(path, tempfile.mkdtemp(dir=self._kept)))
+        except OSError as error:
+            log.warning("File %s is not logged: %s", path, error)
+            return
         send = partial(self._client.log_artifact, self._run_id, str(copy), folder)
         self._outbox.add(Call(f"file {path.name}", send, upload=True))
 
     def table(self, data: "pd.DataFrame", name: str) -> None:
         """Store a table that MLflow's table view shows, as `<name>.json`."""
-        path = Path(tempfile.mkdtemp(dir=self._kept)) / f"{name}.json"
-        data.to_json(path, orient="split", index=False, date_format="iso")
+        try:
+            path = Path(tempfile.mkdtemp(dir=self._kept)) / f"{name}.json"
+            data.to_json(path, orient="split", index=False, date_format="iso")
+        except OSError as error:
+            log.warning("Table %s is not logged: %s", name, error)
+            return
         self._tables.append(path.name)
         # MLflow's own log_table appends when repeated, which would double the rows.
         shown = json.dumps([{"path": table, "type": "table"} for table in self._tables])
@@ -211,4 +220,3 @@ class Run:
                 self._run_id,
                 ", ".join(left),
             )
-        shutil.rmtree(self._kept, ignore_errors=True)

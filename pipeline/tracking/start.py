@@ -119,6 +119,7 @@ def _open(
             )
         else:
             note, before = found
+        run = Run(client, note=note, before=before, params=params)
     except Exception as error:
         # a database's address may hold a password
         shown = re.sub("//[^/@]*@", "//", uri)
@@ -127,7 +128,6 @@ def _open(
             *(shown, str(error).rstrip(".")),
         )
         return NullRun()
-    run = Run(client, note=note, before=before, params=params)
     if found:
         run.tags(all_tags)  # of the process that goes on
     return run

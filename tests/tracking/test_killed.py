@@ -21,6 +21,7 @@ with tracking.start(
     for step in range(3):
         run.log({"loss": step / 2}, step=step)
     run._outbox._send()
+    (run._kept / "a model").touch()
     print(run.id, flush=True)
     time.sleep(60)
 """

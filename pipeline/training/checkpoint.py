@@ -22,6 +22,8 @@ from pipeline.nets.split import SplitNet
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+END_SECONDS = 30.0
+"""A training that took no longer since its last checkpoint is not worth one at its end."""
 
 
 class ModelError(ValueError):
@@ -114,9 +116,14 @@ class Checkpoints:
         except Exception:  # a damaged file fails in whatever way its bytes suggest
             return None
 
-    def due(self) -> bool:
-        """Whether so much time has passed, or a signal come, that the state must be written."""
-        return self.stop_signal is not None or time.monotonic() - self.last > self.seconds
+    def due(self, at_the_end: bool = False) -> bool:
+        """Whether so much time has passed, or a signal come, that the state must be written.
+
+        at_the_end: the training is done. Its model has still to be written, for which there may be
+        no room, and the training must not be lost then.
+        """
+        seconds = min(self.seconds, END_SECONDS) if at_the_end else self.seconds
+        return self.stop_signal is not None or time.monotonic() - self.last > seconds
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the state whole or not at all; then leave, if a signal asked for it."""

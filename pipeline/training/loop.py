@@ -114,7 +114,7 @@ def fit(
             on_epoch(row)
             progress.row(row)
             # Also for a signal that came while the last epoch was validated.
-            if anyone(checkpoints.due(), runtime):
+            if anyone(checkpoints.due(at_the_end=at.epoch == schedule.epochs), runtime):
                 checkpoints.save(run.state_dict())
     progress.close()
     return at.history

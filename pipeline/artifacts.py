@@ -364,6 +364,23 @@ def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[s
     metadata = {"facts": json.dumps(facts), "order": json.dumps(list(arrays))}
     with whole_file(path) as part:
         save_file(arrays, part, metadata=metadata)
+        _sort_metadata(part)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Give the metadata of a safetensors file one order.
+
+    The library writes it in a random one, so that equal contents would be other bytes: DVC would
+    run all that depends on them again.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        # Only the order has changed; the format fills a header up with spaces.
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -109,13 +109,21 @@ class Run:
         self._outbox.add_metrics(new, step or 0)
 
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Log finite metrics and tags to another run of the same store, finished or not."""
+        """Log finite metrics and tags to another run of the same store, finished or not.
+
+        A value that the run has already is not logged again: MLflow would keep both.
+        """
         from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
-        metrics = [Metric(key, float(value), now, 0) for key, value in values.items()]
         entries = [RunTag(key, value) for key, value in tags.items()]
-        send = partial(self._client.log_batch, run_id, metrics=metrics, tags=entries)
+
+        def send() -> None:
+            known = self._client.get_run(run_id).data.metrics
+            new = {key: float(x) for key, x in values.items() if known.get(key) != float(x)}
+            metrics = [Metric(key, x, now, 0) for key, x in new.items()]
+            self._client.log_batch(run_id, metrics=metrics, tags=entries)
+
         self._outbox.add(Call(f"{', '.join(values)} of run {run_id}", send))
 
     def tags(self, values: Mapping[str, str]) -> None:

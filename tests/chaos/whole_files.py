@@ -26,7 +26,7 @@ def _text_to_end(path: Path) -> None:
 
 def _table(path: Path) -> None:
     rows = list(csv.reader(io.StringIO(path.read_text())))
-    assert len(rows) > 1
+    assert rows
     assert len({len(row) for row in rows}) == 1
     _text_to_end(path)
 
@@ -48,11 +48,14 @@ OPENS: dict[str, Callable[[Path], object]] = {
 
 def final(folder: Path) -> Iterator[Path]:
     """Yield the files of the experiment that have their final name."""
-    for top in (*OUTPUTS, ".checkpoints"):
+    for top in OUTPUTS:
         for path in (folder / top).rglob("*"):
             hidden = any(part.startswith(".") for part in path.relative_to(folder / top).parts)
             if path.is_file() and not hidden:
                 yield path
+    # What lies deeper is on its way to MLflow.
+    yield from (folder / ".checkpoints").glob("[!.]*.pt")
+    yield from (folder / ".checkpoints" / "runs").glob("[!.]*.json")
 
 
 def half_written(folder: Path) -> list[str]:

@@ -1,4 +1,7 @@
-"""Files between stages: what is written is what is read, and damage is named."""
+"""Files between stages: what is written is what is read, and damage is named.
+
+Long on purpose: what holds of one thing is in one place.
+"""
 
 import json
 from collections.abc import Mapping

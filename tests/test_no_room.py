@@ -71,12 +71,23 @@ def test_a_file_that_the_system_refuses(name: str, tmp_path: Path, small_files: 
     assert [*tmp_path.iterdir()] == [path]
 
 
+def refusal(path: Path, write: Callable[[Path], object]) -> str:
+    """What is said of a file that cannot be written.
+
+    The error itself is let go: its traceback would keep the removed file open, and the disk full.
+    """
+    try:
+        with whole_file(path) as part:
+            write(part)
+    except UnwritableError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_full_disk(name: str, disk: Path) -> None:
     path = disk / name
-    full = pytest.raises(UnwritableError, match="the disk is full; make room")
-    with full, whole_file(path) as part:
-        WRITERS[name](part)
+    assert f"{path} cannot be written: the disk is full; make room" in refusal(path, WRITERS[name])
     assert [*disk.iterdir()] == []
     with whole_file(path) as part:
         part.write_text("there is room")
@@ -87,9 +98,8 @@ def test_a_read_only_disk(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     try:
         for path in (disk / "a.json", disk / "deep" / "a.json"):
-            refused = pytest.raises(UnwritableError, match=f"{path} .* file system is read-only")
-            with refused, whole_file(path) as part:
-                part.write_text("x")
+            said = refusal(path, WRITERS["text"])
+            assert f"{path} cannot be written: the file system is read-only" in said
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
 

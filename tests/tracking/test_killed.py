@@ -162,3 +162,14 @@ def test_a_note_holds_no_address(tmp_path: Path) -> None:
     held.file.close()
     (found,) = notes.left_notes(tmp_path)
     assert found.note == note
+
+
+def test_a_report_that_runs_again_doubles_no_value(store: Path) -> None:
+    with begin("evaluate") as evaluated:
+        pass
+    for rate in (-8.5, -8.5, -9.0):
+        with begin("report") as run:
+            run.log_to(evaluated.id, {"bd_rate/miou": rate}, tags={})
+    history = client().get_metric_history(evaluated.id, "bd_rate/miou")
+    assert sorted(metric.value for metric in history) == [-9.0, -8.5]
+    assert client().get_run(evaluated.id).data.metrics == {"bd_rate/miou": -9.0}

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from pipeline.coding.points import read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
+from stages.alone import alone, end_with_dvc
 
 # Options, not arguments: DVC quotes what it hands over as `--encoder encoder2`.
 Text = Annotated[str, typer.Option()]
@@ -98,10 +100,35 @@ def run(command: Callable[..., None]) -> None:
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
+    end_with_dvc()
     try:
-        app()
+        with alone(sys.argv):
+            app()
     except Exception as error:
-        if not (type(error).__module__.startswith("pipeline.") or isinstance(error, OSError)):
+        if _out_of_memory(error):
+            typer.secho(f"error: {_too_little_memory(error)}", fg="red", err=True)
+        elif type(error).__module__.startswith("pipeline.") or isinstance(error, OSError):
+            typer.secho(f"error: {error}", fg="red", err=True)
+        else:
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # torch has an error of its own for a GPU and none for a CPU. It is not imported for this.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
+def _too_little_memory(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    root = Path(__file__).parents[1]
+    ours = [x for x in frames if Path(x.filename).is_relative_to(root) and "/." not in x.filename]
+    where = f"{Path(ours[-1].filename).relative_to(root)}, line {ours[-1].lineno}"
+    return (
+        f"memory ran out at {where}. End other programs, or lower train.batch or the size of the "
+        "frames in params.yaml; then run the same command again"
+    )

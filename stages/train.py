@@ -57,8 +57,9 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
                 f"train.batch is {params.train.batch}, which {runtime.world} processes cannot "
                 "share equally"
             )
-        with open_run(params, name, settings, runtime) as tracked:
-            train_model(name, params, settings, runtime, tracked)
+        path = checkpoint_file(name, params, settings) if runtime.rank == 0 else None
+        with open_run(params, name, settings, runtime, path) as tracked:
+            train_model(name, params, settings, runtime, path, tracked)
 
 
 def launch(launcher: str, arguments: list[str]) -> None:
@@ -76,14 +77,14 @@ def train_model(
     params: Params,
     settings: Mapping[str, object],
     runtime: Runtime,
+    path: Path | None,
     tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
-    """Fit, and write the model's folder."""
+    """Fit, and write the model's folder; `path` is that of the checkpoint."""
     net = new_net(name, params)
     train, val = (
         Batches(open_frames(prepared_folder(split)), device=runtime.device) for split in SPLITS
     )
-    path = checkpoint_file(name, params, settings) if runtime.rank == 0 else None
     checkpoints = Checkpoints(path, params.train.checkpoint_minutes)
 
     def on_epoch(row: Row) -> None:
@@ -151,7 +152,11 @@ def write(
 
 
 def open_run(
-    params: Params, name: ModelName, settings: Mapping[str, object], runtime: Runtime
+    params: Params,
+    name: ModelName,
+    settings: Mapping[str, object],
+    runtime: Runtime,
+    path: Path | None,
 ) -> Any:
     return tracking.start(
         enabled=params.tracking.enabled and runtime.rank == 0,
@@ -164,6 +169,7 @@ def open_run(
             **{f"runtime.{key}": value for key, value in runtime.described().items()},
         },
         tags={"stage": "train", "encoder": name.encoder, "arm": name.arm, "seed": str(name.seed)},
+        resume=path,
     )
 
 

@@ -302,3 +302,15 @@ def test_a_rate_loss_of_another_model_is_refused(
     Path("weights").write_bytes(b"another")
     with pytest.raises(ArtifactError, match="d was made of another weights"):
         read_rate_loss(Path("d"), "features")
+
+
+def test_equal_contents_are_equal_bytes(tmp_path: Path) -> None:
+    """The library alone writes the metadata in either order, so one of 20 files would differ."""
+    coded = Bitstreams([b"a", b""], ('\xfc "1"\n', "2"), "coder")
+    written = set()
+    for _ in range(20):
+        write_streams(tmp_path / "a.safetensors", coded)
+        written.add((tmp_path / "a.safetensors").read_bytes())
+    assert len(written) == 1
+    found = read_streams(tmp_path / "a.safetensors")
+    assert (list(found.streams), found.names) == (coded.streams, coded.names)

@@ -20,7 +20,18 @@ REPOSITORY = Path(__file__).parents[1]
 LIBRARY = sorted((REPOSITORY / "pipeline").rglob("*.py"))
 STAGES = sorted((REPOSITORY / "stages").glob("*.py"))
 
-HELPERS = ("settings", "models", "recipe", "gather", "measure", "kept", "node", "budget", "jobs")
+HELPERS = (
+    "settings",
+    "models",
+    "recipe",
+    "gather",
+    "measure",
+    "kept",
+    "node",
+    "budget",
+    "jobs",
+    "alone",
+)
 """Files of stages/ that are no command."""
 
 # Anyone may stand on these, and they on nothing but each other's like.

@@ -2,11 +2,12 @@
 
 import csv
 import os
+import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.bar import tqdm
 from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
 from pipeline.data.labels import TRAIN_ID_OF_ID
+from pipeline.files import said_plainly, sweep, temporary
 
 
 def reduce_image(image: Image.Image, *, width: int, height: int) -> np.ndarray:
@@ -68,9 +70,7 @@ def prepare_split(
     files = [frame for frame in found if cities(frame.city)]
     size = _source_size(files[0].image, width, height)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".prepare-", dir=folder) as name:
-        draft = Path(name)
+    with _draft(folder) as draft:
         count = len(files)
         image = _Packed(draft / IMAGE, (count, height, width, 3), np.uint8)
         label = _Packed(draft / LABEL, (count, height, width), np.uint8)
@@ -90,6 +90,19 @@ def prepare_split(
         _write_table(draft / TABLE, [frame.name for frame in files])
         _publish(draft, folder)
     return open_frames(folder)
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder inside `folder`, for what is not whole yet; it goes in the end."""
+    draft = temporary(folder / "draft")
+    sweep(folder)
+    try:
+        with said_plainly(folder, draft):
+            draft.mkdir(parents=True)
+            yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _source_size(file: cityscapes.ReleaseFile, width: int, height: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.bar import tqdm
 from pipeline.data.scene.draw import draw
+from pipeline.files import said_plainly, sweep, temporary
 
 CITIES = {
     "train": ("amselstadt", "dornhafen", "eschwinkel", "lindenau"),
@@ -65,11 +66,13 @@ def write_streets(
 @contextmanager
 def _becoming(root: Path) -> Iterator[Path]:
     """Yield a hidden folder beside root that becomes root in the end, or goes on an error."""
-    folder = root.parent / f".{root.name}.{os.getpid()}.partial"
-    folder.mkdir(parents=True)
+    folder = temporary(root)
+    sweep(root.parent)
     try:
-        yield folder
-        folder.replace(root)
+        with said_plainly(root, folder):
+            folder.mkdir(parents=True)
+            yield folder
+            folder.replace(root)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

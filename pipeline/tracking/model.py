@@ -78,7 +78,8 @@ def model_sender(
 ) -> Callable[[], None]:
     """Return a call that uploads the exported `folder` as a model of the run and registers it.
 
-    Called again after a failure it goes on where it stopped: one model, one version.
+    Called again after a failure, or by a process that goes on with the run, it goes on where it
+    stopped: one model, one version.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
@@ -87,6 +88,11 @@ def model_sender(
 
     def send() -> None:
         nonlocal logged, version
+        if logged is None:
+            found = client.search_logged_models(
+                [experiment_id], f"source_run_id = '{run_id}' AND name = '{name}'"
+            )
+            logged = next(iter(found), None)
         if logged is None:
             logged = client.create_logged_model(
                 experiment_id, name=name, source_run_id=run_id, params=dict(params)
@@ -131,6 +137,9 @@ def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> 
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if found:
+        return str(found[0].version)
     version = client.create_model_version(
         name, f"models:/{model_id}", run_id, model_id=model_id, await_creation_for=0
     )

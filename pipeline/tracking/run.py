@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tracking.model import export_model, model_sender, point_alias
+from pipeline.tracking.notes import Before, HeldNote
 from pipeline.tracking.outbox import Call, Outbox
 from pipeline.tracking.views import SavedView
 
@@ -65,24 +66,28 @@ class Run:
         self,
         client: "MlflowClient",
         *,
-        run_id: str,
-        experiment_id: str,
-        name: str,
+        note: HeldNote,
+        before: Before,
         params: Mapping[str, object],
     ) -> None:
         from mlflow.entities import Param
 
+        run_id = before.run_id
         self.id: str | None = run_id
-        self.experiment_id: str | None = experiment_id
+        self.experiment_id: str | None = note.note.experiment_id
         self._client = client
         self._run_id = run_id
-        self._experiment_id = experiment_id
-        self._name = name
+        self._experiment_id = note.note.experiment_id
+        self._name = note.note.name
+        self._note = note
+        self._before = before
         self._params = {key: str(value) for key, value in params.items()}
         self._tables: list[str] = []
         self._outbox = Outbox(client, run_id)
-        self._kept = Path(tempfile.mkdtemp(prefix="tracking-"))
-        entries = [Param(key, value) for key, value in self._params.items()]
+        self._kept = note.kept
+        self._kept.mkdir(parents=True)
+        # A param cannot be changed: a training that goes on elsewhere keeps what it began with.
+        entries = [Param(k, v) for k, v in self._params.items() if k not in before.params]
         for first in range(0, len(entries), PARAMS_PER_BATCH):
             some = entries[first : first + PARAMS_PER_BATCH]
             self._outbox.add(
@@ -90,17 +95,35 @@ class Run:
             )
 
     def log(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics at a step; a value that is not finite is stored as not-a-number."""
-        self._outbox.add_metrics(values, step or 0)
+        """Log metrics at a step; a value that is not finite is stored as not-a-number.
+
+        A run that goes on keeps the value that it has at a step.
+        """
+        new = {}
+        for key, value in values.items():
+            known = self._before.metrics.get(key, {}).get(step or 0)
+            if known is None:
+                new[key] = value
+            else:
+                self._outbox.latest[key] = known
+        self._outbox.add_metrics(new, step or 0)
 
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Log finite metrics and tags to another run of the same store, finished or not."""
+        """Log finite metrics and tags to another run of the same store, finished or not.
+
+        A value that the run has already is not logged again: MLflow would keep both.
+        """
         from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
-        metrics = [Metric(key, float(value), now, 0) for key, value in values.items()]
         entries = [RunTag(key, value) for key, value in tags.items()]
-        send = partial(self._client.log_batch, run_id, metrics=metrics, tags=entries)
+
+        def send() -> None:
+            known = self._client.get_run(run_id).data.metrics
+            new = {key: float(x) for key, x in values.items() if known.get(key) != float(x)}
+            metrics = [Metric(key, x, now, 0) for key, x in new.items()]
+            self._client.log_batch(run_id, metrics=metrics, tags=entries)
+
         self._outbox.add(Call(f"{', '.join(values)} of run {run_id}", send))
 
     def tags(self, values: Mapping[str, str]) -> None:
@@ -113,14 +136,22 @@ class Run:
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Store a file as it is now, under its own name in `folder` of the run's artifacts."""
-        copy = Path(shutil.copy2(path, tempfile.mkdtemp(dir=self._kept)))
+        try:
+            copy = Path(shutil.copy2(path, tempfile.mkdtemp(dir=self._kept)))
+        except OSError as error:
+            log.warning("File %s is not logged: %s", path, error)
+            return
         send = partial(self._client.log_artifact, self._run_id, str(copy), folder)
         self._outbox.add(Call(f"file {path.name}", send, upload=True))
 
     def table(self, data: "pd.DataFrame", name: str) -> None:
         """Store a table that MLflow's table view shows, as `<name>.json`."""
-        path = Path(tempfile.mkdtemp(dir=self._kept)) / f"{name}.json"
-        data.to_json(path, orient="split", index=False, date_format="iso")
+        try:
+            path = Path(tempfile.mkdtemp(dir=self._kept)) / f"{name}.json"
+            data.to_json(path, orient="split", index=False, date_format="iso")
+        except OSError as error:
+            log.warning("Table %s is not logged: %s", name, error)
+            return
         self._tables.append(path.name)
         # MLflow's own log_table appends when repeated, which would double the rows.
         shown = json.dumps([{"path": table, "type": "table"} for table in self._tables])
@@ -186,7 +217,9 @@ class Run:
         """Send what is left and close the run; what cannot be sent is named in one warning."""
         ended = int(time.time() * 1000)
         send = partial(self._client.set_terminated, self._run_id, status, ended)
-        left = self._outbox.close(Call(f"its end ({status})", send))
+        end = Call(f"its end ({status})", send)
+        left = self._outbox.close(end)
+        self._note.ended(status, told=end.what not in left)
         if left:
             log.warning(
                 "The MLflow run %s (%s) is incomplete, not sent: %s. "
@@ -195,4 +228,3 @@ class Run:
                 self._run_id,
                 ", ".join(left),
             )
-        shutil.rmtree(self._kept, ignore_errors=True)

@@ -4,6 +4,7 @@ Nothing here may hurt the work it watches. Without MLflow, with tracking off, or
 does not answer, `start` yields a `NullRun` that takes every call and does nothing.
 """
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -18,7 +19,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.tracking.lineage import lineage
+from pipeline.tracking.notes import TAG, Before, Note, go_on, new_note
 from pipeline.tracking.outbox import REQUEST_SECONDS
+from pipeline.tracking.reach import check_reachable, removed_store
 from pipeline.tracking.run import NullRun, Run
 from pipeline.workspace import main_root
 
@@ -64,16 +67,19 @@ def start(
     params: Mapping[str, object],
     tags: Mapping[str, str],
     parent: str | None = None,
+    resume: Path | None = None,
 ) -> Iterator[Run | NullRun]:
     """Open a run, yield it, and close it as FINISHED, FAILED or KILLED.
 
     `params` is flat; `parent` is the id of a run of the same experiment, finished or not, under
-    which this one is shown. While the run is open SIGTERM raises SystemExit(143), so that the
-    `finally` blocks of the caller are run. Raises nothing of its own: a store that cannot be
-    opened is a warning and a NullRun.
+    which this one is shown. `resume` is the file that this work goes on from when its process was
+    stopped, killed or failed: the next start with the same file goes on with the same run. Any
+    start ends, as KILLED, the other runs that killed processes of this repository left open. While
+    the run is open SIGTERM raises SystemExit(143), so that the `finally` blocks of the caller are
+    run. Raises nothing of its own: a store that cannot be opened is a warning and a NullRun.
     """
     with _sigterm_as_exit():
-        run = _open(experiment, name, params, tags, parent) if enabled else NullRun()
+        run = _open(experiment, name, params, tags, parent, resume) if enabled else NullRun()
         try:
             yield run
             run.finish("FINISHED")
@@ -111,6 +117,7 @@ def _open(
     params: Mapping[str, object],
     tags: Mapping[str, str],
     parent: str | None,
+    resume: Path | None,
 ) -> Run | NullRun:
     if importlib.util.find_spec("mlflow") is None:
         _say_once("MLflow is not installed: nothing is tracked")
@@ -121,13 +128,33 @@ def _open(
         all_tags["mlflow.parentRunId"] = parent
     try:
         client, experiment_id = _first_touch(uri, experiment)
-        info = client.create_run(experiment_id, tags=all_tags, run_name=name).info
+        store = hashlib.sha256(uri.encode()).hexdigest()
+        wanted = Note(store, experiment_id, name, str(resume) if resume else None)
+        found = go_on(client, _notes_folder(), wanted)
+        if found is None:
+            note = new_note(_notes_folder(), wanted)
+            tagged = all_tags | {TAG: note.path.stem}
+            before = Before(
+                client.create_run(experiment_id, tags=tagged, run_name=name).info.run_id
+            )
+        else:
+            note, before = found
+        run = Run(client, note=note, before=before, params=params)
     except Exception as error:
         # a database's address may hold a password
         shown = re.sub("//[^/@]*@", "//", uri)
-        log.warning("Not tracked: the MLflow store %s cannot be used: %s", shown, error)
+        log.warning(
+            "Not tracked: the MLflow store %s cannot be used: %s. The work goes on without it.",
+            *(shown, str(error).rstrip(".")),
+        )
         return NullRun()
-    return Run(client, run_id=info.run_id, experiment_id=experiment_id, name=name, params=params)
+    if found:
+        run.tags(all_tags)  # of the process that goes on
+    return run
+
+
+def _notes_folder() -> Path:
+    return main_root() / ".checkpoints" / "runs"
 
 
 def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
@@ -146,9 +173,13 @@ def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     in_file = uri.startswith(SQLITE)
     database = Path(uri.removeprefix(SQLITE)) if in_file else main_root() / "mlflow.db"
     location = None if served else (database.parent / "mlartifacts").as_uri()
+    if not in_file:
+        check_reachable(uri)
     if not served:
         database.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext() if served else FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
+        if in_file and (gone := removed_store(database)):
+            log.warning(gone)
         client = MlflowClient(uri, registry_uri=uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:

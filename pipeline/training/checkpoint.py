@@ -15,13 +15,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pipeline.files import whole_file
+from pipeline.files import sweep, whole_file
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+END_SECONDS = 30.0
+"""A training that took no longer since its last checkpoint is not worth one at its end."""
 
 
 class ModelError(ValueError):
@@ -100,17 +102,28 @@ class Checkpoints:
         self.stop_signal: int | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the saved state, on the CPU, or None if there is none."""
-        if self.path is None or not self.path.is_file():
+        """Return the saved state, on the CPU, or None if there is none.
+
+        What a process that was killed while it saved has left is removed.
+        """
+        if self.path is None:
+            return None
+        sweep(self.path.parent)
+        if not self.path.is_file():
             return None
         try:
             return torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception:  # a damaged file fails in whatever way its bytes suggest
             return None
 
-    def due(self) -> bool:
-        """Whether so much time has passed, or a signal come, that the state must be written."""
-        return self.stop_signal is not None or time.monotonic() - self.last > self.seconds
+    def due(self, at_the_end: bool = False) -> bool:
+        """Whether so much time has passed, or a signal come, that the state must be written.
+
+        at_the_end: the training is done. Its model has still to be written, for which there may be
+        no room, and the training must not be lost then.
+        """
+        seconds = min(self.seconds, END_SECONDS) if at_the_end else self.seconds
+        return self.stop_signal is not None or time.monotonic() - self.last > seconds
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the state whole or not at all; then leave, if a signal asked for it."""

@@ -85,6 +85,7 @@ def fit(
         epochs=schedule.epochs,
         steps=steps,
         done=at.epoch * steps + at.done,
+        resumed_from=checkpoints.path,
         shown=runtime.rank == 0,
     )
     with checkpoints.signals():
@@ -114,7 +115,7 @@ def fit(
             on_epoch(row)
             progress.row(row)
             # Also for a signal that came while the last epoch was validated.
-            if anyone(checkpoints.due(), runtime):
+            if anyone(checkpoints.due(at_the_end=at.epoch == schedule.epochs), runtime):
                 checkpoints.save(run.state_dict())
     progress.close()
     return at.history

@@ -56,22 +56,6 @@ def test_without_tracking_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_store_that_cannot_be_opened_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with begin() as run:
-        assert isinstance(run, NullRun)
-    assert "Not tracked: the MLflow store http://127.0.0.1:9 cannot be used" in caplog.text
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/runs")
-    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)  # else 100 s
-    with begin() as run:
-        assert isinstance(run, NullRun)
-    assert "Not tracked: the MLflow store postgresql://127.0.0.1:9/runs cannot be" in caplog.text
-    assert "secret" not in caplog.text
-
-
 @pytest.mark.parametrize(
     ("error", "status"),
     [

@@ -274,6 +274,17 @@ def test_due_after_so_many_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not checkpoints.due()
 
 
+def test_due_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    checkpoints = Checkpoints(tmp_path / "run.pt", minutes=5)
+    now += 29
+    assert not checkpoints.due(at_the_end=True)
+    now += 2
+    assert checkpoints.due(at_the_end=True)
+    assert not checkpoints.due()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("writes", [True, False])
 def test_signal_waits_for_the_next_save(tmp_path: Path, number: int, writes: bool) -> None:

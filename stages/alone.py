@@ -1,0 +1,47 @@
+"""One process of a stage at a time, which ends when the `dvc` that started it does.
+
+A killed `dvc` would leave its stage running, and the next one would start the stage again: two
+processes would write the same files, one of them after DVC has noted what they hold.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCKS = Path(".dvc/tmp/stages")
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_dvc() -> None:
+    """Let the system send SIGTERM to this process when the `dvc` that started it ends."""
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def alone(words: list[str]) -> Iterator[None]:
+    """Wait until no other process runs the stage's command `words` here, and keep others out.
+
+    A command that no `dvc` started has no output that DVC looks after. Of the processes of a launcher the first alone waits. The system releases the lock of a process
+    that is killed.
+    """
+    if "DVC_STAGE" not in os.environ or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(LOCKS / f"{'_'.join([Path(words[0]).stem, *words[1:]])}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("waiting for an earlier process of this stage to end", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

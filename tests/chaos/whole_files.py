@@ -1,0 +1,107 @@
+"""What is visible under a final name, and whether it is whole."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+from safetensors.numpy import load_file
+
+OUTPUTS = ("data", "models", "features", "diagnostics", "streams", "evaluation", "reports")
+
+
+def _text_to_end(path: Path) -> None:
+    ends = {".html": "</html>", ".svg": "</svg>"}
+    text = path.read_text()
+    assert text.endswith("\n") or path.suffix in ends
+    assert text.rstrip().endswith(ends.get(path.suffix, ""))
+
+
+def _table(path: Path) -> None:
+    rows = list(csv.reader(io.StringIO(path.read_text())))
+    assert rows
+    assert len({len(row) for row in rows}) == 1
+    _text_to_end(path)
+
+
+def _state(path: Path) -> None:
+    assert torch.load(path, map_location="cpu", weights_only=True)["position"]["epoch"] >= 0
+
+
+OPENS: dict[str, Callable[[Path], object]] = {
+    ".safetensors": load_file,
+    ".npy": np.load,
+    ".png": lambda path: Image.open(path).load(),
+    ".json": lambda path: json.loads(path.read_text()),
+    ".csv": _table,
+    ".pt": _state,
+    **dict.fromkeys((".html", ".svg", ".tex", ".md"), _text_to_end),
+}
+
+
+def final(folder: Path) -> Iterator[Path]:
+    """Yield the files of the experiment that have their final name."""
+    for top in OUTPUTS:
+        for path in (folder / top).rglob("*"):
+            hidden = any(part.startswith(".") for part in path.relative_to(folder / top).parts)
+            if path.is_file() and not hidden:
+                yield path
+    # What lies deeper is on its way to MLflow.
+    yield from (folder / ".checkpoints").glob("[!.]*.pt")
+    yield from (folder / ".checkpoints" / "runs").glob("[!.]*.json")
+
+
+def half_written(folder: Path) -> list[str]:
+    """Return the files under a final name that do not open, with why."""
+    found = []
+    for path in final(folder):
+        try:
+            OPENS[path.suffix](path)
+        except FileNotFoundError:  # a stage was killed; DVC or the sweep took the file since
+            continue
+        except Exception as error:
+            found.append(f"{path.relative_to(folder)}: {error!r}")
+    return found
+
+
+def temporary(folder: Path) -> list[str]:
+    """Return what lies under a temporary name."""
+    names = (*OUTPUTS, ".checkpoints")
+    return [str(x.relative_to(folder)) for top in names for x in (folder / top).rglob(".*")]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return path -> md5 of every output, but of what names the MLflow runs.
+
+    `run.json` holds the id of a run. The page links to runs, and draws ids for its charts.
+    """
+    found = {}
+    for path in final(folder):
+        if path.name == "run.json" or ".checkpoints" in path.parts:
+            continue
+        data = path.read_bytes()
+        if path.name == "index.html":
+            data = re.sub(rb"[0-9a-f]{32}", b"", data)
+        found[str(path.relative_to(folder))] = hashlib.md5(data).hexdigest()
+    return found
+
+
+def lock(folder: Path) -> object:
+    """Return dvc.lock without the md5 and size of what names the MLflow runs."""
+    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    for stage in stages.values():
+        for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
+            path = entry["path"]
+            if path.startswith(("models", "evaluation")) or path in (
+                "reports/run.json",
+                "reports/index.html",
+            ):
+                entry |= {"md5": None, "size": None}
+    return stages

@@ -1,0 +1,93 @@
+"""A stage runs once at a time, and ends when the dvc that started it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.tiny_experiment import ROOT
+
+STAGE = """
+import os, time
+from pathlib import Path
+from stages.settings import run
+def main() -> None:
+    with Path("seen.txt").open("a") as seen:
+        print(os.getpid(), "begins", file=seen)
+    time.sleep({seconds})
+    with Path("seen.txt").open("a") as seen:
+        print(os.getpid(), "ends", file=seen)
+run(main)
+"""
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "stage.py").write_text(STAGE.format(seconds=2))
+    (tmp_path / "long.py").write_text(STAGE.format(seconds=60))
+    return tmp_path
+
+
+def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def seen(folder: Path, lines: int) -> list[str]:
+    """Wait for so many lines of what the stages note."""
+    path, until = folder / "seen.txt", time.monotonic() + 60
+    while not path.exists() or path.read_text().count("\n") < lines:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return path.read_text().splitlines()
+
+
+def test_a_second_process_waits(folder: Path) -> None:
+    first = begin(folder, "stage.py")
+    seen(folder, 1)
+    second = begin(folder, "stage.py")
+    assert "waiting for an earlier process" in second.communicate(timeout=60)[1]
+    assert first.wait(60) == second.returncode == 0
+    expected = [f"{x.pid} {what}" for x in (first, second) for what in ("begins", "ends")]
+    assert seen(folder, 4) == expected
+
+
+def test_a_killed_process_is_not_waited_for(folder: Path) -> None:
+    killed = begin(folder, "long.py")
+    seen(folder, 1)
+    killed.kill()
+    killed.communicate()
+    after = begin(folder, "long.py")
+    assert len(seen(folder, 2)) == 2
+    after.kill()
+    after.communicate()
+
+
+DVC = """
+import os, subprocess, sys
+subprocess.run([sys.executable, "long.py"], env={**os.environ, "DVC_STAGE": "long"})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
+def test_a_killed_dvc_takes_its_stage_along(folder: Path) -> None:
+    dvc = begin(folder, "-c", DVC)
+    (line,) = seen(folder, 1)
+    stage = psutil.Process(int(line.split()[0]))
+    dvc.send_signal(signal.SIGKILL)
+    dvc.wait()
+    stage.wait(30)
+    assert len(seen(folder, 1)) == 1

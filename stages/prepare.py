@@ -1,19 +1,51 @@
-"""Decode and reduce the data set once, into packed arrays."""
+"""Decode and reduce the data set once, into packed arrays; or only check it.
+
+    python -m stages.prepare --check [--root /data/cityscapes]
+
+decodes every file of the release and says what is there, missing or broken. It writes nothing, and
+ends with 1 if the data cannot be used.
+"""
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pipeline.artifacts import SPLITS, prepared_folder
-from pipeline.data.cityscapes import find
+from pipeline.data.cityscapes import CityscapesError, find
+from pipeline.data.examine import described, examine
 from pipeline.data.prepare import prepare_split
-from pipeline.params import ParamsError
+from pipeline.params import Params, ParamsError
 from stages.settings import load, run
 
+Check = Annotated[bool, typer.Option("--check", help="Only say what is there and what is broken.")]
+Root = Annotated[Path | None, typer.Option(help="The folder to check, if not data.root.")]
 
-def main() -> None:
-    """Decode and reduce both splits of data.root, once, into packed arrays."""
+
+def main(check: Check = False, root: Root = None) -> None:
+    """Decode and reduce both splits of data.root, once, into packed arrays; or only check them."""
+    if root is not None and not check:
+        raise typer.BadParameter("--root goes with --check; elsewhere the folder is data.root")
     params = load()
-    root, disparity = Path(params.data.root), "disparity" in params.tasks
+    disparity = "disparity" in params.tasks
+    if check:
+        check_release(root or Path(params.data.root), disparity=disparity)
+    else:
+        prepare(params, Path(params.data.root), disparity=disparity)
+
+
+def check_release(root: Path, *, disparity: bool) -> None:
+    """Print what is in the release; raise CityscapesError if it cannot be used."""
+    found = examine(root, disparity=disparity)
+    print(described(found))
+    if found.faults:
+        faults = "1 fault" if len(found.faults) == 1 else f"{len(found.faults):,} faults"
+        raise CityscapesError(f"{root} cannot be used as it is: {faults}, see above")
+
+
+def prepare(params: Params, root: Path, *, disparity: bool) -> None:
+    """Prepare both splits of the release in root."""
     # A fault of the second split must not wait until the first is decoded.
     cities = {split: {x.city for x in find(root, split, disparity=disparity)} for split in SPLITS}
     tuning = frozenset(params.data.tuning_cities if params.data.tuning else ())

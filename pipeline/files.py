@@ -1,7 +1,8 @@
-"""Files that appear under their final name whole or not at all."""
+"""Files and folders that appear under their final name whole or not at all."""
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,27 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` that takes its name once the block has ended well.
+
+    A folder that is at `path` stays until then, and is replaced. One that a killed process left
+    half-filled is removed first, so two processes must not fill the same folder at once.
+    """
+    part, old = (path.with_name(f".{path.name}.{x}") for x in ("part", "old"))
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():  # no folder can be renamed onto one that is not empty
+            path.replace(old)
+        part.replace(path)
+    finally:
+        for folder in (part, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

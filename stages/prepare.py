@@ -12,10 +12,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.artifacts import SPLITS, prepared_folder
+from pipeline.artifacts import PREPARED_FOLDER, SPLITS, prepared_folder
 from pipeline.data.cityscapes import CityscapesError, find
 from pipeline.data.examine import described, examine
 from pipeline.data.prepare import prepare_split
+from pipeline.files import whole_folder
 from pipeline.params import Params, ParamsError
 from stages.settings import load, run
 
@@ -50,17 +51,20 @@ def prepare(params: Params, root: Path, *, disparity: bool) -> None:
     cities = {split: {x.city for x in find(root, split, disparity=disparity)} for split in SPLITS}
     tuning = frozenset(params.data.tuning_cities if params.data.tuning else ())
     check_tuning(tuning, cities["train"])
-    for split in SPLITS:
-        prepare_split(
-            root,
-            # To tune, some training cities stand in for the validation set, which is not looked at.
-            "train" if tuning else split,
-            prepared_folder(split),
-            width=params.data.width,
-            height=params.data.height,
-            disparity=disparity,
-            cities=partial(belongs, tuning, split),
-        )
+    # Both splits appear together: a split alone, or one of an earlier setting, is never seen.
+    with whole_folder(PREPARED_FOLDER) as folder:
+        for split in SPLITS:
+            prepare_split(
+                root,
+                # To tune, some training cities stand in for the validation set, which is not
+                # looked at.
+                "train" if tuning else split,
+                folder / prepared_folder(split).name,
+                width=params.data.width,
+                height=params.data.height,
+                disparity=disparity,
+                cities=partial(belongs, tuning, split),
+            )
 
 
 def belongs(tuning: frozenset[str], split: str, city: str) -> bool:

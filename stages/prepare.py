@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.artifacts import PREPARED_FOLDER, SPLITS, prepared_folder
+from pipeline.artifacts import PREPARED_FOLDER, RELEASE_FOLDER, SPLITS, prepared_folder
 from pipeline.data.cityscapes import CityscapesError, find
 from pipeline.data.examine import described, examine
 from pipeline.data.prepare import prepare_split
@@ -33,7 +33,7 @@ def main(check: Check = False, root: Root = None) -> None:
     if check:
         check_release(root or Path(params.data.root), disparity=disparity)
     else:
-        prepare(params, Path(params.data.root), disparity=disparity)
+        prepare(params, RELEASE_FOLDER, disparity=disparity)
 
 
 def check_release(root: Path, *, disparity: bool) -> None:

@@ -15,7 +15,7 @@ from pipeline.data.frames import open_frames
 from pipeline.data.prepare import prepare_split
 from pipeline.data.streets import CITIES, write_streets
 from pipeline.params import ParamsError
-from stages import prepare
+from stages import link, prepare
 from tests.support.tiny_experiment import small_params
 
 
@@ -29,6 +29,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., d
         params = small_params()
         params["data"] |= data
         Path("params.yaml").write_text(yaml.safe_dump(params))
+        link.main()
         prepare.main()
         return {x: set(open_frames(prepared_folder(x)).names) for x in ("train", "val")}
 
@@ -88,17 +89,17 @@ def test_both_splits_appear_together_or_neither(
                 whole(width=32, height=16)
 
     fails()
-    assert [x.name for x in Path("data").iterdir()] == ["streets"]
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release"}
     whole()
     fails()
-    assert {x.name for x in Path("data").iterdir()} == {"streets", "prepared"}
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", "prepared"}
     sizes = {open_frames(prepared_folder(x)).image_NHW3.shape[1:3] for x in ("train", "val")}
     assert sizes == {(32, 64)}
 
 
 DIES = """
 import os, sys
-from stages import prepare
+from stages import link, prepare
 real = prepare.prepare_split
 def dies(root, split, folder, **options):
     real(root, split, folder, **options)
@@ -117,6 +118,6 @@ def test_a_process_that_dies_between_both_splits_leaves_no_half(
     done = subprocess.run([sys.executable, "-c", DIES], env=variables, check=False)
     assert done.returncode == 9
     assert not PREPARED_FOLDER.exists()
-    assert {x.name for x in Path("data").iterdir()} == {"streets", ".prepared.part"}
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", ".prepared.part"}
     prepared()
-    assert {x.name for x in Path("data").iterdir()} == {"streets", "prepared"}
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", "prepared"}

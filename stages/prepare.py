@@ -18,7 +18,7 @@ from pipeline.data.examine import described, examine
 from pipeline.data.prepare import prepare_split
 from pipeline.files import whole_folder
 from pipeline.params import Params, ParamsError
-from stages.settings import load, run
+from stages.settings import data_root, load, run
 
 Check = Annotated[bool, typer.Option("--check", help="Only say what is there and what is broken.")]
 Root = Annotated[Path | None, typer.Option(help="The folder to check, if not data.root.")]
@@ -31,7 +31,7 @@ def main(check: Check = False, root: Root = None) -> None:
     params = load()
     disparity = "disparity" in params.tasks
     if check:
-        check_release(root or Path(params.data.root), disparity=disparity)
+        check_release(root or data_root(params), disparity=disparity)
     else:
         prepare(params, RELEASE_FOLDER, disparity=disparity)
 

@@ -72,6 +72,15 @@ def test_tuning_cities_that_cannot_be_are_refused(
     assert not prepared_folder("train").exists()
 
 
+def test_a_root_that_is_not_there_is_told_by_its_setting(
+    prepared: Callable[..., dict[str, set[str]]],
+) -> None:
+    with pytest.raises(ParamsError, match=r"data\.root is '/nowhere', but there is no such folder"):
+        prepared(root="/nowhere")
+    with pytest.raises(ParamsError, match=r"data\.root is '/nowhere'"):
+        prepare.main(check=True)
+
+
 def test_both_splits_appear_together_or_neither(
     prepared: Callable[..., dict[str, set[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,15 @@ def small_params() -> dict:
 
 def tiny_experiment(folder: Path) -> Path:
     """Make `folder` a repository in which `dvc repro` has run once and been committed."""
+    tiny_repository(folder)
+    command(folder, "dvc", "repro")
+    command(folder, "git", "add", ".")
+    command(folder, "git", "commit", "-qm", "run")
+    return folder
+
+
+def tiny_repository(folder: Path) -> Path:
+    """Make `folder` a repository with small settings, committed, in which nothing has run."""
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
@@ -67,9 +76,6 @@ def tiny_experiment(folder: Path) -> Path:
     command(folder, "git", "config", "user.name", "test")
     command(folder, "git", "add", ".")
     command(folder, "git", "commit", "-qm", "start")
-    command(folder, "dvc", "repro")
-    command(folder, "git", "add", ".")
-    command(folder, "git", "commit", "-qm", "run")
     return folder
 
 

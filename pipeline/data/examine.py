@@ -37,7 +37,7 @@ FOLDERS = {*FRAMES, "test", "train_extra", "demoVideo"}
 COLOUR_SUFFIX = "_gtFine_color.png"
 
 FAULTS = {
-    "absent": "parts that cannot be listed",
+    "absent": "parts that are not there or cannot be opened",
     "empty": "splits without any frame; expected are files such as",
     "member": "members of a zip file that lie outside its folder; download it again",
     "unpaired": "files missing beside the other files of their frame",

@@ -44,6 +44,8 @@ class ModelName(NamedTuple):
 
 STREETS_FOLDER = Path("data/streets")
 """The built-in data set, in the official layout."""
+RELEASE_FOLDER = Path("data/release")
+"""Links to those files of data.root that are read, in the official layout."""
 PREPARED_FOLDER = Path("data/prepared")
 SPLITS = ("train", "val")
 REPORT_FOLDER = Path("reports")

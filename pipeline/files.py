@@ -1,4 +1,4 @@
-"""Files that appear under their final name whole or not at all."""
+"""Files and folders that appear under their final name whole or not at all."""
 
 import errno
 import json
@@ -88,6 +88,28 @@ def said_plainly(path: Path, part: Path) -> Iterator[None]:
         raise UnwritableError(
             f"{path} cannot be written: {advice}, then run the same command again"
         ) from error
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` that takes its name once the block has ended well.
+
+    A folder that is at `path` stays until then, and is replaced. What killed processes have left
+    there is removed first. Raises `UnwritableError` as `whole_file` does.
+    """
+    part, old = temporary(path), temporary(path.with_name(f"{path.name}.old"))
+    try:
+        with said_plainly(path, part):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path.parent)
+            part.mkdir()
+            yield part
+            if path.exists():  # no folder can be renamed onto one that is not empty
+                path.replace(old)
+            part.replace(path)
+    finally:
+        for folder in (part, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,8 +28,8 @@ def end_with_dvc() -> None:
 def alone(words: list[str]) -> Iterator[None]:
     """Wait until no other process runs the stage's command `words` here, and keep others out.
 
-    A command that no `dvc` started has no output that DVC looks after. Of the processes of a launcher the first alone waits. The system releases the lock of a process
-    that is killed.
+    A command that no `dvc` started has no output that DVC looks after. Of the processes of a
+    launcher the first alone waits. The system releases the lock of a process that is killed.
     """
     if "DVC_STAGE" not in os.environ or os.environ.get("RANK", "0") != "0":
         yield

@@ -1,34 +1,70 @@
-"""Decode and reduce the data set once, into packed arrays."""
+"""Decode and reduce the data set once, into packed arrays; or only check it.
+
+    python -m stages.prepare --check [--root /data/cityscapes]
+
+decodes every file of the release and says what is there, missing or broken. It writes nothing, and
+ends with 1 if the data cannot be used.
+"""
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from pipeline.artifacts import SPLITS, prepared_folder
-from pipeline.data.cityscapes import find
+import typer
+
+from pipeline.artifacts import PREPARED_FOLDER, RELEASE_FOLDER, SPLITS, prepared_folder
+from pipeline.data.cityscapes import CityscapesError, find
+from pipeline.data.examine import described, examine
 from pipeline.data.prepare import belongs, prepare_split
-from pipeline.params import ParamsError
-from stages.settings import load, run
+from pipeline.files import whole_folder
+from pipeline.params import Params, ParamsError
+from stages.settings import data_root, load, run
+
+Check = Annotated[bool, typer.Option("--check", help="Only say what is there and what is broken.")]
+Root = Annotated[Path | None, typer.Option(help="The folder to check, if not data.root.")]
 
 
-def main() -> None:
-    """Decode and reduce both splits of data.root, once, into packed arrays."""
+def main(check: Check = False, root: Root = None) -> None:
+    """Decode and reduce both splits of data.root, once, into packed arrays; or only check them."""
+    if root is not None and not check:
+        raise typer.BadParameter("--root goes with --check; elsewhere the folder is data.root")
     params = load()
-    root, disparity = Path(params.data.root), "disparity" in params.tasks
+    disparity = "disparity" in params.tasks
+    if check:
+        check_release(root or data_root(params), disparity=disparity)
+    else:
+        prepare(params, RELEASE_FOLDER, disparity=disparity)
+
+
+def check_release(root: Path, *, disparity: bool) -> None:
+    """Print what is in the release; raise CityscapesError if it cannot be used."""
+    found = examine(root, disparity=disparity)
+    print(described(found))
+    if found.faults:
+        faults = "1 fault" if len(found.faults) == 1 else f"{len(found.faults):,} faults"
+        raise CityscapesError(f"{root} cannot be used as it is: {faults}, see above")
+
+
+def prepare(params: Params, root: Path, *, disparity: bool) -> None:
+    """Prepare both splits of the release in root."""
     # A fault of the second split must not wait until the first is decoded.
     cities = {split: {x.city for x in find(root, split, disparity=disparity)} for split in SPLITS}
     tuning = frozenset(params.data.tuning_cities if params.data.tuning else ())
     check_tuning(tuning, cities["train"])
-    for split in SPLITS:
-        prepare_split(
-            root,
-            # To tune, some training cities stand in for the validation set, which is not looked at.
-            "train" if tuning else split,
-            prepared_folder(split),
-            width=params.data.width,
-            height=params.data.height,
-            disparity=disparity,
-            cities=partial(belongs, tuning, split),
-        )
+    # Both splits appear together: a split alone, or one of an earlier setting, is never seen.
+    with whole_folder(PREPARED_FOLDER) as folder:
+        for split in SPLITS:
+            prepare_split(
+                root,
+                # To tune, some training cities stand in for the validation set, which is not
+                # looked at.
+                "train" if tuning else split,
+                folder / prepared_folder(split).name,
+                width=params.data.width,
+                height=params.data.height,
+                disparity=disparity,
+                cities=partial(belongs, tuning, split),
+            )
 
 
 def check_tuning(tuning: frozenset[str], cities: set[str]) -> None:

@@ -63,6 +63,17 @@ def _check_training(params: Params) -> None:
         )
 
 
+def data_root(params: Params) -> Path:
+    """Return the folder of the release; raise ParamsError if there is none."""
+    root = Path(params.data.root)
+    if not root.is_dir():
+        raise ParamsError(
+            f"data.root is {params.data.root!r}, but there is no such folder in {Path.cwd()}; "
+            "allowed: a folder with the release, by its absolute path in a temporary experiment"
+        )
+    return root
+
+
 def _check_points(params: Params) -> None:
     for key, names in (("codecs", params.codecs), ("report.bd_points", params.report.bd_points)):
         for name in names:

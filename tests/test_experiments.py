@@ -1,13 +1,16 @@
 """The scripts of experiments/, DVC's queue, and results that travel to another clone."""
 
 import csv
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -140,7 +143,12 @@ def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> 
     command(repository, "dvc", "exp", "push", "origin", "six")
 
     command(tmp_path, "git", "clone", "-q", "-b", "main", str(remote), str(clone))
-    command(clone, "dvc", "pull")
+    command(clone, "dvc", "pull", "--allow-missing")
+    assert not [x for x in (clone / "data").rglob("*") if x.is_file()]
+    done = command(clone, "dvc", "repro").stdout
+    ran = re.findall(r"Running stage '([^']+)'", done)
+    assert ran == ["streets", "link", "prepare"]
+    assert command(clone, "git", "status", "--porcelain").stdout == ""
     assert_nothing_to_do(clone)
     assert run_ids(clone) == run_ids(repository)
     assert set(run_ids(clone).values()) <= set(runs(repository)["id"])
@@ -148,6 +156,7 @@ def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> 
     command(clone, "dvc", "exp", "pull", "origin", "six")
     command(clone, "dvc", "exp", "apply", "six")
     assert_nothing_to_do(clone)
+    assert_no_frame(repository, store)
     of_six, of_main = run_ids(clone), run_ids(repository)
     changed = {path for path in of_six if of_six[path] != of_main[path]}
     assert changed == {
@@ -159,6 +168,24 @@ def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> 
     assert by_id[of_six["reports/run.json"]] == "report"
     assert (clone / "reports/index.html").read_text().count(of_six["reports/run.json"])
     assert not (clone / "mlflow.db").exists()
+
+
+def assert_no_frame(repository: Path, store: Path) -> None:
+    """The store has no file of the data, and the bytes of no frame but the examples."""
+    frames = [x for x in (repository / "data").rglob("*") if x.is_file()]
+    pushed = [x for x in store.rglob("*") if x.is_file()]
+    md5s = {hashlib.md5(x.read_bytes()).hexdigest() for x in frames}
+    assert len(md5s) > 60
+    assert not md5s & {x.parent.name + x.name for x in pushed}
+    image_NHW3 = np.load(repository / "data/prepared/val/image.npy")
+    examples = yaml.safe_load((repository / "params.yaml").read_text())["report"]["examples"]
+    shown = {
+        number
+        for path in pushed
+        for number, image_HW3 in enumerate(image_NHW3)
+        if image_HW3.tobytes() in path.read_bytes()
+    }
+    assert len(shown) == examples
 
 
 def assert_nothing_to_do(folder: Path) -> None:

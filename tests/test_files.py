@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files and folders are whole or not there."""
 
 import json
 from io import StringIO
@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.files import whole_file, write_csv, write_json, write_text
+from pipeline.files import whole_file, whole_folder, write_csv, write_json, write_text
 
 
 def test_json_is_strict(tmp_path: Path) -> None:
@@ -39,3 +39,33 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
         fail_halfway()
     assert path.read_text() == "first\n"
     assert [x.name for x in tmp_path.iterdir()] == ["table.md"]
+
+
+def test_a_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "frames"
+    for text in ("first", "second"):
+        with whole_folder(path) as part:
+            (part / text).write_text(text)
+            assert path.exists() == (text == "second")
+            assert not (path / text).exists()
+        assert [x.name for x in path.iterdir()] == [text]
+    assert [x.name for x in path.parent.iterdir()] == ["frames"]
+
+
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    (tmp_path / ".frames.part").mkdir()
+    (tmp_path / ".frames.part" / "of a killed process").touch()
+    with whole_folder(path) as part:
+        assert not list(part.iterdir())
+        (part / "good").touch()
+
+    def fail_halfway() -> None:
+        with whole_folder(path) as part:
+            (part / "bad").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert [x.name for x in path.iterdir()] == ["good"]
+    assert [x.name for x in tmp_path.iterdir()] == ["frames"]

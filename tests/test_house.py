@@ -246,6 +246,17 @@ def test_deps_exist_or_are_made_by_a_stage(stage: str) -> None:
         assert out or (REPOSITORY / path).exists(), f"{stage}: nothing makes {dep}"
 
 
+def test_no_frame_of_the_data_can_be_pushed() -> None:
+    """The licence of Cityscapes forbids passing it on."""
+    outs = [x for stage in PIPELINE.values() for x in stage.get("outs", [])]
+    data = [x for x in outs if next(iter(paths([x]))).startswith("data/")]
+    assert len(data) == 3
+    for out in data:
+        assert isinstance(out, dict), f"{out} would be pushed"
+        ((_, options),) = out.items()
+        assert options in ({"push": False}, {"cache": False})
+
+
 def listed(stage: str) -> list[str]:
     return [x for x in PIPELINE[stage].get("params", []) if isinstance(x, str)]
 

@@ -70,8 +70,8 @@ class FrameFiles(NamedTuple):
         return self.name.split("_")[0]
 
 
-class _Part(NamedTuple):
-    """Where one part of the release lies."""
+class Part(NamedTuple):
+    """Where one part of the release lies, and what its files are."""
 
     folder: str
     """Its folder in the root."""
@@ -79,15 +79,17 @@ class _Part(NamedTuple):
     """The end of its file names."""
     archive: str
     """Its zip file in the root."""
+    kind: str
+    """The kind of its PNG files, as `png.Header` tells it."""
 
 
-_IMAGE = _Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip")
-_LABEL = _Part("gtFine", "_gtFine_labelIds.png", "gtFine_trainvaltest.zip")
-_DISPARITY = _Part("disparity", "_disparity.png", "disparity_trainvaltest.zip")
-_TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
+IMAGE = Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip", "8-bit RGB")
+LABEL = Part("gtFine", "_gtFine_labelIds.png", "gtFine_trainvaltest.zip", "8-bit grey")
+DISPARITY = Part("disparity", "_disparity.png", "disparity_trainvaltest.zip", "16-bit grey")
+TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
 
 
-class _Listing(NamedTuple):
+class Listing(NamedTuple):
     """The files of one part of one split, by `<city>/<name>`, and the place of a missing one."""
 
     files: dict[str, ReleaseFile]
@@ -101,6 +103,11 @@ class _Listing(NamedTuple):
         return f"{self.place}/{key}{self.suffix}"
 
 
+def parts_read(*, disparity: bool) -> list[Part]:
+    """Return the parts that are read, with disparity or without."""
+    return [IMAGE, LABEL, *([DISPARITY] if disparity else [])]
+
+
 def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
     """Return the frames of a split ("train" or "val"), sorted by name.
 
@@ -109,24 +116,24 @@ def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
     empty, or if a frame has no file in one of the parts.
     """
     root = Path(root)
-    parts = [_IMAGE, _LABEL, *([_DISPARITY] if disparity else [])]
-    listings = {part: _list(root, part, split) for part in parts}
+    parts = parts_read(disparity=disparity)
+    listings = {part: list_part(root, part, split) for part in parts}
     keys = sorted(set().union(*(listing.files for listing in listings.values())))
     if not keys:
         raise CityscapesError(
-            f"split {split!r} is empty: no {listings[_IMAGE].expected('<city>/<name>')}"
+            f"split {split!r} is empty: no {listings[IMAGE].expected('<city>/<name>')}"
         )
-    missing = [key for key in keys if key not in listings[_LABEL].files]
+    missing = [key for key in keys if key not in listings[LABEL].files]
     if missing:
-        _refuse_train_ids(missing, _list(root, _LABEL._replace(suffix=_TRAIN_ID_SUFFIX), split))
+        _refuse_train_ids(missing, list_part(root, LABEL._replace(suffix=TRAIN_ID_SUFFIX), split))
     _refuse_missing(keys, listings.values(), split)
 
     frames = [
         FrameFiles(
             name=key.rpartition("/")[2],
-            image=listings[_IMAGE].files[key],
-            label=listings[_LABEL].files[key],
-            disparity=listings[_DISPARITY].files[key] if disparity else None,
+            image=listings[IMAGE].files[key],
+            label=listings[LABEL].files[key],
+            disparity=listings[DISPARITY].files[key] if disparity else None,
         )
         for key in keys
     ]
@@ -144,7 +151,7 @@ def image_size(file: ReleaseFile) -> tuple[int, int]:
 
 def read_image(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode an 8-bit RGB image. `size` is the (width, height) it must have, None for any."""
-    return _decode(file, "8-bit RGB", size)
+    return _decode(file, IMAGE.kind, size)
 
 
 def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -153,12 +160,12 @@ def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.
     Raises CityscapesError also for an id that the release does not have, for example in a file
     that holds train ids.
     """
-    label_HW = np.asarray(_decode(file, "8-bit grey", size))
+    label_HW = np.asarray(_decode(file, LABEL.kind, size))
     largest = int(label_HW.max())
-    if str(file).endswith(_TRAIN_ID_SUFFIX) or largest == 255:
+    if str(file).endswith(TRAIN_ID_SUFFIX) or largest == 255:
         raise CityscapesError(
             f"{file}: in train ids already (255 is their void); what is read here are the"
-            f" release's own ids, 0 to {MAX_ID}, in *{_LABEL.suffix}"
+            f" release's own ids, 0 to {MAX_ID}, in *{LABEL.suffix}"
         )
     if largest > MAX_ID:
         raise CityscapesError(
@@ -169,24 +176,28 @@ def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.
 
 def read_disparity(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode a disparity map to disparity_HW: uint16, the release's encoding p (see `frames`)."""
-    return np.asarray(_decode(file, "16-bit grey", size)).astype(np.uint16, copy=False)
+    return np.asarray(_decode(file, DISPARITY.kind, size)).astype(np.uint16, copy=False)
 
 
-def _list(root: Path, part: _Part, split: str) -> _Listing:
+def list_part(root: Path, part: Part, split: str) -> Listing:
+    """Return the files of one part of a split, from its folder or else from its zip file.
+
+    Raises CityscapesError if neither is there, or if the zip file cannot be opened.
+    """
     folder, path = root / part.folder / split, root / part.archive
     if folder.is_dir():
         paths = (x for x in folder.glob(f"*/*{part.suffix}") if not x.name.startswith("."))
         files = {_key(f"{x.parent.name}/{x.name}", part): ReleaseFile(x) for x in paths}
-        return _Listing(files, str(folder), part.suffix)
+        return Listing(files, str(folder), part.suffix)
     if not path.is_file():
         raise CityscapesError(
             f"no {part.folder} for split {split!r} in {root}: put the official {part.archive}, or"
             f" the folder {part.folder}/{split} extracted from it, there"
-            + (" (or leave disparity out of the tasks)" if part is _DISPARITY else "")
+            + (" (or leave disparity out of the tasks)" if part is DISPARITY else "")
         )
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, OSError) as error:
         raise CityscapesError(f"{path}: no whole zip file ({error}); download it again") from error
     prefix = f"{part.folder}/{split}/"
     files = {
@@ -194,23 +205,23 @@ def _list(root: Path, part: _Part, split: str) -> _Listing:
         for member in archive.namelist()
         if member.startswith(prefix) and member.endswith(part.suffix) and "/." not in member
     }
-    return _Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
+    return Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
 
 
-def _key(path: str, part: _Part) -> str:
+def _key(path: str, part: Part) -> str:
     return path.removesuffix(part.suffix)
 
 
-def _refuse_train_ids(missing: list[str], train_ids: _Listing) -> None:
+def _refuse_train_ids(missing: list[str], train_ids: Listing) -> None:
     found = [train_ids.files[x] for x in missing if x in train_ids.files]
     if found:
         raise CityscapesError(
             f"{len(found)} frames have labels in train ids only, {found[0]} the first; what is"
-            f" read here are the release's own ids, in *{_LABEL.suffix}"
+            f" read here are the release's own ids, in *{LABEL.suffix}"
         )
 
 
-def _refuse_missing(keys: list[str], listings: Iterable[_Listing], split: str) -> None:
+def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) -> None:
     missing = [x.expected(key) for x in listings for key in keys if key not in x.files]
     if not missing:
         return

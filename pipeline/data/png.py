@@ -63,10 +63,13 @@ def decode(data: bytes, *, kind: str, size: tuple[int, int] | None) -> Image.Ima
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG",))
         image.load()
-    except Image.DecompressionBombError as error:
+    # The warning comes at half as many pixels; it is an exception where warnings are errors.
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PngError(
             f"{header.width}x{header.height} pixels, more than Pillow decodes ({error})"
         ) from error
-    except (OSError, SyntaxError, ValueError, zlib.error) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow has no common type for what broken files make it raise
         raise PngError(f"corrupt PNG file, {error}") from error
     return image

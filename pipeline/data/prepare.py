@@ -1,22 +1,18 @@
 """Turn the release into prepared frames: decode, reduce and pack each frame of a split once."""
 
 import csv
-import os
 import shutil
-import sys
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pipeline.bar import tqdm
 from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
 from pipeline.data.labels import TRAIN_ID_OF_ID
+from pipeline.data.threads import over_frames
 from pipeline.files import said_plainly, sweep, temporary
 
 
@@ -86,7 +82,7 @@ def prepare_split(
                 disparity_HW = cityscapes.read_disparity(frame.disparity, size=size)
                 depth.write(index, nearest(disparity_HW, **to))
 
-        _run(prepare, count, title=f"prepare {folder.name}", workers=workers)
+        over_frames(prepare, count, title=f"prepare {folder.name}", workers=workers)
         _write_table(draft / TABLE, [frame.name for frame in files])
         _publish(draft, folder)
     return open_frames(folder)
@@ -133,26 +129,6 @@ class _Packed:
         with self.path.open("r+b") as stream:
             stream.seek(self.start + index * self.frame_bytes)
             stream.write(np.ascontiguousarray(frame).data)
-
-
-def _run(work: Callable[[int], None], count: int, *, title: str, workers: int | None) -> None:
-    """Call `work` on 0 to count - 1, in any order; show a bar, or a line at the end."""
-    started = time.perf_counter()
-    with (
-        ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool,
-        tqdm(total=count, desc=title, unit="frame", disable=None) as bar,
-    ):
-        try:
-            for future in as_completed([pool.submit(work, index) for index in range(count)]):
-                future.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    if bar.disable:
-        seconds = time.perf_counter() - started
-        rate = f"{count / seconds:.1f} frames/s"
-        print(f"{title}: {count} frames in {seconds:.1f} s ({rate})", file=sys.stderr)
 
 
 def _write_table(path: Path, names: list[str]) -> None:

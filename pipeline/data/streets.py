@@ -2,12 +2,10 @@
 
 import multiprocessing
 import os
-import shutil
 import sys
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from PIL import Image
 
 from pipeline.bar import tqdm
 from pipeline.data.scene.draw import draw
-from pipeline.files import said_plainly, sweep, temporary
+from pipeline.files import whole_folder
 
 CITIES = {
     "train": ("amselstadt", "dornhafen", "eschwinkel", "lindenau"),
@@ -54,27 +52,13 @@ def write_streets(
     jobs = [("train", n) for n in range(train)] + [("val", n) for n in range(val)]
     processes = min(workers or os.cpu_count() or 1, len(jobs))
     with (
-        _becoming(root) as folder,
+        whole_folder(root) as folder,
         tqdm(total=len(jobs), desc="streets", unit="frame", disable=None) as bar,
     ):
         for _ in _written(partial(_write_frame, folder, seed, width, height), jobs, processes):
             bar.update()
     if bar.disable:
         print(f"streets: {train} train and {val} val frames in {root}", file=sys.stderr)
-
-
-@contextmanager
-def _becoming(root: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside root that becomes root in the end, or goes on an error."""
-    folder = temporary(root)
-    sweep(root.parent)
-    try:
-        with said_plainly(root, folder):
-            folder.mkdir(parents=True)
-            yield folder
-            folder.replace(root)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written(write: "partial[None]", jobs: list[tuple[str, int]], processes: int) -> Iterator[None]:

@@ -28,7 +28,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.whole_files import contents, half_written, lock, temporary
-from tests.support.tiny_experiment import command, small_params, start, tiny_repository
+from tests.support.tiny_experiment import command, start, tiny_repository
 
 KINDS = ("stage", "stage", "both", "dvc")
 STAGES = (
@@ -177,7 +177,7 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
 
 def chaos(folder: Path, rounds: int, seed: int, stages: tuple[str, ...] = STAGES) -> Found:
     """Kill `rounds` times in a tiny experiment in `folder`."""
-    tiny_repository(folder, small_params())
+    tiny_repository(folder)
     seconds = duration(folder)
     print({stage: round(x, 1) for stage, x in seconds.items()}, flush=True)
     return kills(folder, rounds, random.Random(seed), stages, seconds)

@@ -194,6 +194,21 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
         cityscapes.read_image(ReleaseFile(text))
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_more_pixels_than_pillow_decodes(
+    root: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    read = {
+        "leftImg8bit": cityscapes.read_image,
+        "gtFine": cityscapes.read_label,
+        "disparity": cityscapes.read_disparity,
+    }[part]
+    path = part_path(root, part, NAMES[0])
+    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: 64x32 pixels, more than"):
+        read(ReleaseFile(path))
+
+
 def test_ids_that_are_not_official(tmp_path: Path) -> None:
     label_HW = np.full((4, 6), 33, np.uint8)
     np.testing.assert_array_equal(

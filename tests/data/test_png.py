@@ -4,6 +4,8 @@ Damage inside a release is held by `test_cityscapes`.
 """
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -44,7 +46,27 @@ def test_a_file_cut_short(length: int) -> None:
         decode(a_png(np.zeros((5, 7), np.uint8))[:length], kind="8-bit grey", size=None)
 
 
-def test_more_pixels_than_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("most", [10, 20])  # 35 pixels: more than twice as many is an error
+@pytest.mark.parametrize("size", [None, (7, 5)])
+def test_more_pixels_than_pillow_decodes(
+    monkeypatch: pytest.MonkeyPatch, most: int, size: tuple[int, int] | None
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
     with pytest.raises(PngError, match="7x5 pixels, more than Pillow decodes"):
-        decode(a_png(np.zeros((5, 7), np.uint8)), kind="8-bit grey", size=None)
+        decode(a_png(np.zeros((5, 7), np.uint8)), kind="8-bit grey", size=size)
+
+
+@pytest.mark.parametrize("tag", [b"fcTL", b"tRNS", b"gAMA", b"cHRM", b"pHYs", b"iCCP", b"zTXt"])
+@pytest.mark.parametrize("length", range(6))
+def test_a_chunk_that_is_too_short_is_no_other_error(tag: bytes, length: int) -> None:
+    """Pillow raises errors of many types for them, or accepts them."""
+    data = a_png(np.zeros((5, 7, 3), np.uint8))
+    body = bytes(length)
+    chunk = struct.pack(">I", length) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
+    for at in (33, len(data) - 12):  # after the header; before the end
+        try:
+            image = decode(data[:at] + chunk + data[at:], kind="8-bit RGB", size=None)
+        except PngError:
+            continue
+        assert not np.asarray(image).any()

@@ -24,7 +24,7 @@ def main() -> None:
         print(os.getpid(), "ends", file=seen)
 run(main)
 """
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_STAGE": "stage"}
 
 
 @pytest.fixture

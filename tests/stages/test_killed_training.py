@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.tiny_experiment import command, runs, small_params, tiny_repository
+from tests.support.tiny_experiment import command, runs, tiny_repository
 
 TRAIN = ["-m", "stages.train", "--arm", "proposed", "--encoder", "encoder2", "--seed", "0"]
 
@@ -19,7 +19,7 @@ TRAIN = ["-m", "stages.train", "--arm", "proposed", "--encoder", "encoder2", "--
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment that is ready to train, and writes a checkpoint after each step."""
     folder = tmp_path_factory.mktemp("experiment")
-    tiny_repository(folder, small_params())
+    tiny_repository(folder)
     path = folder / "params.yaml"
     values = yaml.safe_load(path.read_text())
     values["train"] |= {"epochs": 3, "checkpoint_minutes": 1e-6}

@@ -1,16 +1,21 @@
-"""The prepare stage: which frames become training and validation set, with and without tuning."""
+"""The prepare stage: which frames become which split, and that both splits appear together."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pipeline.artifacts import STREETS_FOLDER, prepared_folder
+from pipeline.artifacts import PREPARED_FOLDER, STREETS_FOLDER, prepared_folder
 from pipeline.data.frames import open_frames
+from pipeline.data.prepare import prepare_split
 from pipeline.data.streets import CITIES, write_streets
 from pipeline.params import ParamsError
-from stages import prepare
+from stages import link, prepare
 from tests.support.tiny_experiment import small_params
 
 
@@ -24,6 +29,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., d
         params = small_params()
         params["data"] |= data
         Path("params.yaml").write_text(yaml.safe_dump(params))
+        link.main()
         prepare.main()
         return {x: set(open_frames(prepared_folder(x)).names) for x in ("train", "val")}
 
@@ -64,3 +70,63 @@ def test_tuning_cities_that_cannot_be_are_refused(
     with pytest.raises(ParamsError, match=words):
         prepared(tuning=True, tuning_cities=named)
     assert not prepared_folder("train").exists()
+
+
+def test_a_root_that_is_not_there_is_told_by_its_setting(
+    prepared: Callable[..., dict[str, set[str]]],
+) -> None:
+    with pytest.raises(ParamsError, match=r"data\.root is '/nowhere', but there is no such folder"):
+        prepared(root="/nowhere")
+    with pytest.raises(ParamsError, match=r"data\.root is '/nowhere'"):
+        prepare.main(check=True)
+
+
+def test_both_splits_appear_together_or_neither(
+    prepared: Callable[..., dict[str, set[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = prepared
+
+    def train_alone(root: Path, split: str, folder: Path, **options: object) -> None:
+        if split == "val":
+            raise OSError(28, "No space left on device")
+        prepare_split(root, split, folder, **options)
+
+    def fails() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(prepare, "prepare_split", train_alone)
+            with pytest.raises(OSError, match="No space"):
+                whole(width=32, height=16)
+
+    fails()
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release"}
+    whole()
+    fails()
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", "prepared"}
+    sizes = {open_frames(prepared_folder(x)).image_NHW3.shape[1:3] for x in ("train", "val")}
+    assert sizes == {(32, 64)}
+
+
+DIES = """
+import os, sys
+from stages import link, prepare
+real = prepare.prepare_split
+def dies(root, split, folder, **options):
+    real(root, split, folder, **options)
+    os._exit(9)
+prepare.prepare_split = dies
+prepare.main()
+"""
+
+
+def test_a_process_that_dies_between_both_splits_leaves_no_half(
+    prepared: Callable[..., dict[str, set[str]]], repository: Path
+) -> None:
+    prepared()
+    shutil.rmtree(PREPARED_FOLDER)
+    variables = os.environ | {"PYTHONPATH": str(repository)}
+    done = subprocess.run([sys.executable, "-c", DIES], env=variables, check=False)
+    assert done.returncode == 9
+    assert not PREPARED_FOLDER.exists()
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", ".prepared.part"}
+    prepared()
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", "prepared"}

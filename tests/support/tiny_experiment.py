@@ -53,25 +53,26 @@ def small_params() -> dict:
     return params
 
 
-def tiny_repository(folder: Path, params: dict) -> None:
-    """Make `folder` a repository in which nothing has run yet."""
+def tiny_repository(folder: Path, params: dict | None = None) -> Path:
+    """Make `folder` a repository with small settings, committed, in which nothing has run."""
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*OWN))
         else:
             shutil.copy(source, folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (folder / "params.yaml").write_text(yaml.safe_dump(params or small_params(), sort_keys=False))
     command(folder, "git", "init", "-q")
     command(folder, "git", "config", "user.email", "test@example.org")
     command(folder, "git", "config", "user.name", "test")
     command(folder, "git", "add", ".")
     command(folder, "git", "commit", "-qm", "start")
+    return folder
 
 
 def tiny_experiment(folder: Path) -> Path:
     """Make `folder` a repository in which `dvc repro` has run once and been committed."""
-    tiny_repository(folder, small_params())
+    tiny_repository(folder)
     command(folder, "dvc", "repro")
     command(folder, "git", "add", ".")
     command(folder, "git", "commit", "-qm", "run")

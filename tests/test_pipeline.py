@@ -188,6 +188,27 @@ def test_no_setting_reaches_the_shell_as_a_command(repository: Path, key: str) -
     assert not list(repository.glob("pwned*"))
 
 
+def test_a_refused_setting_after_a_run_that_is_not_committed_loses_nothing(
+    repository: Path,
+) -> None:
+    """README's way back: `git checkout params.yaml && dvc repro`."""
+    path = repository / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["quantizer"]["bits"] = 6
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    command(repository, "dvc", "repro")
+    count = len(runs(repository))
+    params["seeds"] = [0, 0]
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    assert start(repository, "dvc", "repro").returncode != 0
+    command(repository, "git", "checkout", "params.yaml")
+    command(repository, "dvc", "repro")
+    # Everything came back from the cache: nothing was trained or evaluated again.
+    assert len(runs(repository)) == count
+    assert "up to date" in command(repository, "dvc", "status").stdout
+    assert command(repository, "git", "status", "--porcelain").stdout == ""
+
+
 ENCODING = {f"encode@encoder2-{arm}-0" for arm in ("benchmark", "proposed")}
 EVALUATING = {f"evaluate@encoder2-{arm}-0" for arm in ("benchmark", "proposed")}
 

@@ -19,8 +19,9 @@ SECONDS = 5.0
 """From one choice to the next."""
 TOLERATED = 0.25
 """Cores that others may use without a thread being given up."""
-NICED, COUNTED = 1, (0, 2, 5, 6)
-"""Columns of a core in /proc/stat: time of programs that give way; of user, system, interrupts."""
+COUNTED = (0, 1, 2, 5, 6)
+"""Columns of a core in /proc/stat: user, nice, system and interrupts. Programs with a nice value
+count too: Linux groups programs by session, and a nice value counts within its session alone."""
 
 
 class AllThreads:
@@ -67,15 +68,13 @@ def spare(cores: int, others: float) -> int:
 def busy_seconds(cores: frozenset[int], stat: str) -> float:
     """Return how long these cores have been busy, in seconds since the machine started.
 
-    stat: the text of /proc/stat. Programs with a nice value are left out: they give way, unless
-    this process has one itself.
+    stat: the text of /proc/stat.
     """
-    columns = COUNTED if os.nice(0) == 0 else (NICED, *COUNTED)
     ticks = 0
     for line in stat.splitlines():
         name, *values = line.split()
         if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cores:
-            ticks += sum(int(values[i]) for i in columns)
+            ticks += sum(int(values[i]) for i in COUNTED)
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,6 +1,8 @@
 """Files and folders are whole or not there."""
 
 import json
+import os
+import subprocess
 from io import StringIO
 from pathlib import Path
 
@@ -54,8 +56,12 @@ def test_a_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "frames"
-    (tmp_path / ".frames.part").mkdir()
-    (tmp_path / ".frames.part" / "of a killed process").touch()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with whole_folder(path) as part:
+        left = part.with_name(part.name.replace(str(os.getpid()), str(ended.pid)))
+    left.mkdir()
+    (left / "of a killed process").touch()
     with whole_folder(path) as part:
         assert not list(part.iterdir())
         (part / "good").touch()

@@ -1,7 +1,6 @@
 """A family of experiments over one benchmark: its table, its warning, its figure."""
 
-import os
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from pipeline.report.paper.draw import draw
 from pipeline.report.tables.family import family_grid
 from pipeline.report.tables.grid import to_markdown
 from pipeline.scoring.metrics import SCORES
+from tests.support.tiny_experiment import start
 
 SEEDS = (0, 1)
 SCORED = np.array([0.2, 0.3, 0.4, 0.5])
@@ -108,11 +108,7 @@ def test_other_benchmarks_are_refused() -> None:
 
 
 def test_the_command_reads_what_git_holds(tmp_path: Path, repository: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(repository)}
-
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
-
+    call = partial(start, tmp_path, PYTHONPATH=str(repository))
     call("git", "init", "-q", "-b", "main")
     call("dvc", "init", "-q")
     call("git", "config", "user.email", "a@b.c")

@@ -24,7 +24,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = yaml.safe_load(path.read_text())
     values["train"] |= {"epochs": 3, "checkpoint_minutes": 1e-6}
     path.write_text(yaml.safe_dump(values))
-    for stage in ("streets", "prepare"):
+    for stage in ("streets", "link", "prepare"):
         command(folder, sys.executable, "-m", f"stages.{stage}")
     return folder
 

@@ -104,7 +104,12 @@ def legend(
 
     truths and predictions: as in `Examples`. Of a scale, whose stops need not occur, all stay.
     """
-    shown = [truths[task], *(tasks[task] for tasks in predictions.values())]
-    seen = {tuple(rgb) for picture in shown for rgb in np.unique(picture.reshape(-1, 3), axis=0)}
     whole = PICTURES[task]
-    return whole.legend if whole.scale else tuple(x for x in whole.legend if x[1] in seen)
+    if whole.scale:
+        return whole.legend
+    shown = [truths[task], *(tasks[task] for tasks in predictions.values())]
+    return tuple(
+        (name, colour)
+        for name, colour in whole.legend
+        if any((picture == np.array(colour)).all(-1).any() for picture in shown)
+    )

@@ -98,9 +98,14 @@ def diagnostics_file(name: ModelName) -> Path:
     return Path("diagnostics") / f"{name}.safetensors"
 
 
+def streams_folder(name: ModelName) -> Path:
+    """The bitstreams of the validation set, a file for each codec point."""
+    return Path("streams") / str(name)
+
+
 def streams_file(name: ModelName, codec: str) -> Path:
-    """The bitstreams of the validation set."""
-    return Path("streams") / str(name) / f"{codec}.safetensors"
+    """The bitstreams of the validation set at one point."""
+    return streams_folder(name) / f"{codec}.safetensors"
 
 
 def evaluation_folder(name: ModelName) -> Path:

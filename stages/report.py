@@ -41,6 +41,7 @@ from pipeline.tracking import face as tracking
 from pipeline.workspace import main_root
 from stages.gather import looks, measured
 from stages.kept import frame_facts, lossless
+from stages.leftovers import remove_leftovers
 from stages.settings import load, run
 
 
@@ -54,6 +55,8 @@ def compare() -> None:
     """Compare, track and say in short what was found."""
     params = load(trains=False)
     names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
+    if left := remove_leftovers(names):
+        print(f"removed what earlier settings left: {', '.join(map(str, left))}")
     evaluated = {name: read_run_id(evaluation_folder(name)) for name in names}
     runs = {f"train {name}": read_run_id(model_folder(name)) for name in names}
     runs |= {f"evaluate {name}": run_id for name, run_id in evaluated.items()}

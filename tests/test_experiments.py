@@ -132,6 +132,16 @@ def test_what_the_run_cache_restores_points_to_its_runs(repository: Path) -> Non
 
 
 def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> None:
+    # A setting tried in between leaves nothing that would make the same settings another result.
+    params = repository / "params.yaml"
+    params.write_text(params.read_text().replace("seeds:\n- 0\n", "seeds:\n- 0\n- 1\n"))
+    command(repository, "dvc", "repro")
+    assert (repository / "models/encoder2-proposed-1").is_dir()
+    command(repository, "git", "checkout", "params.yaml")
+    command(repository, "dvc", "repro")
+    assert not list(repository.glob("*/encoder2-proposed-1*"))
+    command(repository, "git", "commit", "-qam", "back")
+
     remote, store, clone = tmp_path / "remote.git", tmp_path / "store", tmp_path / "clone"
     command(tmp_path, "git", "init", "-q", "--bare", str(remote))
     command(repository, "git", "remote", "add", "origin", str(remote))

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.record import CORES, RESULTS, load, record
+from benchmarks.record import CORES, load, record
 from pipeline.data.prepare import prepare_split
 
 WIDTH, HEIGHT = 2048, 1024
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", action="store_true", help=f"append a line to {RESULTS.name}")
+    parser.add_argument("--record", action="store_true", help="keep it in runs.jsonl")
     options = parser.parse_args()
     frames, cores = options.frames, CORES
 

@@ -5,7 +5,7 @@
 #   experiments/ablation.sh [-S key=value ...]
 #
 # Costs: three trainings of the proposed arm for each encoder and seed, and what comes after them.
-#   The benchmarks are not trained again.
+#   Run `uv run dvc repro` first: then the benchmarks are not trained again.
 # Expect: if the bits at one codec setting stay the same without a part, that part is not needed.
 #   With one seed, small differences are noise of the training.
 set -euo pipefail

@@ -3,9 +3,11 @@
 #
 #   experiments/control.sh [-S key=value ...]
 #
-# Costs: one training for each encoder and seed. The benchmarks are not trained again.
-# Expect: every BD-rate is exactly 0.00 % on a CPU. Any other value means that the arms differ in
-#   more than the rate loss.
+# Costs: one training for each encoder and seed. Run `uv run dvc repro` first: then the benchmarks are
+#   not trained again.
+# Expect: on a CPU every BD-rate is exactly 0.00 %. Any other value means that the arms differ in
+#   more than the rate loss, or were trained with another number of threads (see OMP_NUM_THREADS in
+#   the README).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "Trains the proposed arm of every encoder and seed without the rate term." >&2

@@ -28,7 +28,7 @@ fi
 root=$(realpath "$1")
 shift
 cd "$(dirname "$0")/.."
-# Every setting is given, so that none that was changed before this run leaks into it.
+# Every setting that changes the result is given: a value changed in params.yaml has no effect here.
 settings=(
     'encoders=[encoder1,encoder2]' 'seeds=[0,1,2]'
     'codecs=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80,png@6,png@5,png@4,png@3,png@2]'
@@ -42,6 +42,8 @@ settings=(
     train.epochs=250 train.batch=20 train.learning_rate=0.001 train.decay_power=0.9
     train.noise=half-step train.noise_bits=8 train.noise_amplitude=0.002
     train.validate_every=10 train.precision=float32
+    loss.balance_learning_rate=0.05 loss.initial_weight=1.0
+    report.resamples=1000 report.level=0.95 report.joint_loss=1.0
     report.bd_method=cubic 'report.bd_points=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80]'
 )
 options=()

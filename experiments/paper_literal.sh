@@ -4,7 +4,7 @@
 #
 #   experiments/paper_literal.sh /data/cityscapes [-S key=value ...]
 #
-# Costs: as experiments/paper.sh, and float32, because bfloat16 would round the noise away.
+# Costs: as experiments/paper.sh.
 # Expect: no effect of the rate loss. In 250 epochs a weight moves by a factor of 1.3 at most. The
 #   loss of disparity is a thousand times the others; the rate term stays under 1 % of the loss.
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The experiments in one table of 120 columns: BD-rates with their verdicts, bits and scores with the
-# first codec, and the settings that differ.
+# The experiments in one table of 120 columns: the change of bits at equal score with its verdict, bits
+# and scores with the first codec, and the settings that differ.
 #
 #   experiments/show.sh
 #

@@ -1,6 +1,7 @@
 """What the report reads of the stages before it, as it needs it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.artifacts import (
     ModelName,
@@ -16,6 +17,7 @@ from pipeline.artifacts import (
 )
 from pipeline.coding.forms import RateForm
 from pipeline.params import Params
+from pipeline.report.found.findings import Findings
 from pipeline.report.found.models import Measured
 from pipeline.report.looks import Looks, Tile
 from pipeline.report.text.names import codec_title
@@ -64,3 +66,15 @@ def first_tile(name: ModelName, params: Params) -> Tile:
     ends = dict.fromkeys([params.codecs[0], params.codecs[-1]])
     sizes = ", ".join(f"{of.sizes[x]:,} bytes as {codec_title(x)}" for x in ends)
     return Tile(f"{name.arm}: {sizes}", of.tile_HW)
+
+
+def classes(findings: Findings) -> int | None:
+    """Return over how many classes mIoU is a mean."""
+    counts = findings.points.get("miou_classes")
+    return None if counts is None else int(counts.iloc[0])
+
+
+def weights(params: Params) -> str:
+    """Return in words what the encoders started from."""
+    words = {"none": "from scratch", "imagenet": "ImageNet"}
+    return words.get(params.model.weights) or f"backbone {Path(params.model.file).name}"

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # Settings of the rate term: the benchmark knows none of them.
 RATE_KEYS = ("rate", "rate_of", "prediction", "transform", "weight")
 INITIAL = 2**31
-# Settings that change how training runs but not what comes out.
+# Settings that change how a training runs. `device` and `compile` change its rounding, not what it
+# optimises: a checkpoint of one continues with the other.
 NEUTRAL_KEYS = ("train.launcher", "train.checkpoint_minutes", "train.device", "train.compile")
 
 

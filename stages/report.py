@@ -39,7 +39,7 @@ from pipeline.report.text.verdict import in_short, verdicts
 from pipeline.scoring.metrics import SCORES
 from pipeline.tracking import face as tracking
 from pipeline.workspace import main_root
-from stages.gather import looks, measured
+from stages.gather import classes, looks, measured, weights
 from stages.kept import frame_facts, lossless
 from stages.leftovers import remove_leftovers
 from stages.settings import load, run
@@ -163,18 +163,6 @@ def report(
     )
     write_text(PAGE_FILE, render(findings, charts, page))
     return findings
-
-
-def classes(findings: Findings) -> int | None:
-    """Return over how many classes mIoU is a mean."""
-    counts = findings.points.get("miou_classes")
-    return None if counts is None else int(counts.iloc[0])
-
-
-def weights(params: Params) -> str:
-    """Return in words what the encoders started from."""
-    words = {"none": "from scratch", "imagenet": "ImageNet"}
-    return words.get(params.model.weights) or f"backbone {Path(params.model.file).name}"
 
 
 def write_tables(findings: Findings, first_codec: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.artifacts import read_examples
 from tests.support.tiny_experiment import command, runs, tiny_experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -181,7 +182,7 @@ def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> 
 
 
 def assert_no_frame(repository: Path, store: Path) -> None:
-    """The store has no file of the data, and the bytes of no frame but the examples."""
+    """The store has no file of the data and the bytes of no frame; it has the wanted examples."""
     frames = [x for x in (repository / "data").rglob("*") if x.is_file()]
     pushed = [x for x in store.rglob("*") if x.is_file()]
     md5s = {hashlib.md5(x.read_bytes()).hexdigest() for x in frames}
@@ -195,7 +196,10 @@ def assert_no_frame(repository: Path, store: Path) -> None:
         for number, image_HW3 in enumerate(image_NHW3)
         if image_HW3.tobytes() in path.read_bytes()
     }
-    assert len(shown) == examples
+    # The examples are deflated, so their bytes are not found either.
+    assert not shown
+    for path in (repository / "evaluation").glob("*/examples.safetensors"):
+        assert len(read_examples(path).names) == examples
 
 
 def assert_nothing_to_do(folder: Path) -> None:

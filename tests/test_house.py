@@ -31,6 +31,7 @@ HELPERS = (
     "budget",
     "jobs",
     "alone",
+    "leftovers",
 )
 """Files of stages/ that are no command."""
 

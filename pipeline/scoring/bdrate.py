@@ -14,8 +14,9 @@ import bjontegaard
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pipeline.scoring.hull import beaten_points, hull_points
 from pipeline.scoring.obstacles import (
-    FEWEST_OF_ENVELOPE,
+    FEWEST_OF_HULL,
     FEWEST_POINTS,
     BeatenPoint,
     Curve,
@@ -89,25 +90,14 @@ def bd_score(
     return BDScore(difference, overlap, method, obstacle)
 
 
-def monotone_envelope(rate: ArrayLike, score: ArrayLike) -> np.ndarray:
-    """Return indices, by rising rate, of the points no other point beats (Pareto-optimal ones).
-
-    A point is beaten by one that costs no more and scores no less; of equal points the first stays.
-    """
-    rate_P, score_P = np.asarray(rate, float), np.asarray(score, float)
-    order = np.lexsort((-score_P, rate_P))
-    best_before = np.concatenate([[-np.inf], np.maximum.accumulate(score_P[order])[:-1]])
-    return order[score_P[order] > best_before]
-
-
-def envelope_bd_rate(
+def hull_rate(
     anchor_rate: ArrayLike,
     anchor_score: ArrayLike,
     test_rate: ArrayLike,
     test_score: ArrayLike,
     method: str = "cubic",
 ) -> BDRate:
-    """Return the BD-rate between the monotone envelopes: another number than `bd_rate`.
+    """Return the BD-rate between the hulls (see `hull_points`): another number than `bd_rate`.
 
     It compares what a user would pick of each arm, who never pays more for a worse score; since
     points are left out after looking at the scores, it flatters a noisy curve. PCHIP and Akima
@@ -115,8 +105,8 @@ def envelope_bd_rate(
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
-    fewest = FEWEST_POINTS if method == "cubic" else FEWEST_OF_ENVELOPE
-    return _bd_rate(_envelope(anchor), _envelope(test), method, fewest)
+    fewest = FEWEST_POINTS if method == "cubic" else FEWEST_OF_HULL
+    return _bd_rate(_hull(anchor), _hull(test), method, fewest)
 
 
 class _Curve(NamedTuple):
@@ -125,9 +115,9 @@ class _Curve(NamedTuple):
     score_P: np.ndarray
 
 
-def _envelope(curve: _Curve) -> _Curve:
-    finite = np.isfinite(curve.rate_P) & np.isfinite(curve.score_P)
-    kept = monotone_envelope(*curve[1:]) if finite.all() else slice(None)
+def _hull(curve: _Curve) -> _Curve:
+    usable = np.isfinite(curve.score_P) & np.isfinite(curve.rate_P) & (curve.rate_P > 0)
+    kept = hull_points(*curve[1:]) if usable.all() else slice(None)
     return _Curve(curve.name, curve.rate_P[kept], curve.score_P[kept])
 
 
@@ -201,12 +191,6 @@ def _overlap(anchor_P: np.ndarray, test_P: np.ndarray) -> float:
     union = max(anchor_P.max(), test_P.max()) - min(anchor_P.min(), test_P.min())
     # The average over a sliver of a range would be made of rounding errors.
     return float(shared / union) if shared > 1e-9 * union else 0.0
-
-
-def beaten_points(rate: ArrayLike, score: ArrayLike) -> list[int]:
-    """Return the indices of the points that another point of the same curve beats."""
-    kept = set(monotone_envelope(rate, score).tolist())
-    return [index for index in range(np.size(rate)) if index not in kept]
 
 
 def _equal(anchor: _Curve, test: _Curve) -> bool:

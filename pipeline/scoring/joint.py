@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.scoring.bdrate import monotone_envelope
+from pipeline.scoring.hull import monotone_envelope
 
 
 @dataclass(frozen=True)

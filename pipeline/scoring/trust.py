@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline.scoring.bdrate import METHODS, BDRate, BDScore, bd_rate, bd_score, beaten_points
+from pipeline.scoring.bdrate import METHODS, BDRate, BDScore, bd_rate, bd_score
+from pipeline.scoring.hull import beaten_points
 from pipeline.scoring.obstacles import Obstacle
 
 
@@ -92,7 +93,7 @@ def diagnose(
 
     points: names of the P points, which pair up between the curves. lossless: those of them that
     are of a lossless codec; their far higher rate can weigh heavily in a fit. rate: how the number
-    is made, `bd_rate` or `envelope_bd_rate`. method: of interpolation. methods: those that it is
+    is made, `bd_rate` or `hull_rate`. method: of interpolation. methods: those that it is
     held against. Raises ValueError if curves and names differ in length.
     """
     four = [np.asarray(x, np.float64) for x in (anchor_rate, anchor_score, test_rate, test_score)]

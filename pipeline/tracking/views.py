@@ -2,7 +2,7 @@
 
 A page of runs shows no metric and no param unless someone picks them. MLflow keeps what was picked
 as a tag of the experiment, lists it under *Views*, and opens it by a link. The form of such a tag
-is MLflow's own and described nowhere; `tests/test_mlflow_ui.py` holds it in a browser.
+is MLflow's own and described nowhere; `tests/tracking/test_mlflow_ui.py` holds it in a browser.
 """
 
 import base64

@@ -22,7 +22,7 @@ from pipeline.report.found.trust import trust_table
 from pipeline.report.tables.bd import Drawn, bd_grid, diagnostics_grid, hull_grid
 from pipeline.report.text.verdict import at_codec, at_equal_score, in_short, verdicts
 from pipeline.report.text.why import with_sentences
-from pipeline.scoring.bdrate import bd_rate, envelope_bd_rate
+from pipeline.scoring.bdrate import bd_rate, hull_rate
 from pipeline.scoring.bootstrap import bootstrap_bd_rate, image_counts
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES
@@ -89,7 +89,7 @@ def test_intervals_are_the_bootstraps_own(method: str) -> None:
     kinds = kinds_of(CODECS, fixed=CODECS, lossless=["png"], method=method)
     trust = trust_of([benchmark, proposed], kinds).set_index(["task", "kind"])
     rates = {
-        "hull_bd_rate": partial(envelope_bd_rate, method="pchip"),
+        "hull_bd_rate": partial(hull_rate, method="pchip"),
         "bd_rate": partial(bd_rate, method=method),
     }
     for task, score in SCORES.items():
@@ -116,7 +116,7 @@ def test_a_kind_is_of_its_points_alone() -> None:
     models = arms()
     trust = trust_of(models, kinds).set_index(["task", "kind"])
     for kind, kept, rate in (
-        ("depth_bd_rate", CODECS[:4], partial(envelope_bd_rate, method="pchip")),
+        ("depth_bd_rate", CODECS[:4], partial(hull_rate, method="pchip")),
         ("bd_rate", CODECS[1:], bd_rate),
     ):
         columns: list[Any] = []

@@ -1,12 +1,14 @@
 """The bootstrap against resampling done image by image, and planted effects."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
 from pipeline.scoring.bdrate import (
     bd_rate,
-    envelope_bd_rate,
+    hull_rate,
 )
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, image_counts
 from pipeline.scoring.metrics import SCORES
@@ -158,7 +160,11 @@ def test_resamples_without_a_figure_are_counted_and_too_many_leave_no_interval()
     assert (found.low, found.high) == (None, None)
     assert found.obstacle == ResamplesWithout(found.failed, 200)
     by_envelope = bootstrap_bd_rate(
-        *arguments, resamples=200, level=0.95, seed=0, rate=envelope_bd_rate
+        *arguments,
+        resamples=200,
+        level=0.95,
+        seed=0,
+        rate=partial(hull_rate, method="pchip"),
     )
     assert by_envelope.failed < found.failed
 

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.scoring.bdrate import (
     bd_rate,
-    envelope_bd_rate,
+    hull_rate,
 )
 from pipeline.scoring.objections import (
     FarByMethod,
@@ -66,7 +66,7 @@ def test_nothing_against_a_clean_saving() -> None:
     assert found.bd_score.difference > 0
 
 
-@pytest.mark.parametrize("rate", [bd_rate, envelope_bd_rate])
+@pytest.mark.parametrize("rate", [bd_rate, hull_rate])
 def test_one_diagnosis_serves_both_rates(rate) -> None:
     score = [0.545, *SCORE[1:]]
     found = diagnose(RATE, score, 0.8 * RATE, SCORE, points=CODECS, rate=rate)

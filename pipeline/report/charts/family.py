@@ -11,7 +11,7 @@ from pipeline.report.charts.rates import hull_and_rest, mean_over_seeds, rate_ax
 from pipeline.report.charts.record import Axis, Chart, Key, Look, Panel, Series
 from pipeline.report.found.family import HULL, Family
 from pipeline.report.text.names import encoder_title, print_of, task_title
-from pipeline.scoring.bdrate import monotone_envelope
+from pipeline.scoring.hull import hull_points
 from pipeline.scoring.metrics import Score
 
 BEST = Look("neutral", dash="dot")
@@ -57,7 +57,7 @@ def family_chart(of: Family) -> Chart:
 def _panel(of: Family, encoder: str, score: Score, looks: dict[str, Look]) -> list[Series]:
     means = {name: _mean(x, encoder, score) for name, x in of.members.items()}
     best = pd.concat(means.values()).sort_values("bpfe")
-    best = best.iloc[monotone_envelope(best["bpfe"], best[score.name])]
+    best = best.iloc[hull_points(best["bpfe"], best[score.name])]
     scale = print_of(score).scale
     series = [
         Series("thin", BEST, values(best["bpfe"]), values(scale * best[score.name])),

@@ -18,7 +18,7 @@ from pipeline.report.charts.record import Axis, Chart, Key, Look, Panel, Series
 from pipeline.report.found.findings import Findings
 from pipeline.report.found.table import check_points
 from pipeline.report.text.names import codec_title, encoder_title, print_of, task_title
-from pipeline.scoring.bdrate import monotone_envelope
+from pipeline.scoring.hull import monotone_envelope
 from pipeline.scoring.metrics import Score
 
 PICTURE = Look("picture", dash="dashdot", mark="triangle", filled=False)
@@ -30,9 +30,9 @@ def rate_accuracy(findings: Findings, rate: str, published: pd.DataFrame) -> Cha
     """Describe score over rate: a row per score, a column per encoder; one encoder has one row.
 
     `rate` is the column that holds the rate. The marks are means over seeds, one per codec point.
-    A line joins those that no other of the arm beats, the hull; of several seeds each has its own
-    thin one. `published` has the authors' points, or no rows. A
-    picture sent as JPEG has no feature elements, so it has no rate in bits per feature element.
+    A line joins those that no other of the arm beats; of several seeds each has its own thin one.
+    `published` has the authors' points, or no rows. A picture sent as JPEG has no feature elements,
+    so it has no rate in bits per feature element.
     Raises ValueError for a table of points that is none (see `check_points`).
     """
     present = check_points(findings.points, findings.scores)

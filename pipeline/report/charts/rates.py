@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.report.charts.record import Axis, Kind, Look, Series
 from pipeline.report.text.names import print_of
-from pipeline.scoring.bdrate import monotone_envelope
+from pipeline.scoring.hull import monotone_envelope
 from pipeline.scoring.metrics import Score
 
 RATES = {

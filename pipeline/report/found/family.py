@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.table import POINT, RATES, check_points
-from pipeline.scoring.bdrate import envelope_bd_rate
+from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
 
@@ -108,7 +108,7 @@ def _percents(benchmark: pd.DataFrame, points: pd.DataFrame, score: Score) -> Se
 
 
 def _rate(anchor: pd.DataFrame, test: pd.DataFrame, score: Score) -> float:
-    percent = envelope_bd_rate(
+    percent = hull_rate(
         anchor["bpfe"], anchor[score.name], test["bpfe"], test[score.name], "pchip"
     ).percent
     return np.nan if percent is None else percent

@@ -18,7 +18,7 @@ from pipeline.scoring.bdrate import (
     METHODS,
     BDRate,
     bd_rate,
-    envelope_bd_rate,
+    hull_rate,
 )
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
@@ -52,21 +52,21 @@ def kinds_of(
 ) -> dict[str, Kind]:
     """Return the ways to make a BD-rate of these codec points, by their names in `KINDS`.
 
-    - `hull_bd_rate`: between the monotone envelopes of all points. It compares the best that codec
+    - `hull_bd_rate`: between the hulls of all points. It compares the best that codec
       and quantiser do for each arm.
     - `depth_bd_rate`: the same of the lossless points alone, the quantiser's depth being all that
       differs. It is left out if there are fewer than four of them.
     - `bd_rate`: the paper's, of the points in `fixed`, by `method`. It exists only if the score of
       each curve rises with its rate.
 
-    An envelope can be flat and then steep. A polynomial does not follow that, so envelopes are
-    interpolated by PCHIP, which stays between its points.
+    A hull can be flat and then steep. A polynomial does not follow that, so hulls are interpolated
+    by PCHIP, which stays between its points.
     """
     over_depth = tuple(name for name in points if name in lossless)
     interpolating = ("pchip", "akima")
-    kinds = {"hull_bd_rate": Kind(tuple(points), envelope_bd_rate, "pchip", interpolating)}
+    kinds = {"hull_bd_rate": Kind(tuple(points), hull_rate, "pchip", interpolating)}
     if len(over_depth) >= FEWEST_POINTS:
-        kinds["depth_bd_rate"] = Kind(over_depth, envelope_bd_rate, "pchip", interpolating)
+        kinds["depth_bd_rate"] = Kind(over_depth, hull_rate, "pchip", interpolating)
     paper = tuple(name for name in points if name in fixed)
     kinds["bd_rate"] = Kind(paper, bd_rate, method, METHODS)
     return kinds

@@ -50,7 +50,7 @@ def hull_grid(
     scores: Mapping[str, Score],
     drawn: Drawn,
 ) -> Grid:
-    """Return the BD-rates between envelopes from `trust_table`: a row per encoder and score.
+    """Return the BD-rates between hulls from `trust_table`: a row per encoder and score.
 
     Of several seeds it has their mean; `diagnostics_grid` has each.
     """
@@ -66,8 +66,8 @@ def hull_grid(
         rows.append(tuple(cells))
     title = (
         "Change of bits at equal score, proposed arm against benchmark, each with the best of its "
-        "codec points. A negative number saves bits. Points that cost more and score less than "
-        "another of the same arm are left out; between the others PCHIP interpolates. "
+        "codec points. A negative number saves bits. Points below a line between two others of the "
+        "same arm, in score over ln(rate), are left out; between the others PCHIP interpolates. "
         f"{_of_brackets(trust, drawn)} Noise of training: so far do two "
         "benchmarks lie apart, on the hull, that differ in their seed alone. These numbers are not "
         "the paper's BD-rate; do not compare them with it."

@@ -35,7 +35,7 @@ class Load:
 
 @contextmanager
 def load() -> Iterator[Load]:
-    """Measure others' load over a block; the figure is there once the block has ended."""
+    """Measure others' load over a block; the number is there once the block has ended."""
     result = Load()
     busy, own, start = _busy_ticks(), _own_ticks(), time.monotonic()
     yield result

@@ -64,17 +64,17 @@ LEFT_FILE = Path("left_behind.json")
 
 
 def prepared_folder(split: str) -> Path:
-    """The frames of `train` or `val` as arrays."""
+    """Return the folder of the frames of `train` or `val`, as arrays."""
     return PREPARED_FOLDER / split
 
 
 def model_folder(name: ModelName) -> Path:
-    """The weights, the description, the history and the MLflow run of a trained model."""
+    """Return the folder of a trained model: weights, description, history and MLflow run."""
     return Path("models") / str(name)
 
 
 def weights_file(name: ModelName) -> Path:
-    """The weights of a trained model."""
+    """Return the file of a trained model's weights."""
     return model_folder(name) / "model.safetensors"
 
 
@@ -84,47 +84,47 @@ def model_description(name: ModelName) -> Any:
 
 
 def history_file(name: ModelName) -> Path:
-    """The training of a model, one row per epoch."""
+    """Return the file of a model's training, which has one row per epoch."""
     return model_folder(name) / "history.csv"
 
 
 def features_file(name: ModelName) -> Path:
-    """The features of the validation set, as the edge half puts them out."""
+    """Return the file of the validation set's features, as the edge half puts them out."""
     return Path("features") / f"{name}.safetensors"
 
 
 def diagnostics_file(name: ModelName) -> Path:
-    """What is measured on those features beside what is coded of them."""
+    """Return the file of what is measured on those features beside what is coded of them."""
     return Path("diagnostics") / f"{name}.safetensors"
 
 
 def streams_folder(name: ModelName) -> Path:
-    """The bitstreams of the validation set, a file for each codec point."""
+    """Return the folder of a model's bitstreams, which has a file for each codec point."""
     return Path("streams") / str(name)
 
 
 def streams_file(name: ModelName, codec: str) -> Path:
-    """The bitstreams of the validation set at one point."""
+    """Return the file of the validation set's bitstreams at one point."""
     return streams_folder(name) / f"{codec}.safetensors"
 
 
 def evaluation_folder(name: ModelName) -> Path:
-    """The sums, the example pictures and the MLflow run of an evaluated model."""
+    """Return the folder of an evaluated model: sums, example pictures and MLflow run."""
     return Path("evaluation") / str(name)
 
 
 def sums_file(name: ModelName) -> Path:
-    """The per-image sums of an evaluated model: its `Evaluation`."""
+    """Return the file of an evaluated model's per-image sums: its `Evaluation`."""
     return evaluation_folder(name) / "sums.safetensors"
 
 
 def examples_file(name: ModelName) -> Path:
-    """The example pictures of an evaluated model."""
+    """Return the file of an evaluated model's example pictures."""
     return evaluation_folder(name) / "examples.safetensors"
 
 
 def sent_file(name: ModelName) -> Path:
-    """What a report shows of bitstreams that stayed on another machine: their `Sent`."""
+    """Return the file of what a report shows of bitstreams that stayed elsewhere: their `Sent`."""
     return evaluation_folder(name) / "sent.safetensors"
 
 

@@ -39,7 +39,7 @@ class UnwritableError(OSError):
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name once the block has ended well.
+    """Yield a temporary path beside `path` that takes its name once the block has ended well.
 
     First removes what killed processes have left there. Raises `UnwritableError` if the disk is
     full or the folder read-only, whatever the block made of that.
@@ -92,7 +92,7 @@ def said_plainly(path: Path, part: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder beside `path` that takes its name once the block has ended well.
+    """Yield a hidden folder beside `path` that takes its name once the block has ended well.
 
     A folder that is at `path` stays until then, and is replaced. What killed processes have left
     there is removed first. Raises `UnwritableError` as `whole_file` does.
@@ -113,18 +113,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """UTF-8 with line feeds on every system."""
+    """Write UTF-8 with line feeds on every system."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Strict JSON; raises ValueError for NaN and infinity, which JSON does not have."""
+    """Write strict JSON; raise ValueError for NaN and infinity, which JSON does not have."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """A table without its index; a missing value is an empty cell."""
+    """Write a table without its index; a missing value is an empty cell."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 

@@ -150,6 +150,7 @@ def parse(values: object) -> Params:
         raise ParamsError("data.tuning_cities is empty: name at least one city to tune on")
     _check_once("data.tuning_cities", params.data.tuning_cities)
     _check_once("report.picture_qualities", params.report.picture_qualities)
+    _check_once("report.bd_points", params.report.bd_points)
     return params
 
 
@@ -178,7 +179,7 @@ def check_sizes(width: int, height: int, strides: Mapping[str, int]) -> None:
 
 
 def flat(params: object) -> dict[str, object]:
-    """A record as one level of dotted keys: {"loss.rate": True, ...}."""
+    """Return a record as one level of dotted keys: {"loss.rate": True, ...}."""
     result: dict[str, object] = {}
 
     def visit(prefix: str, value: object) -> None:

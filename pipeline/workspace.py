@@ -7,7 +7,7 @@ COPIES = ((".dvc", "tmp", "exps"), (".dvc", "tmp", "fleet"))
 
 
 def main_root(cwd: Path | None = None) -> Path:
-    """Root of the main repository, also from inside a copy of it that an experiment runs in.
+    """Return the root of the main repository, also from a copy of it that an experiment runs in.
 
     DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards, and
     so does the fleet under `.dvc/tmp/fleet`. So what must outlive them lies in the repository they

@@ -27,7 +27,7 @@ Number = Annotated[int, typer.Option()]
 
 
 def load(*, trains: bool = True) -> Params:
-    """The settings of params.yaml in the working directory, checked as a whole.
+    """Return the settings of params.yaml in the working directory, checked as a whole.
 
     trains: whether a training may follow, for which its launcher and its first weights must be
     here.
@@ -92,7 +92,7 @@ def _missing(command: str) -> bool:
 
 
 def _check_streets(params: Params) -> None:
-    """What the built-in data set cannot give is known before it is drawn."""
+    """Raise ParamsError for what the built-in data set cannot give, before it is drawn."""
     streets = params.streets
     for key, wanted, limit, of in (
         ("train.batch", params.train.batch, streets.train, "streets.train"),

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.coding.forms import RateForm
+from pipeline.coding.forms import UNITS, RateForm
 
 
 def rate_loss(features_BChw: Tensor, prediction: bool = True, transform: bool = True) -> Tensor:
@@ -71,7 +71,9 @@ def to_deviations(features_BChw: Tensor) -> Tensor:
 
 
 def in_units(features_BChw: Tensor, of: str) -> Tensor:
-    """Return the features in one of `UNITS`, at least float32."""
+    """Return the features in one of `UNITS`, at least float32. Raises ValueError for another."""
+    if of not in UNITS:
+        raise ValueError(f"the unit of L_r is {of!r}; allowed: {', '.join(UNITS)}")
     if of == "features":
         return _at_least_float32(features_BChw)
     return (to_unit_range if of == "levels" else to_deviations)(features_BChw)

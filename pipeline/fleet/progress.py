@@ -71,7 +71,7 @@ class Progress:
         self.bar.close()
 
     def _to_go(self, whole: float) -> str:
-        """In words, supposing that the rest goes as fast as what is done."""
+        """Return it in words, supposing that the rest goes as fast as what is done."""
         if whole < 0.5:
             return ""
         seconds = (time.monotonic() - self.since) * (self.total - whole) / whole

@@ -1,8 +1,8 @@
 """What stages use of this room; nothing else here is theirs.
 
 `start` opens a run, which takes values, files and models; `close_left` closes the runs of jobs that
-were killed; `lineage` and `data_md5` say what it came
-from; views and links say where MLflow shows it.
+were killed; `lineage` and `data_md5` say what a run was made from; views and links say where MLflow
+shows it.
 """
 
 from pipeline.tracking.lineage import data_md5, lineage

@@ -53,7 +53,7 @@ class HeldNote:
 
     @property
     def kept(self) -> Path:
-        """The folder for what waits to be sent; it goes with the process, however that ends."""
+        """Return the folder for what waits to be sent; it goes when the process has ended."""
         return self.path.with_suffix("")
 
     def ended(self, status: str, told: bool) -> None:

@@ -111,8 +111,11 @@ class Outbox:
         return True
 
     def _deliver(self, call: Call) -> bool:
-        """False when the server is away. A call refused twice by a server that answers is put
-        aside until the end, so that it does not hold up the others."""
+        """Return False when the server is away.
+
+        A call refused twice by a server that answers is put aside until the end, so that it does
+        not hold up the others.
+        """
         failure: Exception | None = None
         for _ in range(2):
             if (failure or call.upload) and not self._answers():

@@ -61,7 +61,7 @@ class Runtime:
 
 @contextlib.contextmanager
 def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]:
-    """Return the runtime of this process, and its process group when torchrun started it.
+    """Yield the runtime of this process, and end its process group, if any, afterwards.
 
     device: auto | cpu | cuda; precision: auto | float32 | bfloat16; compile: auto | on | off.
     auto takes a GPU if there is one, bfloat16 where the hardware multiplies it, and compiles on a

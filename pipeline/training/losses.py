@@ -77,6 +77,10 @@ LOSSES = {
 """Task -> how it is trained."""
 
 
+BALANCES = ("adam-step", "adam-epoch", "closed-form", "fixed")
+"""How the weights of the parts move; see `Objective`."""
+
+
 @dataclass(frozen=True)
 class RateTerm:
     """How L_r enters the loss."""
@@ -105,7 +109,7 @@ class Objective(nn.Module):
 
     balance: how the weights move. `adam-step` and `adam-epoch`: Adam on log w, after each step or
     on the mean losses of each epoch; `closed-form`: each w_i is where L is least for the losses of
-    this step, 1 / (2 L_i); `fixed`: they stay at `initial_weight`.
+    this step, 1 / (2 L_i); `fixed`: they stay at `initial_weight`. Raises ValueError for another.
     """
 
     log_weights_P: Tensor
@@ -124,6 +128,8 @@ class Objective(nn.Module):
         initial_weight: float,
     ) -> None:
         super().__init__()
+        if balance not in BALANCES:
+            raise ValueError(f"balance is {balance!r}; allowed: {', '.join(BALANCES)}")
         self.names = (*tasks, RATE) if rate else tuple(tasks)
         self.rate = rate
         self.balance = balance

@@ -31,6 +31,7 @@ HELPERS = (
     "budget",
     "jobs",
     "alone",
+    "resume",
 )
 """Files of stages/ that are no command."""
 
@@ -42,6 +43,7 @@ GROUND = {
     "pipeline.data.source",
     "pipeline.data.truth",
     "pipeline.files",
+    "pipeline.shards",
     "pipeline.workspace",
 }
 # Room -> the rooms it may import from, beside its own and the ground.
@@ -50,6 +52,7 @@ ROOMS = {
     "bar": set(),
     "params": set(),
     "files": set(),
+    "shards": set(),
     "workspace": set(),
     "data": set(),
     "coding": set(),

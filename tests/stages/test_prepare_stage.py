@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.artifacts import PREPARED_FOLDER, STREETS_FOLDER, prepared_folder
 from pipeline.data.frames import open_frames
-from pipeline.data.prepare import prepare_split
+from pipeline.data.prepare import fill_split
 from pipeline.data.streets import CITIES, write_streets
 from pipeline.params import ParamsError
 from stages import link, prepare
@@ -89,11 +89,11 @@ def test_both_splits_appear_together_or_neither(
     def train_alone(root: Path, split: str, folder: Path, **options: object) -> None:
         if split == "val":
             raise OSError(28, "No space left on device")
-        prepare_split(root, split, folder, **options)
+        fill_split(root, split, folder, **options)
 
     def fails() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(prepare, "prepare_split", train_alone)
+            patch.setattr(prepare, "fill_split", train_alone)
             with pytest.raises(OSError, match="No space"):
                 whole(width=32, height=16)
 
@@ -109,11 +109,11 @@ def test_both_splits_appear_together_or_neither(
 DIES = """
 import os, sys
 from stages import link, prepare
-real = prepare.prepare_split
+real = prepare.fill_split
 def dies(root, split, folder, **options):
     real(root, split, folder, **options)
     os._exit(9)
-prepare.prepare_split = dies
+prepare.fill_split = dies
 prepare.main()
 """
 

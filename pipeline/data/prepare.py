@@ -105,8 +105,7 @@ def fill_split(
     if (folder / TABLE).exists():
         shutil.rmtree(done, ignore_errors=True)
         return
-    found = cityscapes.find(root, split, disparity=disparity)
-    files = [frame for frame in found if cities(frame.city)]
+    files = [x for x in cityscapes.find(root, split, disparity=disparity) if cities(x.city)]
     size = _source_size(files[0].image, width, height)
     count = len(files)
     image = _packed(folder / IMAGE, (count, height, width, 3), np.uint8)

@@ -8,12 +8,12 @@ purpose, longer than other files: whoever looks for a file between stages looks 
 import csv
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from pipeline.files import whole_file, write_json
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
+from pipeline.shards import Rows, chunks
 
 if TYPE_CHECKING:  # stages that read no table must not wait for pandas
     import pandas as pd
@@ -154,15 +155,19 @@ class Features:
     """Of the frames."""
 
 
-def write_features(path: Path, features: Features) -> None:
-    """Write the features of one model."""
-    _write_arrays(path, {"features": features.features_NChw}, {"names": features.names})
+def features_to_fill(path: Path, shape_NChw: Sequence[int], names: Sequence[str]) -> Rows:
+    """Return the file of a model's features, float32, to be filled a shard at a time.
+
+    It is whole once all shards are written; until then it does not lie under its final name.
+    """
+    header = _header({"features": (np.dtype(np.float32), shape_NChw)}, {"names": list(names)})
+    return Rows(path, header, shape_NChw, np.float32)
 
 
 def read_features(path: Path) -> Features:
-    """Read the features of one model."""
-    arrays, facts = _read_arrays(path)
-    return Features(arrays["features"], tuple(facts["names"]))
+    """Open the features of one model; they stay on disk, memory-mapped."""
+    places, facts = _places(path)
+    return Features(places["features"].mapped(path), tuple(facts["names"]))
 
 
 def write_diagnostics(
@@ -170,6 +175,14 @@ def write_diagnostics(
 ) -> None:
     """Write L_r of each image, float32, by the name of its form; `made_of` as in `Evaluation`."""
     _write_arrays(path, rate_loss_N_of, {"made_of": dict(made_of)})
+
+
+def join_diagnostics(path: Path, parts: Sequence[Path], made_of: Mapping[str, str]) -> None:
+    """Write L_r of all images from the files of their shards, in order."""
+    of_shards = [_read_arrays(part)[0] for part in parts]
+    forms = list(of_shards[0])
+    rate_loss_N_of = {form: np.concatenate([x[form] for x in of_shards]) for form in forms}
+    write_diagnostics(path, rate_loss_N_of, made_of)
 
 
 def read_rate_loss(path: Path, form: str) -> np.ndarray:
@@ -205,15 +218,80 @@ def write_streams(path: Path, coded: Bitstreams) -> None:
     _write_arrays(path, {"bytes": data, "ends": ends}, facts)
 
 
-def read_streams(path: Path) -> Bitstreams:
-    """Read the bitstreams of one model at one point."""
-    arrays, facts = _read_arrays(path)
-    data, ends = arrays["bytes"].tobytes(), arrays["ends"].tolist()
-    streams = [data[a:b] for a, b in pairwise(ends)]
+def join_streams(path: Path, parts: Sequence[Path]) -> int:
+    """Write the bitstreams of all frames from the files of their shards, in order.
+
+    Returns their bytes in all.
+    """
+    names: list[str] = []
+    lengths: list[np.ndarray] = []
+    for coded in map(read_streams, parts):
+        names += coded.names
+        lengths.append(np.diff(coded.streams.ends_N))
+    ends_N = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
+    size = int(ends_N[-1])
+    tensors = {"bytes": (np.dtype(np.uint8), [size]), "ends": (ends_N.dtype, ends_N.shape)}
+    header = _header(tensors, {"names": names, "coder": coded.coder})
+    with whole_file(path) as part, part.open("wb") as whole:
+        whole.write(header)
+        whole.write(ends_N.data)
+        for coded in map(read_streams, parts):
+            whole.write(b"".join(coded.streams))
+    return size
+
+
+@dataclass(frozen=True, eq=False)
+class StoredStreams(Sequence[bytes]):
+    """Bitstreams in a file; each is read when it is asked for."""
+
+    path: Path
+    start: int
+    """Of the first bitstream in the file, in bytes."""
+    ends_N: np.ndarray
+    """int64, bytes: 0, then the end of each bitstream, counted from `start`."""
+
+    def __len__(self) -> int:
+        """Return the number of bitstreams."""
+        return len(self.ends_N) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        """Read one bitstream, or some."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        first, end = self.ends_N[range(len(self))[index] :][:2].tolist()
+        with self.path.open("rb") as file:
+            file.seek(self.start + first)
+            return file.read(end - first)
+
+
+@dataclass(frozen=True)
+class StoredBitstreams:
+    """`Bitstreams` in a file."""
+
+    streams: StoredStreams
+    names: tuple[str, ...]
+    coder: str
+
+    def shard(self, frames: range) -> Bitstreams:
+        """Read the bitstreams of some frames that follow each other."""
+        part = slice(frames.start, frames.stop)
+        return Bitstreams(self.streams[part], self.names[part], self.coder)
+
+
+def read_streams(path: Path) -> StoredBitstreams:
+    """Open the bitstreams of one model at one point; each is read when it is asked for."""
+    places, facts = _places(path)
+    ends_N = np.array(places["ends"].mapped(path))
     names = tuple(facts["names"])
-    if len(streams) != len(names):
-        raise ArtifactError(f"{path} holds {len(streams)} bitstreams for {len(names)} frames")
-    return Bitstreams(streams, names, facts["coder"])
+    if len(ends_N) - 1 != len(names):
+        raise ArtifactError(f"{path} holds {len(ends_N) - 1} bitstreams for {len(names)} frames")
+    return StoredBitstreams(
+        StoredStreams(path, places["bytes"].offset, ends_N), names, facts["coder"]
+    )
 
 
 # What a report needs of bitstreams and frames
@@ -304,7 +382,32 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
 
 def read_evaluation(path: Path) -> Evaluation:
     """Read the per-image sums of one model."""
-    arrays, facts = _read_arrays(path)
+    return _evaluation(*_read_arrays(path))
+
+
+def join_evaluations(parts: Sequence[Path], folder: Path) -> Evaluation:
+    """Return the sums of all images from the files of their shards, in order.
+
+    They stay on disk, memory-mapped, in files that are made in `folder`. What is said of all images
+    alike is that of the first shard.
+    """
+    folder.mkdir(exist_ok=True)
+    names: list[str] = []
+    for number, part in enumerate(parts):
+        arrays, noted = _read_arrays(part)
+        names += noted["names"]
+        for place, array in enumerate(arrays.values()):
+            with (folder / str(place)).open("ab" if number else "wb") as file:
+                file.write(np.ascontiguousarray(array).data)
+    _, facts = _read_arrays(parts[0])
+    mapped = {
+        key: np.memmap(folder / str(place), array.dtype, "r", shape=(len(names), *array.shape[1:]))
+        for place, (key, array) in enumerate(arrays.items())
+    }
+    return _evaluation(mapped, {**facts, "names": names})
+
+
+def _evaluation(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Evaluation:
     tree: dict[str, Any] = {}
     for key, array in arrays.items():
         *above, last = key.split("/")
@@ -433,16 +536,81 @@ NOTES = "notes"
 """The entry of a file's metadata that holds everything but its arrays, as JSON."""
 
 
+_KINDS = {"float32": "F32", "int64": "I64", "uint8": "U8"}
+"""What safetensors calls the types of arrays that are written a shard at a time."""
+
+
+def _header(
+    tensors: Mapping[str, tuple[np.dtype, Sequence[int]]], facts: Mapping[str, Any]
+) -> bytes:
+    """Return what stands before the arrays in a file, the same bytes as `_write_arrays` gives.
+
+    The arrays follow it end to end, those of larger values first, then by name.
+    """
+    notes = json.dumps({"facts": facts, "order": list(tensors)})
+    entries: dict[str, Any] = {"__metadata__": {NOTES: notes}}
+    end = 0
+    for key, (dtype, shape) in sorted(tensors.items(), key=lambda x: (-x[1][0].itemsize, x[0])):
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        kind = _KINDS[dtype.name]
+        entries[key] = {"dtype": kind, "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+class _Place(NamedTuple):
+    """Where an array lies in a file."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    offset: int
+    """Of its first byte in the file."""
+
+    def mapped(self, path: Path) -> np.ndarray:
+        """Return the array memory-mapped; an empty one cannot be."""
+        if not math.prod(self.shape):
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(path, self.dtype, "r", self.offset, self.shape)
+
+
+def _places(path: Path) -> tuple[dict[str, _Place], dict[str, Any]]:
+    """Return where the arrays of a file lie that are not deflated, and its facts."""
+    dtype_of = {kind: np.dtype(name) for name, kind in _KINDS.items()}
+    try:
+        with safe_open(path, "numpy") as file:  # which checks that the file is whole
+            notes = json.loads((file.metadata() or {})[NOTES])
+        with path.open("rb") as raw:
+            size = int.from_bytes(raw.read(8), "little")
+            entries = json.loads(raw.read(size))
+        places = {
+            key: _Place(
+                dtype_of[entries[key]["dtype"]],
+                tuple(entries[key]["shape"]),
+                8 + size + entries[key]["data_offsets"][0],
+            )
+            for key in notes["order"]
+        }
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise _damaged(path, error) from error
+    return places, notes["facts"]
+
+
+def _damaged(path: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{path} is missing or damaged: {error}; run `dvc repro` to make it again")
+
+
 def _write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, deflate: bool = False
 ) -> None:
     """Write arrays and facts. deflate: counts that are mostly 0 shrink to a tenth."""
-    arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     # The format sorts its tensors, so their order travels beside them.
     notes: dict[str, Any] = {"facts": facts, "order": list(arrays)}
     if deflate:
         notes["deflated"] = {key: [array.dtype.str, array.shape] for key, array in arrays.items()}
         arrays = {key: _deflated(array) for key, array in arrays.items()}
+    else:
+        arrays = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
     with whole_file(path) as part:
         # One entry: the format writes several in another order each time, and so in other bytes.
         save_file(arrays, part, metadata={NOTES: json.dumps(notes)})
@@ -457,15 +625,17 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays[key] = _inflated(arrays[key], np.dtype(kind), shape)
         return arrays, notes["facts"]
     except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
-        raise ArtifactError(
-            f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"
-        ) from error
+        raise _damaged(path, error) from error
 
 
 def _deflated(array: np.ndarray) -> np.ndarray:
     """Return an array as deflated bytes: all first bytes of its values, then all second ones."""
-    planes = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T
-    return np.frombuffer(zlib.compress(planes.tobytes()), np.uint8)
+    packer, packed = zlib.compressobj(), bytearray()
+    for place in range(array.itemsize):
+        for part in chunks(array):
+            values = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
+            packed += packer.compress(values[place :: array.itemsize].tobytes())
+    return np.frombuffer(packed + packer.flush(), np.uint8)
 
 
 def _inflated(data: np.ndarray, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from pipeline.arms import ARM_COLORS
 from pipeline.artifacts import (
@@ -15,7 +16,9 @@ from pipeline.artifacts import (
     model_folder,
     prepared_folder,
     read_run_id,
+    streams_file,
     sums_file,
+    weights_file,
     write_evaluation,
     write_examples,
     write_run_id,
@@ -25,10 +28,12 @@ from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.params import Params
 from pipeline.scoring.metrics import SCORES
+from pipeline.shards import work_folder
 from pipeline.tracking import face as tracking
 from pipeline.training.device import open_runtime
 from stages.measure import evaluate
 from stages.models import open_model
+from stages.resume import work_of
 from stages.settings import Number, Text, load, run
 
 
@@ -37,17 +42,37 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     params = load()
     name = ModelName(encoder, arm, seed)
     net = open_model(name, params.tasks)
+    points = {point: read_point(point, params.quantizer.bits) for point in params.codecs}
+    settings = {
+        "points": points,
+        "examples": params.report.examples,
+        "qualities": params.report.picture_qualities,
+        "torch": torch.__version__,
+    }
+    files = [
+        weights_file(name),
+        *(streams_file(name, point) for point in points),
+        *prepared_folder("val").iterdir(),
+    ]
     with open_runtime(params.train.device, "float32", "off") as runtime:
-        evaluation, examples = evaluate(
-            name,
-            net.to(runtime.device),
-            Batches(open_frames(prepared_folder("val")), device=runtime.device),
-            points={point: read_point(point, params.quantizer.bits) for point in params.codecs},
-            examples=params.report.examples,
-            qualities=params.report.picture_qualities,
-        )
-    write_evaluation(sums_file(name), evaluation)
-    write_examples(examples_file(name), examples)
+        settings["device"] = str(runtime.device)
+        with work_folder(work_of("evaluate", name, settings, files)) as work:
+            evaluation, examples = evaluate(
+                name,
+                net.to(runtime.device),
+                Batches(open_frames(prepared_folder("val")), device=runtime.device, resident=False),
+                points=points,
+                examples=params.report.examples,
+                qualities=params.report.picture_qualities,
+                work=work,
+            )
+            write_evaluation(sums_file(name), evaluation)
+            write_examples(examples_file(name), examples)
+            finish(name, params, evaluation)
+
+
+def finish(name: ModelName, params: Params, evaluation: Evaluation) -> None:
+    """Score the sums, track the scores and print those of the first point."""
     values = {codec: at.values(evaluation.elements) for codec, at in evaluation.points.items()}
     write_run_id(evaluation_folder(name), track(name, params, evaluation, values))
     first = values[params.codecs[0]].items()

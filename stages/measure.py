@@ -6,6 +6,7 @@ pydantic, which a compute node may not have.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +17,31 @@ from pipeline.artifacts import (
     Bitstreams,
     Evaluation,
     ModelName,
+    StoredBitstreams,
     hashes,
+    join_evaluations,
     prepared_folder,
+    read_examples,
     read_streams,
     streams_file,
     weights_file,
+    write_evaluation,
+    write_examples,
 )
 from pipeline.coding.bitstream import BitstreamError, read_header
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
-from pipeline.data.frames import Frames
+from pipeline.data.frames import Frames, some_frames
 from pipeline.data.source import in_order
 from pipeline.inference import cloud, edge
 from pipeline.inference.jpeg import decoded_pictures, jpeg, whole_network
 from pipeline.inference.pictures import PICTURES, legend
-from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
 from pipeline.scoring.sums import collect, sums_of
+from pipeline.shards import done_files, unfinished
+from stages.models import features_shape
 
 
 def evaluate(
@@ -45,53 +52,109 @@ def evaluate(
     points: Mapping[str, Point],
     examples: int,
     qualities: Sequence[int],
+    work: Path,
 ) -> tuple[Evaluation, Examples]:
     """Return the sums of all frames at every point, and the first frames to look at.
 
     points: by the names that the bitstreams are filed under. examples: number of frames to look
-    at. qualities: of the input picture as JPEG, for the benchmark alone.
+    at. qualities: of the input picture as JPEG, for the benchmark alone. work: a folder for work in
+    progress (see `pipeline.shards`), in which the sums lie as long as they are used.
+    Raises ArtifactError for bitstreams that are damaged, of another point or of other frames.
     """
-    frames, tasks = batches.frames, list(net.decoders)
-    shown = min(examples, len(frames.names))
+    frames = batches.frames
+    count, shown = len(frames.names), min(examples, len(frames.names))
+    coded = {title: read_streams(streams_file(name, title)) for title in points}
+    for title, streams in coded.items():
+        if streams.names != frames.names:
+            path = streams_file(name, title)
+            raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
+    for shard, done in unfinished(work, count):
+        evaluation, seen = evaluate_shard(
+            name,
+            net,
+            Batches(some_frames(frames, shard), device=batches.device),
+            shard,
+            points={title: (point, coded[title]) for title, point in points.items()},
+            shown=len(range(shard.start, min(shown, shard.stop))),
+            qualities=qualities if name.arm == ARMS[0] else (),
+        )
+        write_examples(examples_of(work, done), seen)
+        write_evaluation(done, evaluation)
+    paths = [streams_file(name, title) for title in points]
+    made_of = hashes([weights_file(name), *paths, *sorted(prepared_folder("val").iterdir())])
+    whole = join_evaluations(done_files(work, count), work / "joined")
+    with_pictures = done_files(work, max(shown, 1))
+    pictures = [read_examples(examples_of(work, done)) for done in with_pictures]
+    return replace(whole, made_of=made_of), join_examples(pictures)
+
+
+def examples_of(work: Path, done: Path) -> Path:
+    """Return the file of a shard's example pictures."""
+    return work / f"examples-{done.name}"
+
+
+def join_examples(parts: Sequence[Examples]) -> Examples:
+    """Return the pictures of all shards, in order, with their legends."""
+    first = parts[0]
+    truths = {task: np.concatenate([x.truths[task] for x in parts]) for task in first.truths}
+    predictions = {
+        title: {task: np.concatenate([x.predictions[title][task] for x in parts]) for task in tasks}
+        for title, tasks in first.predictions.items()
+    }
+    return Examples(
+        tuple(name for x in parts for name in x.names),
+        np.concatenate([x.image_BHW3 for x in parts]),
+        truths,
+        predictions,
+        {task: legend(task, truths, predictions) for task in truths},
+    )
+
+
+def evaluate_shard(
+    name: ModelName,
+    net: SplitNet,
+    batches: Batches,
+    shard: range,
+    *,
+    points: Mapping[str, tuple[Point, StoredBitstreams]],
+    shown: int,
+    qualities: Sequence[int],
+) -> tuple[Evaluation, Examples]:
+    """Return the sums of the frames of a shard, which `batches` has, and the first of them.
+
+    points: each with the bitstreams of all frames. shown: number of frames to look at.
+    """
+    frames = batches.frames
     shape_Chw = features_shape(name, frames)
-    coded, predictions, pictures, coders = {}, {}, {}, {}
-    for title, point in points.items():
-        path = streams_file(name, title)
-        streams = read_streams(path)
-        coders[title] = streams.coder
+    coded, predictions = {}, {}
+    for title, (point, streams) in points.items():
         coded[title], predictions[title] = serve_streams(
-            path, streams, point, shape_Chw, net, batches, shown
+            streams_file(name, title),
+            streams.shard(shard),
+            point,
+            shape_Chw,
+            net,
+            batches,
+            shown,
+            first=shard.start,
         )
     uncompressed = cloud.serve(net, batches, edge.features(net, batches)).sums
     # The alternative to a trained split is a network that was trained without the rate term.
-    for quality in qualities if name.arm == ARMS[0] else ():
-        pictures[str(quality)] = serve_pictures(frames, quality, net, batches)
+    pictures = {str(x): serve_pictures(frames, x, net, batches) for x in qualities}
     first = batches.take(np.arange(shown))
-    truths = {task: PICTURES[task].of_truth(first) for task in tasks}
+    truths = {task: PICTURES[task].of_truth(first) for task in net.decoders}
     seen = Examples(
         frames.names[:shown],
         np.array(frames.image_NHW3[:shown]),
         truths,
         predictions,
-        {task: legend(task, truths, predictions) for task in tasks},
+        legends={},
     )
-    paths = [streams_file(name, title) for title in points]
+    coders = {title: streams.coder for title, (_, streams) in points.items()}
     evaluation = Evaluation(
-        coded,
-        math.prod(shape_Chw),
-        frames.names,
-        uncompressed,
-        pictures,
-        coders=coders,
-        made_of=hashes([weights_file(name), *paths, *sorted(prepared_folder("val").iterdir())]),
+        coded, math.prod(shape_Chw), frames.names, uncompressed, pictures, coders
     )
     return evaluation, seen
-
-
-def features_shape(name: ModelName, frames: Frames) -> tuple[int, int, int]:
-    """Return C, h, w of a model's features of these frames."""
-    spec, (_, height, width, _) = ENCODERS[name.encoder], frames.image_NHW3.shape
-    return spec.channels, height // spec.stride, width // spec.stride
 
 
 def serve_streams(
@@ -102,10 +165,12 @@ def serve_streams(
     net: SplitNet,
     batches: Batches,
     shown: int,
+    *,
+    first: int = 0,
 ) -> tuple[Coded, dict[str, np.ndarray]]:
     """Return what the bitstreams of one point cost and how they are served, with pictures to show.
 
-    path: where they were read from.
+    path: where they were read from. first: the place there of the first of them.
     Raises ArtifactError for bitstreams that are damaged, of another point or of other frames.
     """
     streams = coded.streams
@@ -119,9 +184,8 @@ def serve_streams(
                     f"coded by {header.codec} at {header.bits} bits, not by {point.codec} at "
                     f"{point.bits} bits"
                 )
-        served = cloud.serve(
-            net, batches, cloud.decode(streams, shape_Chw, batches.device), shown=shown
-        )
+        features = cloud.decode(streams, shape_Chw, batches.device, first=first)
+        served = cloud.serve(net, batches, features, shown=shown)
     except BitstreamError as error:
         raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
     header_N = np.array([header.size for header in headers], np.int64)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from pipeline.artifacts import ArtifactError, ModelName, model_folder
+from pipeline.data.frames import Frames
+from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import load_model
 
@@ -23,3 +25,9 @@ def open_model(name: ModelName, tasks: Sequence[str]) -> SplitNet:
                 f"{value}; run `dvc repro` to make it again"
             )
     return net.to(memory_format=torch.channels_last)
+
+
+def features_shape(name: ModelName, frames: Frames) -> tuple[int, int, int]:
+    """Return C, h, w of a model's features of these frames."""
+    spec, (_, height, width, _) = ENCODERS[name.encoder], frames.image_NHW3.shape
+    return spec.channels, height // spec.stride, width // spec.stride

@@ -35,7 +35,8 @@ from pipeline.coding.points import Point, read_point
 from pipeline.data.batches import Batches
 from pipeline.inference import edge
 from pipeline.inference.export import export
-from pipeline.training.checkpoint import Checkpoints, digest, save_model
+from pipeline.shards import digest, work_folder
+from pipeline.training.checkpoint import Checkpoints, save_model
 from pipeline.training.device import Runtime
 from pipeline.training.loop import fit
 from pipeline.training.state import Row
@@ -191,17 +192,21 @@ def measure(node: Node, name: ModelName, settings: Settings) -> None:
         streams = edge.encode(features_NChw, bits, codec, settings["quantizer.keep"])
         coded = Bitstreams(streams, node.val.frames.names, find_codec(codec).coder)
         write_streams(streams_file(name, title), coded)
-    evaluation, examples = evaluate(
-        name,
-        net,
-        node.val,
-        points=points_of(settings),
-        examples=settings["report.examples"],
-        qualities=settings["report.picture_qualities"],
-    )
-    if name.seed == settings["seeds"][0]:
-        write_examples(examples_file(name), examples)
-    note_sent(name, settings["codecs"], settings["quantizer.bits"])
-    write_run_id(evaluation_folder(name), None)
-    # Last, because it says that the model is measured.
-    write_evaluation(sums_file(name), evaluation)
+    files = [weights_file(name), *(streams_file(name, title) for title in points_of(settings))]
+    key = digest({"data": node.data, **settings}, files)
+    with work_folder(node.checkpoints / f"evaluate-{name}-{key}") as work:
+        evaluation, examples = evaluate(
+            name,
+            net,
+            node.val,
+            points=points_of(settings),
+            examples=settings["report.examples"],
+            qualities=settings["report.picture_qualities"],
+            work=work,
+        )
+        if name.seed == settings["seeds"][0]:
+            write_examples(examples_file(name), examples)
+        note_sent(name, settings["codecs"], settings["quantizer.bits"])
+        write_run_id(evaluation_folder(name), None)
+        # Last, because it says that the model is measured.
+        write_evaluation(sums_file(name), evaluation)

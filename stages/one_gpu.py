@@ -32,7 +32,7 @@ from pipeline.data.streets import write_streets
 from pipeline.files import write_json
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
-from pipeline.training.checkpoint import digest
+from pipeline.shards import digest
 from pipeline.training.device import open_runtime
 from stages.budget import SHARE, choose_epochs, expected, rehearse
 from stages.jobs import PLAN, RESULTS, WORK, Job, all_jobs, pack, settings_of

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from pipeline.arms import ARMS
 from pipeline.artifacts import (
@@ -25,8 +24,9 @@ from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.nets.split import SplitNet, StackedPredictions
 from pipeline.params import Params, ParamsError, flat
+from pipeline.shards import digest
 from pipeline.tracking import face as tracking
-from pipeline.training.checkpoint import Checkpoints, digest, save_model
+from pipeline.training.checkpoint import Checkpoints, save_model
 from pipeline.training.device import Runtime, open_runtime
 from pipeline.training.loop import fit
 from pipeline.training.state import Row
@@ -40,6 +40,7 @@ from stages.recipe import (
     relevant_settings,
     schedule_of,
 )
+from stages.resume import code
 from stages.settings import Number, Text, load, run
 
 
@@ -113,17 +114,8 @@ def checkpoint_file(name: ModelName, params: Params, settings: Mapping[str, obje
     Outside the stage's outputs, which DVC deletes before the stage runs.
     """
     weights = [Path(params.model.file)] if params.model.weights == "file" else []
-    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code(name.arm)]
+    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code(f"train_{name.arm}")]
     return main_root() / ".checkpoints" / f"{name}-{digest({'model': name, **settings}, files)}.pt"
-
-
-def code(arm: str) -> list[Path]:
-    """Return the code that training runs on: the files that dvc.yaml names for its stage."""
-    root = Path(__file__).parents[1]
-    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
-    deps = stages[f"train_{arm}"]["deps"]
-    named = [root / dep for dep in deps if not dep.startswith(("data/", "${"))]
-    return [file for path in named for file in (path.rglob("*.py") if path.is_dir() else [path])]
 
 
 def write(

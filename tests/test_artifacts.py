@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from pipeline import artifacts
 from pipeline.artifacts import (
@@ -22,8 +23,10 @@ from pipeline.artifacts import (
     check_made_of,
     evaluation_folder,
     features_file,
+    features_to_fill,
     hashes,
     history_file,
+    join_streams,
     model_folder,
     prepared_folder,
     read_evaluation,
@@ -38,7 +41,6 @@ from pipeline.artifacts import (
     write_diagnostics,
     write_evaluation,
     write_examples,
-    write_features,
     write_history,
     write_sent,
     write_streams,
@@ -52,6 +54,13 @@ NAMES = ("munster_000000_000019", "münster_000001_000019", "ulm_000000_000019")
 
 def features() -> Features:
     return Features(np.random.default_rng(8).normal(size=(3, 5, 2, 7)).astype(np.float32), NAMES)
+
+
+def write_features(path: Path, features: Features) -> None:
+    """Write features as `export` does, but two frames at a time."""
+    rows = features_to_fill(path, features.features_NChw.shape, features.names)
+    for first in range(0, len(features.names), 2):
+        rows.write(first, features.features_NChw[first : first + 2])
 
 
 def assert_equal_array(found: np.ndarray, expected: np.ndarray) -> None:
@@ -75,6 +84,28 @@ def test_features(tmp_path: Path) -> None:
     found = read_features(tmp_path / "new" / "f.safetensors")
     assert_equal_array(found.features_NChw, written.features_NChw)
     assert found.names == NAMES
+
+
+def test_files_written_in_parts_are_the_library_s_own_bytes(tmp_path: Path) -> None:
+    """As safetensors writes the same arrays and notes itself."""
+    written = features()
+    write_features(tmp_path / "f", written)
+    notes = json.dumps({"facts": {"names": NAMES}, "order": ["features"]})
+    save_file({"features": written.features_NChw}, tmp_path / "g", {"notes": notes})
+    assert (tmp_path / "f").read_bytes() == (tmp_path / "g").read_bytes()
+
+    streams = [b"abc", b"", b"x" * 1000, b"\x00"]
+    names = ("a", 'ü "quoted"', "c", "d")
+    write_streams(tmp_path / "whole", Bitstreams(streams, names, "zlib-ng 2.3"))
+    cuts = [range(0, 3), range(3, 4)]
+    for cut in cuts:
+        part = slice(cut.start, cut.stop)
+        write_streams(
+            tmp_path / str(cut.start), Bitstreams(streams[part], names[part], "zlib-ng 2.3")
+        )
+    parts = [tmp_path / str(cut.start) for cut in cuts]
+    assert join_streams(tmp_path / "joined", parts) == sum(map(len, streams))
+    assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_what_a_report_shows_of_bitstreams(tmp_path: Path) -> None:
@@ -133,7 +164,11 @@ def some_streams(streams: list[bytes]) -> Bitstreams:
 def test_streams(tmp_path: Path, streams: list[bytes]) -> None:
     coded = Bitstreams(streams, NAMES, "zlib-ng 2.3")
     write_streams(tmp_path / "s", coded)
-    assert read_streams(tmp_path / "s") == coded
+    found = read_streams(tmp_path / "s")
+    assert (list(found.streams), found.names, found.coder) == (streams, NAMES, coded.coder)
+    assert found.streams[-1] == streams[-1]
+    assert found.streams[::2] == streams[::2]
+    assert found.shard(range(1, 3)) == Bitstreams(streams[1:], NAMES[1:], coded.coder)
 
 
 def coded(seed: int, tasks: int = 2) -> Coded:
@@ -270,7 +305,7 @@ def test_write_that_fails_half_way_keeps_the_old_file(
     monkeypatch.setattr(artifacts, "save_file", fail)
     with pytest.raises(OSError, match="No space"):
         write_streams(path, some_streams([b"new"]))
-    assert read_streams(path).streams == [b"old"]
+    assert list(read_streams(path).streams) == [b"old"]
     assert list(tmp_path.iterdir()) == [path]
 
 

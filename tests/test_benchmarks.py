@@ -32,6 +32,7 @@ TINY_RUNS = {
     "streets": "--frames 2",
     "prepare": "--frames 1 --rounds 1",
     "bootstrap": "--images 20 --resamples 100",
+    "frames": "--frames 2 3 --width 32 --height 32",
     "contention": "--width 64 --height 32 --seconds 0.5 --rounds 1",
 }
 

@@ -32,6 +32,7 @@ HELPERS = (
     "jobs",
     "alone",
     "leftovers",
+    "resume",
 )
 """Files of stages/ that are no command."""
 
@@ -43,6 +44,7 @@ GROUND = {
     "pipeline.data.source",
     "pipeline.data.truth",
     "pipeline.files",
+    "pipeline.shards",
     "pipeline.workspace",
 }
 # Room -> the rooms it may import from, beside its own and the ground.
@@ -51,6 +53,7 @@ ROOMS = {
     "bar": set(),
     "params": set(),
     "files": set(),
+    "shards": set(),
     "workspace": set(),
     "data": set(),
     "coding": set(),

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.shards import rows_of
+
 IMAGE, LABEL, DISPARITY, TABLE = "image.npy", "label.npy", "disparity.npy", "frames.csv"
 
 
@@ -43,6 +45,17 @@ def disparity_px(encoded: np.ndarray) -> np.ndarray:
     Scores use only pixels with disparity > 0, so they leave both out.
     """
     return np.maximum(encoded.astype(np.float32) - 1, 0) / 256
+
+
+def some_frames(frames: Frames, rows: range) -> Frames:
+    """Return some frames that follow each other; what is read of them is mapped only as long."""
+    disparity_NHW = frames.disparity_NHW
+    return Frames(
+        frames.names[rows.start : rows.stop],
+        rows_of(frames.image_NHW3, rows),
+        rows_of(frames.label_NHW, rows),
+        None if disparity_NHW is None else rows_of(disparity_NHW, rows),
+    )
 
 
 def open_frames(folder: Path) -> Frames:

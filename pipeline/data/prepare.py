@@ -1,9 +1,10 @@
 """Turn the release into prepared frames: decode, reduce and pack each frame of a split once."""
 
 import csv
+import io
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,11 @@ from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
 from pipeline.data.labels import TRAIN_ID_OF_ID
 from pipeline.data.threads import over_frames
-from pipeline.files import said_plainly, sweep, temporary
+from pipeline.files import said_plainly, sweep, temporary, whole_file
+from pipeline.shards import Rows
+
+SHARDS = "shards"
+"""A folder beside arrays that are not whole yet: an empty file for each finished shard."""
 
 
 def reduce_image(image: Image.Image, *, width: int, height: int) -> np.ndarray:
@@ -52,45 +57,83 @@ def prepare_split(
 ) -> Frames:
     """Decode a split of the release and write it as packed arrays into a folder.
 
-    `root` is the release (see `cityscapes`), `split` is "train" or "val". The folder is made if it
-    is missing; arrays in it are replaced, all of them or none. `width` and `height` are those of
-    the prepared frames, in pixels, at most the source's. If their ratio is not the source's, the
-    frames are stretched, not cropped. `disparity` says whether to prepare disparity too. `cities`
-    says of a city whether its frames belong to the folder. `workers` is the number of threads, one
-    per core if None; Pillow decodes outside Python's lock.
-
-    Raises CityscapesError if the release is not whole, FramesError if the frames would be empty or
-    larger than the source.
+    The folder is made if it is missing; arrays in it are replaced, all of them or none. The other
+    arguments and errors are those of `fill_split`.
     """
-    found = cityscapes.find(root, split, disparity=disparity)
-    files = [frame for frame in found if cities(frame.city)]
-    size = _source_size(files[0].image, width, height)
-    folder = Path(folder)
     with _draft(folder) as draft:
-        count = len(files)
-        image = _Packed(draft / IMAGE, (count, height, width, 3), np.uint8)
-        label = _Packed(draft / LABEL, (count, height, width), np.uint8)
-        depth = _Packed(draft / DISPARITY, (count, height, width), np.uint16) if disparity else None
-
-        def prepare(index: int) -> None:
-            frame = files[index]
-            to = {"width": width, "height": height}
-            image.write(index, reduce_image(cityscapes.read_image(frame.image, size=size), **to))
-            label_HW = nearest(cityscapes.read_label(frame.label, size=size), **to)
-            label.write(index, TRAIN_ID_OF_ID[label_HW])
-            if depth is not None and frame.disparity is not None:
-                disparity_HW = cityscapes.read_disparity(frame.disparity, size=size)
-                depth.write(index, nearest(disparity_HW, **to))
-
-        over_frames(prepare, count, title=f"prepare {folder.name}", workers=workers)
-        _write_table(draft / TABLE, [frame.name for frame in files])
+        fill_split(
+            root,
+            split,
+            draft,
+            width=width,
+            height=height,
+            disparity=disparity,
+            cities=cities,
+            workers=workers,
+            title=folder.name,
+        )
         _publish(draft, folder)
     return open_frames(folder)
 
 
+def fill_split(
+    root: Path,
+    split: str,
+    folder: Path,
+    *,
+    width: int,
+    height: int,
+    disparity: bool,
+    cities: Callable[[str], bool] = lambda city: True,
+    workers: int | None = None,
+    title: str = "",
+) -> None:
+    """Decode a split of the release into packed arrays, or go on with it, a shard at a time.
+
+    `root` is the release (see `cityscapes`), `split` is "train" or "val". `folder` holds nothing,
+    or what an earlier call with the same arguments has left there; its table of frames comes last.
+    `width` and `height` are those of the prepared frames, in pixels, at most the source's. If their
+    ratio is not the source's, the frames are stretched, not cropped. `disparity` says whether to
+    prepare disparity too. `cities` says of a city whether its frames belong to the folder.
+    `workers` is the number of threads, one per core if None; Pillow decodes outside Python's lock.
+    `title` is what the progress is called, the folder's name if empty.
+
+    Raises CityscapesError if the release is not whole, FramesError if the frames would be empty or
+    larger than the source.
+    """
+    done = folder / SHARDS
+    if (folder / TABLE).exists():
+        shutil.rmtree(done, ignore_errors=True)
+        return
+    files = [x for x in cityscapes.find(root, split, disparity=disparity) if cities(x.city)]
+    size = _source_size(files[0].image, width, height)
+    count = len(files)
+    image = _packed(folder / IMAGE, (count, height, width, 3), np.uint8)
+    label = _packed(folder / LABEL, (count, height, width), np.uint8)
+    depth = _packed(folder / DISPARITY, (count, height, width), np.uint16) if disparity else None
+
+    def prepare(index: int) -> None:
+        frame = files[index]
+        to = {"width": width, "height": height}
+        image.write(index, reduce_image(cityscapes.read_image(frame.image, size=size), **to))
+        label_HW = nearest(cityscapes.read_label(frame.label, size=size), **to)
+        label.write(index, TRAIN_ID_OF_ID[label_HW])
+        if depth is not None and frame.disparity is not None:
+            disparity_HW = cityscapes.read_disparity(frame.disparity, size=size)
+            depth.write(index, nearest(disparity_HW, **to))
+
+    title = f"prepare {title or folder.name}"
+    over_frames(prepare, count, title=title, workers=workers, done=done)
+    _write_table(folder / TABLE, [frame.name for frame in files])
+    shutil.rmtree(done, ignore_errors=True)
+
+
 @contextmanager
 def _draft(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder inside `folder`, for what is not whole yet; it goes in the end."""
+    """Yield an empty folder inside `folder`, for what is not whole yet; it goes in the end.
+
+    `folder` is made for it, and goes again if nothing comes of it.
+    """
     draft = temporary(folder / "draft")
     sweep(folder)
     try:
@@ -99,6 +142,8 @@ def _draft(folder: Path) -> Iterator[Path]:
             yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def _source_size(file: cityscapes.ReleaseFile, width: int, height: int) -> tuple[int, int]:
@@ -112,27 +157,18 @@ def _source_size(file: cityscapes.ReleaseFile, width: int, height: int) -> tuple
     return size
 
 
-class _Packed:
-    """An .npy file that any number of threads fill frame by frame, in any order.
-
-    It is not memory-mapped: mapped pages would count as memory of this process, and a full disk
-    would be a bus error instead of an exception.
-    """
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
-        self.path = path
-        self.start = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).offset
-        self.frame_bytes = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
-
-    def write(self, index: int, frame: np.ndarray) -> None:
-        """Write one frame at its place."""
-        with self.path.open("r+b") as stream:
-            stream.seek(self.start + index * self.frame_bytes)
-            stream.write(np.ascontiguousarray(frame).data)
+def _packed(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> Rows:
+    """Return an .npy file to be filled frame by frame."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header,
+        {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape},
+    )
+    return Rows(path, header.getvalue(), shape, dtype)
 
 
 def _write_table(path: Path, names: list[str]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["index", "name"])
         writer.writerows(enumerate(names))

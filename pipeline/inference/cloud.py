@@ -28,23 +28,28 @@ class Served(NamedTuple):
 
 
 def decode(
-    streams: Sequence[bytes], shape_Chw: tuple[int, ...], device: torch.device
+    streams: Sequence[bytes],
+    shape_Chw: tuple[int, ...],
+    device: torch.device,
+    *,
+    first: int = 0,
 ) -> Iterator[Tensor]:
     """Yield the features B x C x h x w of the bitstreams, float32, `BATCH` at a time.
 
     The next batch is decoded while this one is used. Raises BitstreamError, naming the bitstream
-    by its place, for one that is damaged or holds features of another shape.
+    by its place, for one that is damaged or holds features of another shape. first: the place of
+    the first one.
     """
 
     def decoded(index: int) -> np.ndarray:
         try:
             features_Chw = decode_features(streams[index])
         except BitstreamError as error:
-            raise BitstreamError(f"bitstream {index}: {error}") from error
+            raise BitstreamError(f"bitstream {first + index}: {error}") from error
         if features_Chw.shape != shape_Chw:
             raise BitstreamError(
-                f"bitstream {index} holds features of shape {features_Chw.shape}; the model's have "
-                f"{shape_Chw}"
+                f"bitstream {first + index} holds features of shape {features_Chw.shape}; the "
+                f"model's have {shape_Chw}"
             )
         return features_Chw
 

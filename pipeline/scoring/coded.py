@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.scoring.metrics import SCORES, Sums, bits_per_element
+from pipeline.shards import rows_of, shards
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,17 @@ class Coded:
 
         A score that an image does not have (no valid disparity, no error at all) is NaN.
         """
-        one_each_NN = np.eye(len(self.payload_N))
         columns = {"bytes": self.bytes_N, "bpfe": 8.0 / elements * self.bytes_N}
         for task, sums in self.sums.items():
-            score_N = SCORES[task].resampled(sums, one_each_NN)
+            # A shard at a time: one resample per image makes the counts a square.
+            score_N = np.concatenate(
+                [
+                    SCORES[task].resampled(
+                        {name: rows_of(sum_N, shard) for name, sum_N in sums.items()},
+                        np.eye(len(shard)),
+                    )
+                    for shard in shards(len(self.payload_N))
+                ]
+            )
             columns[SCORES[task].name] = np.where(np.isfinite(score_N), score_N, np.nan)
         return columns

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.data.labels import CLASSES
+from pipeline.shards import chunks
 
 Sums = Mapping[str, np.ndarray]
 """Name of a sum (see `sums`) -> array whose first dimension is the image."""
@@ -86,7 +87,7 @@ def segmentation_facts(sums: Sums) -> dict[str, float]:
 
 def iou_per_class(sums: Sums) -> np.ndarray:
     """Return intersection over union of each class over the set, (K,) float64; NaN if absent."""
-    return _iou(sums["confusion"].sum(0).astype(np.float64))
+    return _iou(_confusion(sums, np.ones((1, len(sums["confusion"]))))[0])
 
 
 def iou_by_name(sums: Sums) -> dict[str, float]:
@@ -142,8 +143,14 @@ def _confusion(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
     confusion_NKK = sums["confusion"]
     classes = confusion_NKK.shape[1]
     _check_counts(confusion_NKK, counts_RN)
-    flat_NC = confusion_NKK.reshape(len(confusion_NKK), -1).astype(np.float64)
-    return (counts_RN @ flat_NC).reshape(-1, classes, classes)
+    total_RC, first = np.zeros((len(counts_RN), classes**2)), 0
+    # In parts: as float64 all images at once would need as much memory again. Whole numbers below
+    # 2^53 add up without rounding, so the parts change nothing.
+    for part_nKK in chunks(confusion_NKK):
+        end = first + len(part_nKK)
+        total_RC += counts_RN[:, first:end] @ part_nKK.reshape(len(part_nKK), -1).astype(np.float64)
+        first = end
+    return total_RC.reshape(-1, classes, classes)
 
 
 def _mean_where(counted_RK: np.ndarray, value_RK: np.ndarray) -> np.ndarray:

@@ -1,12 +1,11 @@
 """What training leaves on disk: checkpoints to resume from, and the finished model."""
 
 import contextlib
-import hashlib
 import json
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -75,15 +74,6 @@ def _short(error: Exception, limit: int = 200) -> str:
     return text if len(text) <= limit else f"{text[:limit]} ..."
 
 
-def digest(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
-    """Return a name for all that a training depends on: its settings and the bytes of its files."""
-    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in sorted(files):
-        with path.open("rb") as file:
-            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
-    return total.hexdigest()[:32]
-
-
 class Stopped(SystemExit):
     """SIGTERM or Ctrl-C, turned into an exit once the step in hand is done."""
 
@@ -91,8 +81,8 @@ class Stopped(SystemExit):
 class Checkpoints:
     """The state of one training run on disk, and when it is due to be written.
 
-    path: where it lies, outside the outputs of any stage and named by `digest`, so that a
-    checkpoint of other settings, data or code is never found. None: nothing is written.
+    path: where it lies, outside the outputs of any stage and named by `pipeline.shards.digest`, so
+    that a checkpoint of other settings, data or code is never found. None: nothing is written.
     """
 
     def __init__(self, path: Path | None, minutes: float) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import shards
 from pipeline.artifacts import PREPARED_FOLDER, STREETS_FOLDER, prepared_folder
+from pipeline.data import prepare as library
 from pipeline.data.frames import open_frames
-from pipeline.data.prepare import prepare_split
+from pipeline.data.prepare import fill_split
 from pipeline.data.streets import CITIES, write_streets
 from pipeline.params import ParamsError
 from stages import link, prepare
@@ -89,12 +91,12 @@ def test_both_splits_appear_together_or_neither(
     def train_alone(root: Path, split: str, folder: Path, **options: object) -> None:
         if split == "val":
             raise OSError(28, "No space left on device")
-        prepare_split(root, split, folder, **options)
+        fill_split(root, split, folder, **options)
 
     def fails() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(prepare, "prepare_split", train_alone)
-            with pytest.raises(OSError, match="the disk is full"):
+            patch.setattr(prepare, "fill_split", train_alone)
+            with pytest.raises(OSError, match="No space"):
                 whole(width=32, height=16)
 
     fails()
@@ -108,26 +110,51 @@ def test_both_splits_appear_together_or_neither(
 
 DIES = """
 import os, sys
-from stages import link, prepare
-real = prepare.prepare_split
-def dies(root, split, folder, **options):
-    real(root, split, folder, **options)
-    os._exit(9)
-prepare.prepare_split = dies
+from pipeline import shards
+from pipeline.data import prepare as library
+from stages import prepare
+shards.SHARD = 3
+left = int(sys.argv[1])
+real = library.reduce_image
+def dies(*arguments, **named):
+    global left
+    left -= 1
+    if left < 0:
+        os._exit(9)
+    return real(*arguments, **named)
+library.reduce_image = dies
 prepare.main()
 """
 
 
-def test_a_process_that_dies_between_both_splits_leaves_no_half(
-    prepared: Callable[..., dict[str, set[str]]], repository: Path
+@pytest.mark.parametrize(("frames", "noted"), [(2, 0), (4, 1), (9, 0)])
+def test_a_process_that_dies_leaves_no_half_and_its_finished_shards(
+    prepared: Callable[..., dict[str, set[str]]],
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: int,
+    noted: int,
 ) -> None:
+    """Of 8 frames to train on and 4 to test on, in shards of 3; with 9 the first split is done."""
+    monkeypatch.setattr(shards, "SHARD", 3)
     prepared()
+    whole = {x: x.read_bytes() for x in PREPARED_FOLDER.rglob("*.*")}
     shutil.rmtree(PREPARED_FOLDER)
     variables = os.environ | {"PYTHONPATH": str(repository)}
-    done = subprocess.run([sys.executable, "-c", DIES], env=variables, check=False)
+    words = [sys.executable, "-c", DIES, str(frames)]
+    done = subprocess.run(words, env=variables, check=False)
     assert done.returncode == 9
-    assert not PREPARED_FOLDER.exists()
-    (left,) = {x.name for x in Path("data").iterdir()} - {"streets", "release"}
-    assert left.startswith(".prepared.")
-    prepared()
-    assert {x.name for x in Path("data").iterdir()} == {"streets", "release", "prepared"}
+    assert {x.name for x in Path("data").iterdir()} == {"streets", "release"}
+    (work,) = Path(".checkpoints").iterdir()
+    assert len([*work.glob("*/shards/*")]) == noted
+    made = []
+    real = library.reduce_image
+    monkeypatch.setattr(
+        library, "reduce_image", lambda *a, **k: (made.append(None), real(*a, **k))[1]
+    )
+    # As the stage starts again: `link` has not run in between.
+    prepare.main()
+    assert len(made) == 12 - (8 if frames == 9 else 3 * noted)
+    assert {x: x.read_bytes() for x in PREPARED_FOLDER.rglob("*.*")} == whole
+    assert {x.name for x in PREPARED_FOLDER.rglob("*") if x.is_dir()} == {"train", "val"}
+    assert [*Path(".checkpoints").iterdir()] == []

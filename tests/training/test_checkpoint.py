@@ -17,12 +17,12 @@ from torch import nn
 
 from pipeline.nets.encoder import ENCODERS, Encoder
 from pipeline.nets.split import SplitNet
+from pipeline.shards import digest
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import (
     Checkpoints,
     ModelError,
     Stopped,
-    digest,
     load_model,
     save_model,
 )

@@ -32,6 +32,7 @@ TINY_RUNS = {
     "streets": "--frames 2",
     "prepare": "--frames 1 --rounds 1",
     "bootstrap": "--images 20 --resamples 100",
+    "report": "--seeds 2 --images 20 --resamples 100",
     "contention": "--width 64 --height 32 --seconds 0.5 --rounds 1",
 }
 

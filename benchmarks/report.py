@@ -7,7 +7,6 @@ model is trained. The sums go through the files of an evaluation. Target: a page
 """
 
 import argparse
-import io
 import resource
 import tempfile
 import time
@@ -38,6 +37,7 @@ LEVELS = {
 }
 """Codec point -> its rate; scores rise with it."""
 FIXED = ("png", "jpeg-90", "jpeg-80", "jpeg-60", "jpeg-40")
+KINDS = kinds_of(list(LEVELS), fixed=FIXED, lossless=[x for x in LEVELS if x.startswith("png")])
 ENCODERS = ("encoder1", "encoder2")
 HEIGHT, WIDTH, EXAMPLES = 256, 512, 3
 
@@ -137,9 +137,7 @@ def main() -> None:
         findings = find(
             models,
             SCORES,
-            kinds=kinds_of(
-                list(LEVELS), fixed=FIXED, lossless=[x for x in LEVELS if x.startswith("png")]
-            ),
+            kinds=KINDS,
             resamples=options.resamples,
             level=0.95,
             joint_loss=1.0,
@@ -152,7 +150,7 @@ def main() -> None:
         stills = {k: save(x, Path(folder) / k)[0].read_bytes() for k, x in drawn.items()}
         lap("figures")
         shown = Shown({}, False, seen, stills, {}, {}, [], {}, "", 1.0)
-        page = io.BytesIO(render(findings, charts, shown).encode()).getbuffer().nbytes
+        page = len(render(findings, charts, shown).encode())
         lap("page")
     row = {
         "models": len(models),

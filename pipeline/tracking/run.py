@@ -124,7 +124,8 @@ class Run:
 
         def send() -> None:
             data = self._client.get_run(run_id).data
-            if _differ(data.metrics, floats) or _differ(data.tags, tags):
+            known, wanted = {**data.metrics, **data.tags}, {**floats, **tags}
+            if any(known.get(key, value) != value for key, value in wanted.items()):
                 self._refused.append(run_id)
                 return
             # A value that is there already is not sent again: MLflow would keep both.
@@ -246,7 +247,3 @@ class Run:
                 self._run_id,
                 ", ".join(left),
             )
-
-
-def _differ(known: Mapping[str, object], new: Mapping[str, object]) -> bool:
-    return any(key in known and known[key] != value for key, value in new.items())

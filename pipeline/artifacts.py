@@ -517,8 +517,16 @@ def check_made_of(made_of: Mapping[Path, Mapping[str, str]]) -> None:
 
     made_of: file -> path of a file that it was made of -> SHA-256 noted then. A file that several
     were made of is read once. For a file that stayed on another machine, `LEFT_FILE` has its hash.
+    The paths were written by whoever made the files, so none may lead out of the folder.
     """
     sources = {Path(source) for noted in made_of.values() for source in noted}
+    for file, noted in made_of.items():
+        for path in map(Path, noted):
+            if path.is_absolute() or ".." in path.parts:
+                raise ArtifactError(
+                    f"{file} says that it was made of {path}, which is outside of this folder; "
+                    "run `dvc repro` to make it again"
+                )
     now = read_json(LEFT_FILE) if LEFT_FILE.is_file() else {}
     now |= hashes(path for path in sources if path.is_file())
     for file, noted in made_of.items():
@@ -624,7 +632,8 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for key, (kind, shape) in notes.get("deflated", {}).items():
             arrays[key] = _inflated(arrays[key], np.dtype(kind), shape)
         return arrays, notes["facts"]
-    except (OSError, SafetensorError, KeyError, ValueError, zlib.error) as error:
+    # What the notes hold may be of any type.
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, zlib.error) as error:
         raise _damaged(path, error) from error
 
 
@@ -639,5 +648,13 @@ def _deflated(array: np.ndarray) -> np.ndarray:
 
 
 def _inflated(data: np.ndarray, dtype: np.dtype, shape: Sequence[int]) -> np.ndarray:
-    planes = np.frombuffer(zlib.decompress(data.tobytes()), np.uint8).reshape(dtype.itemsize, -1)
+    """Return the array that was deflated; raise ValueError if it has not the size that is noted."""
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or size < 0:
+        raise ValueError(f"an array of shape {tuple(shape)} and type {dtype}")
+    # No more than what is noted is inflated, whatever the bytes would give; 0 would be no limit.
+    plain = zlib.decompressobj().decompress(data.tobytes(), size + 1)
+    if len(plain) != size:
+        raise ValueError(f"an array of shape {tuple(shape)} and type {dtype} has not {size} bytes")
+    planes = np.frombuffer(plain, np.uint8).reshape(dtype.itemsize, -1)
     return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)

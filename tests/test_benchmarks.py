@@ -33,6 +33,7 @@ TINY_RUNS = {
     "prepare": "--frames 1 --rounds 1",
     "bootstrap": "--images 20 --resamples 100",
     "frames": "--frames 2 3 --width 32 --height 32",
+    "report": "--seeds 2 --images 20 --resamples 100",
     "contention": "--width 64 --height 32 --seconds 0.5 --rounds 1",
 }
 

@@ -18,8 +18,10 @@ The header, little endian; 28 bytes and the codec's name (31 for png, 35 for jpe
 Version 1 has no length and no checksum: its name begins at offset 20. It is still read. Damage to
 it is found only where the codec notices it.
 
-C x h x w is at most 2^26 (67 million), and a payload is decoded only if its image has the size that
-the header names. So a small hostile bitstream cannot ask for much memory.
+C x h x w is at most 2^26 (67 million). A payload is decoded only if its image has the size that the
+header names, and if it has as many bytes as the codec needs at least for such an image: a byte for
+1032 (PNG) or 256 (JPEG). So a small hostile bitstream cannot ask for much memory: one of 100 bytes
+is refused unless it names 103,200 elements or fewer.
 
 Lossy codecs count in steps of an 8-bit pixel, so for them levels of fewer bits are stretched over
 0..255 before coding and brought back to the nearest level after. For the lossless codec they stay.

@@ -38,6 +38,9 @@ class Codec:
 # libjpeg stops short of the format's own 65535.
 _JPEG_MAX_SIDE = 65500
 _MODES = {"uint8": "L", "uint16": "I;16"}
+_BYTES_OF_A_BYTE = {"PNG": 1032, "JPEG": 256}
+"""The most bytes of pixels that a byte of a file can hold. Deflate: 258 for 2 bits. JPEG: a block
+of 64 for the 1 bit of its mean and the 1 bit that says that there is no more."""
 
 
 def _encode_png(tile_HW: Tile) -> bytes:
@@ -71,6 +74,14 @@ def _decode(
                 raise CodecError(
                     f"the image has {image.height} x {image.width} pixels of mode {image.mode}, "
                     f"not {height} x {width} of mode {mode}"
+                )
+            # Pillow takes the memory of the whole image before it finds that the file is too short,
+            # and libjpeg fills what a file leaves out with grey.
+            least = -(-height * width * dtype.itemsize // _BYTES_OF_A_BYTE[file_format])
+            if len(payload) < least:
+                raise CodecError(
+                    f"{len(payload)} bytes cannot hold an image of {height} x {width} pixels, "
+                    f"{file_format} needs {least} or more"
                 )
             # A progressive file may ask for the whole image again and again, in a few bytes each.
             if "progressive" in image.info:

@@ -67,7 +67,9 @@ def open_frames(folder: Path) -> Frames:
     try:
         with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
             names = tuple(row["name"] for row in csv.DictReader(stream))
-    except (OSError, KeyError) as error:
+        if None in names:
+            raise ValueError(f"line {names.index(None) + 2} has no name")
+    except (OSError, KeyError, ValueError, csv.Error) as error:
         raise FramesError(f"{folder / TABLE}: no table of prepared frames ({error})") from error
     image_NHW3 = _open_array(folder / IMAGE, np.uint8)
     shape = (len(names), *image_NHW3.shape[1:3])
@@ -83,8 +85,9 @@ def open_frames(folder: Path) -> Frames:
 
 def _open_array(path: Path, dtype: type[np.generic]) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
+        # Unlike np.load it opens nothing but an .npy file of plain numbers: no pickle, no zip file.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged head fails in whatever way its bytes suggest
         raise FramesError(f"{path}: no array of prepared frames ({error})") from error
     if array.dtype != dtype:
         raise FramesError(f"{path}: holds {array.dtype}, expected {np.dtype(dtype)}")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PARAMS_PER_BATCH = 100  # the server's limit
+GIVEN_BY = "given_by"
+"""Tag of a run: the id of the run that first logged something to it from outside."""
 
 
 class NullRun:
@@ -83,6 +85,7 @@ class Run:
         self._before = before
         self._params = {key: str(value) for key, value in params.items()}
         self._tables: list[str] = []
+        self._refused: list[str] = []
         self._outbox = Outbox(client, run_id)
         self._kept = note.kept
         self._kept.mkdir(parents=True)
@@ -111,18 +114,28 @@ class Run:
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Log finite metrics and tags to another run of the same store, finished or not.
 
-        A value that the run has already is not logged again: MLflow would keep both.
+        What that run was given stays: if it has another value for any of them, nothing is logged to
+        it, and `finish` says so. The tag `GIVEN_BY` of that run names the run that gave.
         """
         from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
-        entries = [RunTag(key, value) for key, value in tags.items()]
+        floats = {key: float(x) for key, x in values.items()}
 
         def send() -> None:
-            known = self._client.get_run(run_id).data.metrics
-            new = {key: float(x) for key, x in values.items() if known.get(key) != float(x)}
-            metrics = [Metric(key, x, now, 0) for key, x in new.items()]
-            self._client.log_batch(run_id, metrics=metrics, tags=entries)
+            data = self._client.get_run(run_id).data
+            known, wanted = {**data.metrics, **data.tags}, {**floats, **tags}
+            if any(known.get(key, value) != value for key, value in wanted.items()):
+                self._refused.append(run_id)
+                return
+            # A value that is there already is not sent again: MLflow would keep both.
+            new = {key: x for key, x in floats.items() if key not in data.metrics}
+            said = dict(tags) if GIVEN_BY in data.tags else {**tags, GIVEN_BY: self._run_id}
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(key, x, now, 0) for key, x in new.items()],
+                tags=[RunTag(key, text) for key, text in said.items()],
+            )
 
         self._outbox.add(Call(f"{', '.join(values)} of run {run_id}", send))
 
@@ -220,6 +233,12 @@ class Run:
         end = Call(f"its end ({status})", send)
         left = self._outbox.close(end)
         self._note.ended(status, told=end.what not in left)
+        if self._refused:
+            log.warning(
+                "%d MLflow runs keep what an earlier run of another outcome gave them (%s). What "
+                "this run found is in %s alone.",
+                *(len(self._refused), ", ".join(self._refused), self._run_id),
+            )
         if left:
             log.warning(
                 "The MLflow run %s (%s) is incomplete, not sent: %s. "

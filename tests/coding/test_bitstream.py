@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -204,6 +205,70 @@ def test_a_stream_that_contradicts_itself_is_refused(stream, message):
 
 def test_the_streams_of_those_cases_would_be_read_if_they_were_right():
     assert decode_levels(stream_of(PAYLOAD)).levels_Chw.shape == (3, 4, 5)
+
+
+def png_of_nothing(height, width, bits=8):
+    """A PNG of about 60 bytes whose head names any size."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    parts = (b"IHDR", head), (b"IDAT", compress(b"")), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def jpeg_of_nothing(height, width):
+    """A JPEG of a few hundred bytes whose head names any size; libjpeg makes up what lacks."""
+    whole = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(whole, "JPEG")
+    before, frame, after = whole.getvalue().partition(b"\xff\xc0\x00\x0b\x08")
+    return before + frame + struct.pack(">HH", height, width) + after[4:]
+
+
+@pytest.mark.parametrize(
+    ("payload", "codec", "bits"),
+    [
+        (png_of_nothing(8192, 8192), b"png", 8),
+        (png_of_nothing(8192, 8192, bits=16), b"png", 16),
+        (jpeg_of_nothing(8192, 8192), b"jpeg-90", 8),
+    ],
+)
+def test_a_small_stream_that_promises_a_large_image_takes_no_memory(payload, codec, bits):
+    stream = stream_of(payload, codec, (1, 8192, 8192), bits)
+    code = (
+        "import resource, sys\n"
+        "from pipeline.coding.bitstream import BitstreamError, decode_levels\n"
+        "from pipeline.coding.bitstream import encode_features\n"
+        "for codec in ('png', 'jpeg-90'):\n"
+        "    decode_levels(encode_features([[[0.0, 1.0]]], 8, codec))\n"
+        "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = most()\n"
+        "try: decode_levels(bytes.fromhex(sys.argv[1]))\n"
+        "except BitstreamError as error: print(most() - before, error)\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code, stream.hex()],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kib, _, message = printed.stdout.partition(" ")
+    assert "cannot hold an image of 8192 x 8192 pixels" in message
+    assert int(kib) < 4096
+
+
+@pytest.mark.parametrize("codec", ["png", "jpeg-1", "jpeg-100"])
+@pytest.mark.parametrize("bits", [1, 8, 16])
+def test_features_that_cost_next_to_nothing_are_still_read(codec, bits):
+    if bits > CODECS[codec].max_bits:
+        return
+    flat_Chw = np.zeros((16, 256, 256), np.uint16 if bits > 8 else np.uint8)
+    levels = Levels(flat_Chw, 0.0, 1.0, bits)
+    found = decode_levels(encode_levels(levels, codec))
+    assert np.ptp(found.levels_Chw) == 0
+    assert found.levels_Chw.shape == flat_Chw.shape
 
 
 def test_features_too_large_for_a_bitstream_are_refused():

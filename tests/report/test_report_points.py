@@ -1,6 +1,7 @@
 """Reference points, the joint view, the rate loss against bytes, the classes: all by hand."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,13 @@ from pipeline.report.found.models import (
     picture_table,
     points_table,
     rate_loss_table,
+    remembered,
     uncompressed_table,
 )
 from pipeline.report.found.table import check_points, point_table
 from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
 from pipeline.report.text.why import without_records
+from pipeline.scoring.bootstrap import image_counts
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import CODECS, IMAGES, arms, model
 
@@ -152,3 +155,23 @@ def test_classes_that_never_occur_have_no_iou() -> None:
     points = points_table(arms(), SCORES).set_index(["arm", "codec"])
     assert at_png["iou"].mean() == pytest.approx(points.loc[("benchmark", "png"), "miou"])
     assert iou_table(arms(tasks=("disparity",)), SCORES).empty
+
+
+@pytest.mark.parametrize("task", list(SCORES))
+def test_a_remembered_score_is_computed_once_and_stays_the_same(task):
+    calls = []
+
+    def counted(sums, counts_RN):
+        calls.append(len(counts_RN))
+        return SCORES[task].resampled(sums, counts_RN)
+
+    score = remembered(replace(SCORES[task], resampled=counted))
+    sums = [model("benchmark").codecs[codec].sums[task] for codec in CODECS[:2]]
+    draws = [image_counts(IMAGES, resamples=30, seed=seed) for seed in (0, 1)]
+    draws += [np.ones((1, IMAGES)), np.ones((30, IMAGES))]
+    for _ in range(2):
+        for each in sums:
+            for counts_RN in draws:
+                found_R = score.resampled(each, counts_RN.copy())
+                assert found_R.tobytes() == SCORES[task].resampled(each, counts_RN).tobytes()
+    assert calls == [30, 30, 1, 30] * 2

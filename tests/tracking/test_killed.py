@@ -167,9 +167,37 @@ def test_a_note_holds_no_address(tmp_path: Path) -> None:
 def test_a_report_that_runs_again_doubles_no_value(store: Path) -> None:
     with begin("evaluate") as evaluated:
         pass
-    for rate in (-8.5, -8.5, -9.0):
+    for _ in range(2):
         with begin("report") as run:
-            run.log_to(evaluated.id, {"bd_rate/miou": rate}, tags={})
+            run.log_to(evaluated.id, {"bd_rate/miou": -8.5}, tags={})
     history = client().get_metric_history(evaluated.id, "bd_rate/miou")
-    assert sorted(metric.value for metric in history) == [-9.0, -8.5]
-    assert client().get_run(evaluated.id).data.metrics == {"bd_rate/miou": -9.0}
+    assert [metric.value for metric in history] == [-8.5]
+
+
+def test_a_report_of_another_outcome_leaves_what_was_given(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with begin("evaluate") as evaluated:
+        pass
+    given = {"bd_rate/miou": -8.5, "hull/miou": -7.0}, {"verdict.bd_rate.miou": "quote it"}
+    others = (
+        ({"bd_rate/miou": -8.5, "hull/miou": -6.5, "new": 1.0}, {}),
+        ({"bd_rate/miou": -8.5}, {"verdict.bd_rate.miou": "do not quote"}),
+    )
+    with begin("report") as first:
+        first.log_to(evaluated.id, *given)
+    before = client().get_run(evaluated.id).data
+    assert (before.metrics, before.tags["given_by"]) == (given[0], first.id)
+    assert "keep" not in caplog.text
+    for other in others:
+        caplog.clear()
+        with begin("report") as run:
+            run.log_to(evaluated.id, *other)
+        assert (
+            f"1 MLflow runs keep what an earlier run of another outcome gave them ({evaluated.id})"
+            in caplog.text
+        )
+        assert run.id
+        assert run.id in caplog.text
+    after = client().get_run(evaluated.id).data
+    assert (after.metrics, after.tags) == (before.metrics, before.tags)

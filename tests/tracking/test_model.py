@@ -1,5 +1,6 @@
 """A logged model: it predicts without this project."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from mlflow.entities import FileInfo
 
 from pipeline.tracking import face as tracking
-from tests.support.tracked_store import begin, client, python
+from tests.support.tracked_store import ROOT, begin, client, python
 
 LOAD = """
 import sys
@@ -74,6 +75,65 @@ def test_a_logged_model_predicts_without_this_project(
     files = {Path(file.path).name for file in listed(logged.model_id)}
     files -= {"MLmodel", "registered_model_meta"}
     assert files == {"model.pt2", "conda.yaml", "python_env.yaml", "requirements.txt"}
+
+
+FOREIGN = """
+import sys
+from pathlib import Path
+import mlflow
+import torch
+
+class Foreign:
+    def __reduce__(self):
+        return Path.touch, (Path(sys.argv[2]),)
+
+class Model(mlflow.pyfunc.PythonModel):
+    def __init__(self):
+        self.foreign = Foreign()
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.foreign = Foreign()
+
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_experiment("stranger")
+name = "compressible-features-encoder2"
+with mlflow.start_run():
+    if sys.argv[3] == "pyfunc":
+        mlflow.pyfunc.log_model(
+            name="m", python_model=Model(), pip_requirements=[], registered_model_name=name
+        )
+    else:
+        mlflow.pytorch.log_model(
+            Net(), name="m", pip_requirements=[], registered_model_name=name,
+            serialization_format="pickle",
+        )
+client = mlflow.MlflowClient()
+newest = max(int(x.version) for x in client.search_model_versions(f"name = '{name}'"))
+client.set_registered_model_alias(name, "proposed", str(newest))
+"""
+
+
+@pytest.mark.parametrize("flavour", ["pyfunc", pytest.param("pytorch", marks=pytest.mark.slow)])
+def test_the_way_of_the_readme_runs_no_pickle(tmp_path: Path, flavour: str) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (load,) = re.findall(r"```python\n(import os.*?)```", readme, re.DOTALL)
+    trace, uri = tmp_path / "ran", f"sqlite:///{tmp_path}/mlflow.db"
+    errors = python(FOREIGN, uri, str(trace), flavour, cwd=tmp_path).communicate(timeout=120)[1]
+    assert client(uri).search_registered_models(), errors
+    trace.unlink(missing_ok=True)
+    process = python(load, cwd=tmp_path, PYTHONPATH="")
+    errors = process.communicate(timeout=120)[1]
+    assert "using pickle is disallowed" in errors
+    assert process.returncode == 1
+    assert not trace.exists()
+    # The trap works: without the line of os.environ it springs.
+    careless = "".join(x for x in load.splitlines(True) if "environ" not in x)
+    python(careless, cwd=tmp_path, PYTHONPATH="").communicate(timeout=120)
+    assert trace.exists()
 
 
 def listed(model_id: str, folder: str | None = None) -> Iterator[FileInfo]:

@@ -96,7 +96,7 @@ def test_sigterm_leaves_a_killed_run(store: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def test_four_processes_on_an_empty_store(
+def test_eight_processes_on_an_empty_store(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
     (tmp_path / ".git").mkdir()
@@ -104,16 +104,17 @@ def test_four_processes_on_an_empty_store(
     if kind == "postgres":
         uri = request.getfixturevalue("postgres").database("empty")
         variables = {"MLFLOW_TRACKING_URI": uri}
-    started = [python(OPEN, name, cwd=tmp_path, **variables) for name in "abcd"]
+    started = [python(OPEN, name, cwd=tmp_path, **variables) for name in "abcdefgh"]
     for process in started:
-        errors = process.communicate(timeout=120)[1]
+        errors = process.communicate(timeout=240)[1]
         assert process.returncode == 0
         assert errors == ""
     store = client(uri)
     experiment = store.get_experiment_by_name("x")
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
     runs = store.search_runs([experiment.experiment_id])
-    assert sorted(run.info.run_name for run in runs) == list("abcd")
+    assert sorted(run.info.run_name for run in runs) == list("abcdefgh")
+    assert not store.search_runs(["0"])  # Default
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 

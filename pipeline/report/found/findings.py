@@ -15,6 +15,7 @@ from pipeline.report.found.models import (
     picture_table,
     points_table,
     rate_loss_table,
+    remembered,
     uncompressed_table,
 )
 from pipeline.report.found.noise import noise_table
@@ -105,8 +106,9 @@ def find(
     uncompressed = uncompressed_table(models, scores)
     pictures = picture_table(models, scores)
     noise = noise_table(models, scores, kinds)
+    drawn_scores = {task: remembered(score) for task, score in scores.items()}
     trust = trust_table(
-        *(bd_table(points, scores, kinds), models, scores),
+        *(bd_table(points, scores, kinds), models, drawn_scores),
         kinds=kinds,
         resamples=resamples,
         level=level,
@@ -114,9 +116,11 @@ def find(
         noise=noise,
         trivial=trivial or {},
     )
-    bounds = bounds_table(models, scores, resamples=resamples, level=level)
+    bounds = bounds_table(models, drawn_scores, resamples=resamples, level=level)
     compared = point_table(points, scores)
-    joint = joint_table(models, scores, loss_percent=joint_loss, resamples=resamples, level=level)
+    joint = joint_table(
+        models, drawn_scores, loss_percent=joint_loss, resamples=resamples, level=level
+    )
     rate_loss = rate_loss_table(models)
     levels = levels_table(models)
     drawn = Drawn(resamples, level, models[0].images)
@@ -142,7 +146,7 @@ def find(
         noise=noise,
         compared=compared,
         bounds=bounds,
-        bands=band_table(models, scores, resamples=resamples, level=level),
+        bands=band_table(models, drawn_scores, resamples=resamples, level=level),
         joint=joint,
         rate_loss=rate_loss,
         levels=levels,

@@ -1,7 +1,7 @@
 """What the report knows of each model, image by image, and the tables of points made from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,23 @@ class Measured:
     def key(self) -> dict[str, Any]:
         """What tells the model from others, as columns of a table."""
         return {"encoder": self.encoder, "arm": self.arm, "seed": self.seed}
+
+
+def remembered(score: Score) -> Score:
+    """Return the same score, which resamples the same sums once for all tables of a report.
+
+    Draws are told apart by their number of resamples and the last of them, sums by their identity:
+    only for as long as the sums are kept.
+    """
+    known: dict[tuple[int, int, bytes], np.ndarray] = {}
+
+    def resampled(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
+        key = id(sums), len(counts_RN), counts_RN[-1].tobytes()
+        if key not in known:
+            known[key] = score.resampled(sums, counts_RN)
+        return known[key]
+
+    return replace(score, resampled=resampled)
 
 
 def points_table(models: Iterable[Measured], scores: Mapping[str, Score]) -> pd.DataFrame:

@@ -139,7 +139,7 @@ def warm_up(files: Sequence[Path]) -> None:
     )
     hypothesis.settings.load_profile("mutation")
     tests = {test for file in files for part in tests_of(file) for test in part}
-    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+    with Path(os.devnull).open("w") as null, contextlib.redirect_stdout(null):
         pytest.main(["--collect-only", *OPTIONS, *sorted(tests)])
     for name in [x for x in sys.modules if x.split(".")[0] in OURS and "mutation" not in x]:
         del sys.modules[name]

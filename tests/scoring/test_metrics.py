@@ -209,7 +209,7 @@ def test_scores_and_bd_rates_need_no_torch() -> None:
 
 
 def test_the_classes_of_the_truth_are_counted_over_all_images() -> None:
-    """One pixel of class 0 and one of class 2, in the last of three images; class 1 is predicted."""
+    """One pixel of class 0 and one of class 2, both in the last image; class 1 is predicted."""
     confusion_NKK = np.zeros((3, 3, 3), np.int64)
     confusion_NKK[2, 0, 1] = confusion_NKK[2, 2, 2] = 1
     assert classes_in_truth({"confusion": confusion_NKK}) == 2

@@ -9,6 +9,7 @@ import json
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,18 @@ def test_the_ends_of_the_range_come_back_exactly_through_a_lossy_codec(bits):
     levels_Chw[1:3] = 2**bits - 1
     back = decode_levels(encode_levels(Levels(levels_Chw, 0.0, 1.0, bits), "jpeg-100"))
     np.testing.assert_array_equal(back.levels_Chw, levels_Chw)
+
+
+@pytest.mark.parametrize("bits", range(1, 8))
+def test_a_pixel_of_a_lossy_codec_becomes_the_nearest_level(bits):
+    """Each pixel value is a flat block of 8 x 8, which the best JPEG gives back exactly."""
+    tile_HW = np.arange(256, dtype=np.uint8).repeat(8)[None].repeat(8, axis=0)
+    buffer = io.BytesIO()
+    Image.fromarray(tile_HW).save(buffer, "JPEG", quality=100)
+    stream = stream_of(buffer.getvalue(), b"jpeg-100", (1, 8, 2048), bits)
+    # No pixel lies half way: 2 x pixel x top is even, an odd multiple of 255 is not.
+    nearest = [round(Fraction(pixel * (2**bits - 1), 255)) for pixel in range(256)]
+    assert decode_levels(stream).levels_Chw[0, 0, ::8].tolist() == nearest
 
 
 def test_version_1_is_still_read():

@@ -1,6 +1,7 @@
 """The whole experiment as a user runs it: `dvc repro` and `dvc exp run` on a tiny copy."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -153,20 +154,28 @@ def test_the_control_is_exactly_zero_and_retrains_no_benchmark(repository: Path)
     ]
 
 
-def test_the_report_refuses_what_was_not_measured(repository: Path) -> None:
-    """Bitstreams other than those that were evaluated, put in their place."""
-    path = repository / "streams/encoder2-proposed-0/png@5.safetensors"
+@pytest.mark.parametrize(
+    "file",
+    [
+        "streams/encoder2-proposed-0/png@5.safetensors",
+        "models/encoder2-proposed-0/model.safetensors",
+        "data/prepared/val/image.npy",
+    ],
+)
+def test_the_report_refuses_what_was_not_measured(repository: Path, file: str) -> None:
+    """Bitstreams, a model and frames other than those that were evaluated, put in their place."""
+    path = repository / file
     whole = path.read_bytes()
     path.unlink()
-    path.write_bytes((path.parent / "png.safetensors").read_bytes())
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
         refused = start(repository, sys.executable, "-m", "stages.report")
     finally:
         path.write_bytes(whole)
     assert refused.returncode == 1
     last = refused.stderr.splitlines()[-1]
-    assert last.startswith("error: evaluation/encoder2-proposed-0/sums.safetensors was made of ano")
-    assert "streams/encoder2-proposed-0/png@5.safetensors" in last
+    assert re.match(r"error: evaluation/encoder2-\w+-0/sums\.safetensors was made of another", last)
+    assert file in last
 
 
 HOSTILE = "x; touch pwned $(touch pwned) `touch pwned` '; touch pwned; ' \"; touch pwned"

@@ -25,7 +25,7 @@ def level_statistics(images: Iterable[Levels]) -> LevelStatistics:
     """Return the means over images. Raises ValueError if there are none."""
     rows = []
     for levels in images:
-        share = np.bincount(levels.levels_Chw.ravel(), minlength=2) / levels.levels_Chw.size
+        share = np.bincount(levels.levels_Chw.ravel()) / levels.levels_Chw.size
         known = share[share > 0]
         entropy = float(-(known * np.log2(known)).sum())
         span = levels.high - levels.low

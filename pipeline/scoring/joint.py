@@ -41,12 +41,17 @@ def largest_loss(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what the worst hit task loses at each point, and its place among the tasks.
 
-    In per cent of the task's reference score; below 0 where every task gains. Both arguments go by
-    task. Returns (P,) float64 and (P,) int.
+    In per cent of the task's reference score; below 0 where every task gains. A score that is its
+    reference has lost nothing, even where both are infinite. Both arguments go by task. Returns
+    (P,) float64 and (P,) int.
     """
-    lost_TP = np.stack(
-        [100 * (1 - np.asarray(score_P) / reference_of[t]) for t, score_P in score_P_of.items()]
-    )
+    lost = []
+    for task, score in score_P_of.items():
+        score_P, reference = np.asarray(score, np.float64), reference_of[task]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share_P = np.where(score_P == reference, 1.0, score_P / reference)
+        lost.append(100 * (1 - share_P))
+    lost_TP = np.stack(lost)
     return lost_TP.max(0), lost_TP.argmax(0)
 
 

@@ -64,10 +64,10 @@ class NotAlike:
 
 @dataclass(frozen=True)
 class NotCodedAlike:
-    """The arms were coded by different versions of a codec."""
+    """The models, of whichever arm and seed, were coded by different versions of a codec."""
 
     differences: tuple[str, ...]
-    """What differs, each as `png zlib 1.3 / zlib-ng 2.3`: benchmark, then proposed."""
+    """What differs, each as `png zlib 1.3 / zlib-ng 2.3`, in the order of the models."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ Long on purpose: what holds of one thing is in one place.
 
 import binascii
 import io
+import json
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from zlib import compress, crc32
 
@@ -26,7 +28,7 @@ from pipeline.coding.bitstream import (
     read_header,
 )
 from pipeline.coding.codecs import CODECS, CodecError
-from pipeline.coding.quantizer import Levels, dequantize, quantize
+from pipeline.coding.quantizer import Levels, dequantize, level_dtype, quantize
 
 
 def some_features(shape, seed=0):
@@ -64,6 +66,26 @@ def png(tile_HW):
     buffer = io.BytesIO()
     Image.fromarray(tile_HW).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 9)),
+    bits=st.integers(1, 16),
+    keep=st.floats(50, 100, exclude_min=True),
+    scale=st.floats(1e-3, 1e3),
+    seed=st.integers(0, 99),
+)
+def test_the_whole_way_is_off_by_half_a_step_at_most(shape, bits, keep, scale, seed):
+    """Quantised, tiled, coded, and all the way back; features outside the range become its ends."""
+    features_Chw = np.float32(scale) * some_features(shape, seed)
+    back = decode_features(encode_features(features_Chw, bits, "png", keep))
+    levels = quantize(features_Chw, bits, keep)
+    np.testing.assert_array_equal(back, dequantize(levels))
+    half_a_step = (levels.high - levels.low) / (2**bits - 1) / 2
+    float32_rounding = np.spacing(np.float32(max(abs(levels.low), abs(levels.high))))
+    inside = np.clip(features_Chw.astype(np.float64), levels.low, levels.high)
+    assert np.abs(back - inside).max() <= half_a_step * (1 + 1e-9) + float32_rounding
 
 
 @settings(max_examples=80, deadline=None)
@@ -159,6 +181,15 @@ def test_a_stream_cut_anywhere_is_refused(codec):
     for length in range(len(stream)):
         with pytest.raises(BitstreamError, match="cut short"):
             decode_levels(stream[:length])
+
+
+def test_a_stream_that_ends_with_its_header_says_what_is_lacking():
+    stream = encode_features(some_features((5, 3, 4)), 8, "png")
+    for length in (28, 31):
+        with pytest.raises(BitstreamError, match=f"{length} bytes, of {len(stream)} or more"):
+            decode_levels(stream[:length])
+    with pytest.raises(BitstreamError, match="cannot be decoded"):
+        decode_levels(stream_of(b"x"))
 
 
 @pytest.mark.parametrize("codec", ["png", "jpeg-90"])
@@ -277,6 +308,38 @@ def test_features_too_large_for_a_bitstream_are_refused():
         encode_levels(Levels(nothing, 0.0, 1.0, 8), "png")
 
 
+def test_features_as_large_as_a_bitstream_allows_travel(monkeypatch):
+    monkeypatch.setattr("pipeline.coding.bitstream.MAX_ELEMENTS", 60)
+    features_Chw = some_features((3, 4, 5))
+    assert decode_features(encode_features(features_Chw, 8, "png")).shape == (3, 4, 5)
+    with pytest.raises(BitstreamError, match="60 elements"):
+        encode_features(some_features((61, 1, 1)), 8, "png")
+    monkeypatch.undo()
+    wide = encode_features(np.zeros((1, 1, 65535)), 8, "png")
+    assert decode_features(wide).shape == (1, 1, 65535)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_the_ends_of_the_range_come_back_exactly_through_a_lossy_codec(bits):
+    """Flat blocks of 8 x 8 pixels lose nothing."""
+    levels_Chw = np.zeros((4, 8, 8), level_dtype(bits))
+    levels_Chw[1:3] = 2**bits - 1
+    back = decode_levels(encode_levels(Levels(levels_Chw, 0.0, 1.0, bits), "jpeg-100"))
+    np.testing.assert_array_equal(back.levels_Chw, levels_Chw)
+
+
+@pytest.mark.parametrize("bits", range(1, 8))
+def test_a_pixel_of_a_lossy_codec_becomes_the_nearest_level(bits):
+    """Each pixel value is a flat block of 8 x 8, which the best JPEG gives back exactly."""
+    tile_HW = np.arange(256, dtype=np.uint8).repeat(8)[None].repeat(8, axis=0)
+    buffer = io.BytesIO()
+    Image.fromarray(tile_HW).save(buffer, "JPEG", quality=100)
+    stream = stream_of(buffer.getvalue(), b"jpeg-100", (1, 8, 2048), bits)
+    # No pixel lies half way: 2 x pixel x top is even, an odd multiple of 255 is not.
+    nearest = [round(Fraction(pixel * (2**bits - 1), 255)) for pixel in range(256)]
+    assert decode_levels(stream).levels_Chw[0, 0, ::8].tolist() == nearest
+
+
 def test_version_1_is_still_read():
     stream = stream_of(PAYLOAD, version=1)
     head = read_header(stream)
@@ -287,6 +350,10 @@ def test_version_1_is_still_read():
 
 
 GOLDEN = sorted((Path(__file__).parents[1] / "data" / "bitstreams").glob("*.cfs"))
+
+
+CODERS = GOLDEN[0].parent / "coders.json"
+"""codec -> name and version of the program that wrote the golden files."""
 
 
 def golden_levels(path):
@@ -322,11 +389,14 @@ def test_a_golden_file_means_what_it_meant(path):
 @pytest.mark.parametrize("path", [p for p in GOLDEN if p.stem.endswith("v2")], ids=lambda p: p.stem)
 def test_the_codecs_write_the_bytes_of_the_golden_files(path):
     codec = path.stem.split("-bits-")[1].removesuffix("-v2")
+    wrote, writes = json.loads(CODERS.read_text())[codec], CODECS[codec].coder
+    if wrote != writes:
+        pytest.skip(
+            f"{codec}: the golden file is of {wrote}, here is {writes}. Rates are not comparable "
+            "with earlier ones: say so in RESULTS.md, then renew the file and coders.json"
+        )
     stream = encode_levels(golden_levels(path), codec)
-    assert stream == path.read_bytes(), (
-        f"{codec} writes other bytes than before. If {CODECS[codec].coder} is a new version, rates "
-        "are no longer comparable with earlier ones: say so in RESULTS.md and renew the file"
-    )
+    assert stream == path.read_bytes(), f"{codec} writes other bytes than before, with {writes} too"
 
 
 STREAMS = [

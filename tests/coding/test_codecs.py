@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from pipeline.coding.codecs import CODECS, CodecError, codec_names, find_codec
 
@@ -129,3 +129,18 @@ def test_an_unknown_name_is_answered_with_those_allowed(name):
     assert codec_names() == "png, jpeg-1 ... jpeg-100"
     with pytest.raises(CodecError, match=rf"no codec '{name}'; allowed are png, jpeg-1 \.\.\. "):
         find_codec(name)
+
+
+@pytest.mark.parametrize(
+    ("codec", "fork", "plain", "name"),
+    [("png", "zlib_ng", "zlib", "zlib"), ("jpeg-90", "libjpeg_turbo", "jpg", "libjpeg")],
+)
+def test_the_coder_is_the_library_that_pillow_was_built_with(codec, fork, plain, name):
+    if features.check(fork):
+        name, plain = fork.replace("_", "-"), fork
+    assert CODECS[codec].coder == f"{name} {features.version(plain)}"
+
+
+def test_a_family_of_two_is_named_by_its_ends(monkeypatch):
+    monkeypatch.setattr("pipeline.coding.codecs.CODECS", {"x-1": None, "x-2": None, "y": None})
+    assert codec_names() == "x-1 ... x-2, y"

@@ -11,6 +11,7 @@ from pipeline.coding.points import Point, read_point
     [
         ("png", Point("png", 6)),
         ("png@5", Point("png", 5)),
+        ("png@1", Point("png", 1)),
         ("png@16", Point("png", 16)),
         ("jpeg-80", Point("jpeg-80", 6)),
         ("jpeg-80@8", Point("jpeg-80", 8)),

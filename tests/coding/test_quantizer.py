@@ -229,3 +229,15 @@ def test_a_clipped_feature_gets_no_gradient_and_does_not_move_the_range():
 def test_all_features_kept_is_the_tensor_itself():
     features_BChw = torch.rand(2, 3, 4, 5)
     assert clipped(features_BChw, 100.0) is features_BChw
+
+
+def test_noise_is_of_eight_bits_and_of_no_amplitude_unless_told_otherwise():
+    features_BChw = torch.linspace(0, 1, 4000).reshape(1, 4, 10, 100)
+    noise = add_noise(features_BChw, noise="half-step") - features_BChw
+    assert 0.99 / 255 / 2 < noise.abs().max() < 1.001 / 255 / 2
+    assert torch.equal(add_noise(features_BChw, noise="fixed"), features_BChw)
+
+
+def test_just_over_half_of_the_features_may_be_kept():
+    levels = quantize(np.arange(1001.0).reshape(1, 1, 1001), 8, 50.1)
+    assert (levels.low, levels.high) == (249.5, 750.5)

@@ -7,7 +7,15 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from pipeline.coding.rate import rate_loss, rate_per_image, to_deviations, to_unit_range
+from pipeline.coding.forms import FORMS, RateForm
+from pipeline.coding.rate import (
+    in_units,
+    rate_in_form,
+    rate_loss,
+    rate_per_image,
+    to_deviations,
+    to_unit_range,
+)
 
 SHAPES = [(2, 3, 4, 8), (1, 1, 1, 1), (3, 2, 5, 3), (2, 4, 1, 7), (1, 5, 16, 1), (1, 2, 8, 16)]
 
@@ -175,3 +183,41 @@ def test_training_may_follow_a_validation_that_asked_first():
 def test_features_without_a_batch_are_refused():
     with pytest.raises(ValueError, match="B x C x h x w"):
         rate_loss(torch.zeros(2, 3, 4))
+
+
+def in_units_by_hand(image_Chw, of):
+    """One image in a unit, from the words of `UNITS`."""
+    if of == "levels":
+        return (image_Chw - image_Chw.min()) / (image_Chw.max() - image_Chw.min())
+    return image_Chw / image_Chw.std() if of == "deviation" else image_Chw
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_every_form_is_the_definition_in_its_unit(form):
+    # The range of the features is below 1.
+    features_BChw = some_features((2, 3, 4, 5)) / 16
+    units = [in_units_by_hand(image, form.of) for image in features_BChw.numpy()]
+    np.testing.assert_allclose(in_units(features_BChw, form.of), units, rtol=1e-12)
+    expected = [expected_rate(unit, form.prediction, form.transform) for unit in units]
+    np.testing.assert_allclose(rate_in_form(features_BChw, form), expected, rtol=1e-12)
+
+
+def test_a_rate_is_predicted_and_transformed_unless_told_otherwise():
+    features_BChw = some_features((2, 3, 4, 5))
+    expected = rate_in_form(features_BChw, RateForm("features", True, True))
+    assert torch.equal(rate_per_image(features_BChw), expected)
+
+
+def test_an_image_of_one_value_is_left_as_it_is_in_deviations():
+    features_BChw = torch.full((1, 2, 3, 4), 3.0)
+    assert torch.equal(to_deviations(features_BChw), features_BChw)
+
+
+def test_the_forms_are_all_that_there_are_each_with_a_name_of_its_own():
+    assert len({str(form) for form in FORMS}) == 3 * 2 * 2
+    assert str(RateForm("levels", True, True)) == "levels-prediction-transform"
+    assert str(RateForm("features", False, True)) == "features-transform"
+    assert str(RateForm("deviation", False, False)) == "deviation"
+    # The order in which diagnostics are written.
+    assert FORMS[0] == RateForm("levels", True, True)
+    assert FORMS[-1] == RateForm("deviation", False, False)

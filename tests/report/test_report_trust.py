@@ -17,7 +17,7 @@ from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import DRAW, Measured, band_table, points_table
 from pipeline.report.found.noise import noise_table
 from pipeline.report.found.published import published_rates
-from pipeline.report.found.table import Kind, bd_table, kinds_of, to_metrics
+from pipeline.report.found.table import MEAN, Kind, bd_table, kinds_of, to_metrics
 from pipeline.report.found.trust import trust_table
 from pipeline.report.tables.bd import Drawn, bd_grid, diagnostics_grid, hull_grid
 from pipeline.report.text.verdict import at_codec, at_equal_score, in_short, verdicts
@@ -280,6 +280,21 @@ def test_arms_that_were_not_coded_alike_are_named() -> None:
     trust = trust_of(models)
     assert trust["objections"].map(has(NotCodedAlike)).all()
     assert with_sentences(trust)["verdict"].str.contains("png zlib 1.3 / zlib-ng 2.3").all()
+
+
+def test_seeds_that_were_not_coded_alike_are_named() -> None:
+    """Each pair of arms is of one version, so that only the seeds differ."""
+    models = [
+        replace(x, coders={"png": "zlib 1.3" if x.seed else "zlib-ng 2.3", "jpeg-90": "same"})
+        for x in over_seeds((0.8, 0.8))
+    ]
+    trust = trust_of(models)
+    of_all = trust[trust["seed"] == MEAN]
+    assert len(of_all)
+    assert of_all["objections"].map(has(NotCodedAlike)).all()
+    sentences = with_sentences(of_all)["verdict"]
+    assert sentences.str.contains("png zlib-ng 2.3 / zlib 1.3").all()
+    assert not sentences.str.contains("same").any()
 
 
 def test_what_has_learned_nothing_supports_no_claim() -> None:

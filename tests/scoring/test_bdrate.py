@@ -247,3 +247,28 @@ class TestEnvelope:
         assert found.obstacle == NotFinite("test")
         found = hull_rate(RATE, SCORE, RATE, SCORE[::-1])
         assert found.obstacle == TooFewPoints("test", 1)
+
+
+@pytest.mark.parametrize("compute", [bd_rate, envelope_bd_rate])
+@pytest.mark.parametrize(
+    ("rate", "score"),
+    [([2.0], [0.5]), ([1.0, 2.0], [0.3, 0.5]), ([1.0, 2.0, 3.0, 4.0], [0.5, 0.3, 0.4, 0.2])],
+)
+def test_equal_curves_differ_by_nothing_whatever_they_look_like(compute, rate, score) -> None:
+    found = compute(rate, score, rate, score)
+    assert (found.percent, found.overlap, found.obstacle) == (0.0, 1.0, None)
+
+
+def test_curves_equal_in_rate_or_in_score_alone_are_not_equal() -> None:
+    rate, score = [1.0, 2.0], [0.3, 0.5]
+    assert bd_rate(rate, score, [1.0, 3.0], score).percent is None
+    assert bd_rate(rate, score, rate, [0.3, 0.6]).percent is None
+
+
+def test_a_curve_that_is_not_finite_overlaps_nothing() -> None:
+    rate, score = np.arange(1.0, 6.0), np.arange(5.0)
+    found = bd_rate(rate, score, rate, [0.0, 1.0, 2.0, np.inf, 4.0])
+    assert (found.percent, found.overlap) == (None, 0.0)
+    # A fault is told of equal curves too.
+    found = bd_rate(-rate, score, -rate, score)
+    assert isinstance(found.obstacle, NotPositive)

@@ -51,3 +51,21 @@ def test_says_when_it_is_a_bound_only() -> None:
     found = joint_rate(RATE, {"a": np.full(4, 99.0)}, {"a": 100}, loss_percent=5)
     assert (found.rate, found.limiting) == (pytest.approx(1.0), None)
     assert found.remark == EveryPoint()
+
+
+def test_the_task_that_is_in_the_way_is_that_of_the_best_point() -> None:
+    scores = {"a": np.array([99, 90, 80, 50.0]), "b": np.array([9.0, 9.5, 9.6, 9.7])}
+    found = joint_rate(RATE, scores, {"a": 100, "b": 10}, loss_percent=5)
+    # At rates 8 and 4 the worst task loses 10 %. Rate 4 is the cheaper one, and there it is "a".
+    assert (found.rate, found.limiting) == (None, "a")
+    scores["b"][0] = 9.2
+    found = joint_rate(RATE, scores, {"a": 100, "b": 10}, loss_percent=5)
+    assert found.remark == Unreached("b", pytest.approx(8), 5)
+
+
+def test_a_score_that_is_its_reference_has_lost_nothing() -> None:
+    """Even an infinite one, of predictions that are the truth itself, or none at all."""
+    scores = {"a": np.array([np.inf, np.inf, 40, 20]), "b": np.array([0.0, 0, 0, 0])}
+    lost_P, worst_P = largest_loss(scores, {"a": np.inf, "b": 0.0})
+    assert lost_P.tolist() == [0, 0, 100, 100]
+    assert worst_P.tolist() == [0, 0, 0, 0]

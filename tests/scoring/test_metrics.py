@@ -19,6 +19,7 @@ from pipeline.scoring.metrics import (
     SCORES,
     bits_per_element,
     bits_per_element_resampled,
+    classes_in_truth,
     iou_per_class,
     official_mean_iou,
     segmentation_facts,
@@ -205,3 +206,10 @@ def test_no_images_is_an_error(task: str) -> None:
 def test_scores_and_bd_rates_need_no_torch() -> None:
     code = "import sys, pipeline.scoring.bootstrap; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_the_classes_of_the_truth_are_counted_over_all_images() -> None:
+    """One pixel of class 0 and one of class 2, both in the last image; class 1 is predicted."""
+    confusion_NKK = np.zeros((3, 3, 3), np.int64)
+    confusion_NKK[2, 0, 1] = confusion_NKK[2, 2, 2] = 1
+    assert classes_in_truth({"confusion": confusion_NKK}) == 2

@@ -153,6 +153,12 @@ def test_label_outside_the_classes_is_an_error(label: int) -> None:
         SUMS["segmentation"](predictions(batch)["segmentation"], batch)
 
 
+def test_a_disparity_below_one_pixel_is_valid() -> None:
+    batch = truth(1, 1, 2)._replace(disparity_BHW=torch.tensor([[[0.25, 0.0]]]))
+    sums = SUMS["disparity"](torch.full((1, 1, 1, 2), 2.25), batch)
+    assert (int(sums["disparity_pixels"]), float(sums["disparity_squared_error"])) == (1, 4.0)
+
+
 @pytest.mark.gpu
 def test_cuda_gives_the_same_sums() -> None:
     batch = truth(4, 33, 65)

@@ -30,3 +30,13 @@ def test_constants_are_scored_by_hand() -> None:
 def test_a_set_without_disparity_has_no_floor_for_it() -> None:
     of_split = Truths(np.ones((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2), np.uint8), None)
     assert set(trivial_scores(of_split, of_split)) == {"segmentation", "reconstruction"}
+
+
+def test_a_disparity_below_one_pixel_counts() -> None:
+    image = np.zeros((1, 1, 4, 3), np.uint8)
+    label = np.zeros((1, 1, 4), np.uint8)
+    train = Truths(image, label, np.array([[[0, 0.25, 0.5, 3]]], np.float32))
+    val = Truths(image, label, np.array([[[0, 0.25, 1.5, 0]]], np.float32))
+    # The median is 0.5: errors 0.25 and 1.
+    found = trivial_scores(train, val)["disparity"]
+    assert found == pytest.approx(1 / ((0.25**2 + 1) / 2) ** 0.5)

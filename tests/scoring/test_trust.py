@@ -126,6 +126,13 @@ def test_four_points_cannot_lose_one() -> None:
     assert set(found.percent_without.values()) == {None}
 
 
+def test_the_lossless_points_are_left_out() -> None:
+    rate = RATE * [0.5, 0.8, 0.8, 0.8, 0.8]
+    found = diagnose(RATE, SCORE, rate, SCORE, points=CODECS, lossless=CODECS[:1])
+    assert found.percent_without_lossless == pytest.approx(-20)
+    assert found.bd_rate.percent != pytest.approx(-20, abs=0.5)
+
+
 def test_names_must_fit() -> None:
     with pytest.raises(ValueError, match="4 points named"):
         diagnose(RATE, SCORE, RATE, SCORE, points=CODECS[1:])

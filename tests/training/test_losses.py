@@ -3,6 +3,7 @@
 Long on purpose: what holds of one thing is in one place.
 """
 
+import copy
 import math
 from dataclasses import replace
 
@@ -140,6 +141,15 @@ def test_half_precision_predictions_are_summed_in_float32() -> None:
         found = LOSSES[task].of(coarse, truth).total
         assert found.dtype == torch.float32
         assert float(found) == float(LOSSES[task].of(coarse.float(), truth).total)
+
+
+def test_a_disparity_below_one_pixel_is_valid() -> None:
+    nothing_BHW = torch.zeros(1, 2, 2)
+    truth = Batch(torch.zeros(1, 3, 2, 2), nothing_BHW.long(), nothing_BHW.clone())
+    assert truth.disparity_BHW is not None
+    truth.disparity_BHW[0, 1, 0] = 0.25
+    found = LOSSES["disparity"].of(torch.full((1, 1, 2, 2), 2.25), truth)
+    assert [x.item() for x in found] == [4.0, 1]
 
 
 # Parts
@@ -368,7 +378,62 @@ def test_state_carries_weights_and_sums() -> None:
     assert other.end_epoch() == made.end_epoch()
 
 
+def test_the_state_is_what_training_changes_and_nothing_else() -> None:
+    assert set(objective(rate=LEARNED).state_dict()) == {
+        *("log_weights_P", "totals_P", "steps", "_extra_state")
+    }
+
+
+def test_a_state_goes_on_as_if_nothing_had_happened() -> None:
+    """Adam remembers earlier steps, so that it must be in the state too."""
+    first, second = series(12)[:6], series(12)[6:]
+    whole = objective(rate=LEARNED, balance="adam-step")
+    for values_P in first:
+        whole.after_step(values_P)
+    other = objective(rate=LEARNED, balance="adam-step")
+    other.load_state_dict(copy.deepcopy(whole.state_dict()))
+    for values_P in second:
+        whole.after_step(values_P)
+        other.after_step(values_P)
+    assert other.weights() == whole.weights()
+    fresh = objective(rate=LEARNED, balance="adam-step")
+    fresh.load_state_dict(objective(rate=LEARNED, balance="fixed").state_dict())
+    assert fresh.weights() == objective(rate=LEARNED).weights()
+
+
+def test_backward_leaves_the_weights_alone() -> None:
+    made = objective(balance="adam-step")
+    losses_P = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    made.total(losses_P).backward()
+    assert made.log_weights_P.grad is None
+
+
+def test_losses_of_zero_have_no_shares() -> None:
+    made = objective()
+    made.after_step(torch.zeros(3))
+    row = made.end_epoch()
+    assert [row[f"share/{name}"] for name in TASKS] == [0, 0, 0]
+
+
 # Several processes
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_mean_over_one_pixel_is_its_loss(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    net, truth = output(), batch()
+    truth.label_BHW.fill_(VOID)
+    truth.label_BHW[1, 2, 3] = 4
+    if processes > 1:
+        # The other has no valid pixel: what it adds are zeros.
+        monkeypatch.setattr(losses.dist, "is_initialized", lambda: True)
+        monkeypatch.setattr(losses.dist, "get_world_size", lambda: processes)
+        monkeypatch.setattr(losses.dist, "all_reduce", lambda _: None)
+    logits = net.predictions["segmentation"].detach().numpy()[1, :, 2, 3].astype(np.float64)
+    expected = math.log(np.exp(logits).sum()) - logits[4]
+    _, values_P = objective(("segmentation",)).parts(net, truth)
+    assert float(values_P[0]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_two_processes_make_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,9 +68,10 @@ def _changes(
     ]
     found = {"bits": np.log(bits[1] / bits[0])}
     for task, score in scores.items():
-        found[score.name] = score.resampled(test.sums[task], all_1N) - score.resampled(
-            anchor.sums[task], all_1N
-        )
+        before, after = (score.resampled(x.sums[task], all_1N) for x in (anchor, test))
+        # Two infinite scores, of predictions that are the truth itself, have no difference.
+        with np.errstate(invalid="ignore"):
+            found[score.name] = after - before
     return {name: (float(x[0]), x[1:]) for name, x in found.items()}
 
 

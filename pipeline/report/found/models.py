@@ -134,7 +134,10 @@ def band_table(
                 sums = [seed.codecs[codec].sums[task] for seed in seeds]
                 of_SR = np.stack([score.resampled(each, counts_RN) for each in sums])
                 mean_R = np.take_along_axis(of_SR, drawn_SR, axis=0).mean(0)
-                low, high = np.nanquantile(mean_R, [(1 - level) / 2, (1 + level) / 2])
+                ends = [(1 - level) / 2, (1 + level) / 2]
+                # Between two infinite scores there is none to interpolate.
+                with np.errstate(invalid="ignore"):
+                    low, high = np.nanquantile(mean_R, ends)
                 rows.append((encoder, arm, codec, score.name, low, high))
     return pd.DataFrame(rows, columns=["encoder", "arm", "codec", "score", "low", "high"])
 

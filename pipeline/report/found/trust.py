@@ -118,13 +118,22 @@ def _of_training(
     against: list[Objection] = []
     if differences := _differences((a.trained_on, t.trained_on) for a, t in judged):
         against.append(NotAlike(differences))
-    if differences := _differences((a.coders, t.coders) for a, t in judged):
+    if differences := _mixed(model.coders for pair in judged for model in pair):
         against.append(NotCodedAlike(differences))
     if task in trivial and all(anchor.uncompressed for anchor, _ in judged):
         scored = float(np.mean([score.compute(x.uncompressed[task]) for x, _ in judged]))
         if not scored >= score.learned(trivial[task]):
             against.append(NothingLearned(scored, trivial[task]))
     return tuple(against)
+
+
+def _mixed(coders: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return each codec that models of either arm were coded with in several versions."""
+    found: dict[str, dict[str, None]] = {}
+    for of_model in coders:
+        for codec, coder in of_model.items():
+            found.setdefault(codec, {})[coder] = None
+    return tuple(f"{codec} {' / '.join(x)}" for codec, x in found.items() if len(x) > 1)
 
 
 def _differences(

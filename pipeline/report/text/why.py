@@ -86,7 +86,7 @@ def objection(against: Objection) -> str:
         case NotAlike(differences):
             return f"the arms were not trained alike: {', '.join(differences)}"
         case NotCodedAlike(differences):
-            return f"the arms were not coded alike: {', '.join(differences)}"
+            return f"the models were not coded alike: {', '.join(differences)}"
         case NothingLearned(score, trivial):
             return (
                 f"the benchmark has learned too little: it scores {score:.3g}, a prediction that "

@@ -249,7 +249,7 @@ class TestEnvelope:
         assert found.obstacle == TooFewPoints("test", 1)
 
 
-@pytest.mark.parametrize("compute", [bd_rate, envelope_bd_rate])
+@pytest.mark.parametrize("compute", [bd_rate, hull_rate])
 @pytest.mark.parametrize(
     ("rate", "score"),
     [([2.0], [0.5]), ([1.0, 2.0], [0.3, 0.5]), ([1.0, 2.0, 3.0, 4.0], [0.5, 0.3, 0.4, 0.2])],

@@ -79,13 +79,10 @@ def test_a_grid_of_weights_trains_the_benchmark_once(repository: Path) -> None:
     new = runs(repository).iloc[len(before) :]
     assert set(new["status"]) == {"FINISHED"}
     assert set(new["experiment"]) == {"compressible-features"}
-    assert new["name"].value_counts().to_dict() == {
-        "train encoder2-benchmark-0": 1,
-        "train encoder2-proposed-0": 4,
-        "evaluate encoder2-benchmark-0": 1,
-        "evaluate encoder2-proposed-0": 4,
-        "report": 4,
-    }
+    count = new["name"].value_counts()
+    assert count["train encoder2-benchmark-0"] == 1
+    assert count["train encoder2-proposed-0"] == 4
+    assert count["report"] == 4
 
 
 def test_the_table_of_experiments_is_small(repository: Path) -> None:

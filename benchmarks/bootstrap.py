@@ -3,7 +3,7 @@
     python -m benchmarks.bootstrap [--images 500] [--resamples 1000] [--record]
 
 Five codec points, two arms, three tasks, per-image sums that are made up. Timed are the intervals
-of all tasks, for the paper's BD-rate and for that between hulls, which the report gives besides. Target:
+of all tasks, for the paper's BD-rate and for the one between hulls. Target:
 10 seconds for 1,000 resamples of 500 images.
 """
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from pipeline.scoring import bootstrap
 from pipeline.scoring.bdrate import (
     bd_rate,
     envelope_bd_rate,
 )
-from pipeline.scoring import bootstrap
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, image_counts
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.obstacles import (

@@ -162,3 +162,13 @@ def test_an_effect_that_training_alone_makes_supports_no_claim() -> None:
     assert against_noise(as_large) == (InsideNoise(as_large),)
     assert against_noise(24.9) == against_noise(None) == ()
     assert against_noise(25.1) == (InsideNoise(25.1),)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wider"),
+    [(-3.0, -0.9, True), (-3.0, -1.0, False), (-2.0, -1.0, False), (None, None, False)],
+)
+def test_an_interval_is_wider_than_an_effect(
+    low: float | None, high: float | None, wider: bool
+) -> None:
+    assert Interval(-2.0, low, high, 0.95, 1000, 0, None).wider_than(-2.0) is wider

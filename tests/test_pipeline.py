@@ -1,4 +1,7 @@
-"""The whole experiment as a user runs it: `dvc repro` and `dvc exp run` on a tiny copy."""
+"""The whole experiment as a user runs it: `dvc repro` and `dvc exp run` on a tiny copy.
+
+Long on purpose: the copy is made once, and everything that is asked of it stands here.
+"""
 
 import json
 import re

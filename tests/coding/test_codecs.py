@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from pipeline.coding.codecs import CODECS, CodecError, codec_names, find_codec
+from pipeline.coding.codecs import CODECS, CodecError, _version, codec_names, find_codec
 
 SEED = np.random.default_rng(0)
 NOISE = SEED.integers(0, 256, (19, 33)).astype(np.uint8)
@@ -144,3 +144,9 @@ def test_the_coder_is_the_library_that_pillow_was_built_with(codec, fork, plain,
 def test_a_family_of_two_is_named_by_its_ends(monkeypatch):
     monkeypatch.setattr("pipeline.coding.codecs.CODECS", {"x-1": None, "x-2": None, "y": None})
     assert codec_names() == "x-1 ... x-2, y"
+
+
+def test_without_a_fork_the_coder_is_the_plain_library(monkeypatch):
+    monkeypatch.setattr(features, "check_feature", lambda _: False)
+    assert _version("zlib_ng", "zlib", "zlib") == f"zlib {features.version('zlib')}"
+    assert _version("libjpeg_turbo", "libjpeg", "jpg") == f"libjpeg {features.version('jpg')}"

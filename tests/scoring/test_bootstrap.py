@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from pipeline.scoring import bootstrap
 from pipeline.scoring.bdrate import (
     bd_rate,
     hull_rate,
@@ -187,3 +188,11 @@ def test_arms_must_pair_up() -> None:
         bootstrap_bd_rate([model()], [model(), model()], score, resamples=2, level=0.9, seed=0)
     with pytest.raises(ValueError, match=r"over \[39, 40\] images"):
         bootstrap_bd_rate([model()], [model(images=39)], score, resamples=2, level=0.9, seed=0)
+
+
+@pytest.mark.parametrize(("lacking", "there"), [(0, True), (5, True), (6, False)])
+def test_five_resamples_of_a_hundred_may_lack_an_effect(lacking: int, there: bool) -> None:
+    resampled_1R = np.linspace(0, 1, 100)[None]
+    resampled_1R[0, :lacking] = np.nan
+    found = bootstrap.effect_interval(np.array([0.5]), resampled_1R, 0.9)
+    assert (found is not None) == there

@@ -213,3 +213,14 @@ def test_the_classes_of_the_truth_are_counted_over_all_images() -> None:
     confusion_NKK = np.zeros((3, 3, 3), np.int64)
     confusion_NKK[2, 0, 1] = confusion_NKK[2, 2, 2] = 1
     assert classes_in_truth({"confusion": confusion_NKK}) == 2
+
+
+def test_scores_are_printed_in_their_units() -> None:
+    printed = {score.name: tuple(score.printed) for score in SCORES.values()}
+    assert printed == {"miou": ("%", 100, 2), "irmse": ("1/px", 1, 4), "psnr": ("dB", 1, 2)}
+
+
+def test_what_a_network_must_score_to_have_learned_something() -> None:
+    """Twice the mIoU, three quarters of the RMSE, 1 dB more than a constant prediction."""
+    learned = {score.name: score.learned(0.3) for score in SCORES.values()}
+    assert learned == pytest.approx({"miou": 0.6, "irmse": 1 / (0.75 / 0.3), "psnr": 1.3})

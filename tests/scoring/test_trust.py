@@ -9,6 +9,7 @@ from pipeline.scoring.bdrate import (
 )
 from pipeline.scoring.objections import (
     FarByMethod,
+    InsideNoise,
     LittleOverlap,
     Objection,
     OneSeed,
@@ -17,6 +18,7 @@ from pipeline.scoring.objections import (
     WideInterval,
     WithoutInterval,
     objections,
+    size_of,
 )
 from pipeline.scoring.obstacles import (
     NotMonotone,
@@ -145,3 +147,28 @@ def test_names_must_fit() -> None:
 def test_no_difference_shown(low: float | None, high: float | None, holds: bool) -> None:
     obstacle = None if low is not None else NoRate(TooFewPoints("test", 3))
     assert Interval(-2.0, low, high, 0.95, 1000, 0, obstacle).no_difference_shown is holds
+
+
+@pytest.mark.parametrize(("percent", "size"), [(-50, 100), (100, 100), (-20, 25), (25, 25), (0, 0)])
+def test_a_change_and_its_inverse_are_of_one_size(percent: float, size: float) -> None:
+    assert size_of(percent) == pytest.approx(size)
+
+
+def test_an_effect_that_training_alone_makes_supports_no_claim() -> None:
+    def against_noise(noise: float | None) -> tuple[Objection, ...]:
+        return objections(-20.0, 0.9, {}, {}, FIRM, seeds=3, noise=noise)
+
+    as_large = size_of(-20.0)
+    assert against_noise(as_large) == (InsideNoise(as_large),)
+    assert against_noise(24.9) == against_noise(None) == ()
+    assert against_noise(25.1) == (InsideNoise(25.1),)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wider"),
+    [(-3.0, -0.9, True), (-3.0, -1.0, False), (-2.0, -1.0, False), (None, None, False)],
+)
+def test_an_interval_is_wider_than_an_effect(
+    low: float | None, high: float | None, wider: bool
+) -> None:
+    assert Interval(-2.0, low, high, 0.95, 1000, 0, None).wider_than(-2.0) is wider

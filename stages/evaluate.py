@@ -1,6 +1,7 @@
 """Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ from pipeline.coding.points import read_point
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.params import Params
+from pipeline.scoring.hull import hull_points
 from pipeline.scoring.metrics import SCORES
 from pipeline.shards import work_folder
 from pipeline.tracking import face as tracking
@@ -103,9 +105,8 @@ def track(
         },
         parent=read_run_id(model_folder(name)),
     ) as tracked:
-        # Under the bare names a chart of a score over bpfe draws the curve. The last step is what
-        # the runs table shows: the first codec, as in the metrics file.
-        for step, at in enumerate(reversed(values.values())):
+        # The last step is what the runs table shows: the first codec, as in the metrics file.
+        for step, at in enumerate(reversed(curves(values))):
             tracked.log(at, step=step)
         # Under the point's name each point is a column of the runs table.
         for point, at in values.items():
@@ -121,6 +122,22 @@ def track(
         tracked.table(image_table(evaluation), "images")
         tracked.file(sums_file(name))
         return tracked.id
+
+
+def curves(values: Mapping[str, Mapping[str, float]]) -> list[dict[str, float]]:
+    """Return what each point gives to a chart of a score over bpfe, which joins all it is given.
+
+    values: point -> name -> value. A score is left out where the point is not on its hull, but for
+    the first point.
+    """
+    points = list(values.values())
+    names = [name for name in points[0] if not name.startswith("bpfe")]
+    rates = [at["bpfe"] for at in points]
+    kept = {x: {0, *hull_points(rates, [at[x] for at in points]).tolist()} for x in names}
+    return [
+        {name: value for name, value in at.items() if i in kept.get(name, {i})}
+        for i, at in enumerate(points)
+    ]
 
 
 def mlflow_name(point: str) -> str:

@@ -21,6 +21,7 @@ from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
 from pipeline.params import parse
 from pipeline.training.checkpoint import save_model
+from stages.evaluate import curves
 from stages.measure import serve_streams
 from stages.models import open_model
 
@@ -86,3 +87,15 @@ def test_a_stream_is_of_the_codec_its_file_is_named_after(
         serve([streams[0], damaged])
     with pytest.raises(ArtifactError, match="is of other frames than"):
         serve(streams, ("other", "frames"))
+
+
+def test_a_chart_joins_the_points_of_each_scores_hull() -> None:
+    rate = {"png": 4.0, "jpeg-60": 2.5, "png@5": 2.0, "png@2": 1.0}
+    miou = {"png": 0.5, "jpeg-60": 0.3, "png@5": 0.49, "png@2": 0.2}
+    psnr = {"png": 20.0, "jpeg-60": 20.5, "png@5": 18.0, "png@2": 17.0}
+    values = {x: {"bpfe": rate[x], "miou": miou[x], "psnr": psnr[x]} for x in rate}
+    found = dict(zip(rate, curves(values), strict=True))
+    assert {x: at["bpfe"] for x, at in found.items()} == rate
+    assert [x for x, at in found.items() if "miou" in at] == ["png", "png@5", "png@2"]
+    # JPEG-60 beats the first point here, which stays because the table of runs shows it.
+    assert [x for x, at in found.items() if "psnr" in at] == ["png", "jpeg-60", "png@2"]

@@ -18,7 +18,8 @@ from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.scoring.metrics import SCORES
 from stages import evaluate, report, train
-from tests.support.report_models import CODECS, KINDS, model, some_examples
+from stages.settings import load
+from tests.support.report_models import CODECS, KINDS, model
 
 ENCODERS = ("encoder1", "encoder2")
 MD5 = "0123456789abcdef0123456789abcdef.dir"
@@ -43,26 +44,25 @@ def track(folder: Path, settings: Mapping[str, Any], patch: pytest.MonkeyPatch) 
     (folder / "dvc.lock").write_text(yaml.safe_dump(LOCK))
     patch.chdir(folder)
     patch.setattr(train, "train_model", trained)
-    patch.setattr(evaluate, "evaluate", evaluated)
     patch.setattr(report, "report", reported)
     for name in NAMES:
         train.main(*name)
     for name in NAMES:
-        evaluate.main(*name)
+        evaluate.finish(name, load(), evaluated(name))
     report.main()
 
 
-def trained(name: ModelName, params: Params, settings: object, runtime: object, tracked: Any):
+def trained(name: ModelName, params: Params, *others: Any) -> None:
+    tracked = others[-1]
     for epoch in range(3):
         tracked.log({"loss/total": 3.0 - epoch, "val/miou": 0.1 * epoch}, step=epoch)
     write_run_id(model_folder(name), tracked.id)
 
 
-def evaluated(name: ModelName, params: Params):
+def evaluated(name: ModelName) -> Evaluation:
     found = measured(name)
     images = len(found.codecs["png"].payload_N)
-    names = tuple(f"frame_{i}" for i in range(images))
-    return Evaluation(found.codecs, found.elements, names), some_examples(params.tasks)
+    return Evaluation(found.codecs, found.elements, tuple(f"frame_{i}" for i in range(images)))
 
 
 def reported(params: Params, *others: object) -> Findings:

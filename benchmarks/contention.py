@@ -142,7 +142,7 @@ def main() -> None:
             }
         )
         print(f"{name:32} {alone:6.1f} images/s alone, {beside:6.1f} beside a busy core")
-    print(f"others used {others.cores:.1f} of {CORES} cores, the busy loop among them")
+    print(f"others used {others.cores:.1f} of {CORES} cores, beside the busy loop")
     what = (
         f"Encoder2, {options.width}x{options.height}, batch {options.batch}, medians of "
         f"{options.rounds} rounds"

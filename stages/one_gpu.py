@@ -122,7 +122,7 @@ def grid(
     """Prepare the frames, then train and measure one model after the other."""
     WORK.mkdir(exist_ok=True)
     # What a run that was killed left half done.
-    for pattern in ("data/.streets.*", "data/prepared/*/.prepare-*", ".rehearsal-*"):
+    for pattern in ("data/.streets.*", "data/prepared/.*", ".rehearsal-*"):
         for left in WORK.glob(pattern):
             shutil.rmtree(left)
     with chdir(WORK):

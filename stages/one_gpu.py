@@ -35,7 +35,7 @@ from pipeline.nets.encoder import ENCODERS
 from pipeline.shards import digest
 from pipeline.training.device import open_runtime
 from stages.budget import SHARE, choose_epochs, expected, rehearse
-from stages.jobs import PLAN, RESULTS, WORK, Job, all_jobs, pack, settings_of
+from stages.grid_jobs import PLAN, RESULTS, WORK, Job, all_jobs, pack, settings_of
 from stages.kept import note_frames
 from stages.node import (
     GridError,

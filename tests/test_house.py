@@ -29,8 +29,8 @@ HELPERS = (
     "kept",
     "node",
     "budget",
-    "jobs",
-    "alone",
+    "grid_jobs",
+    "process",
     "leftovers",
     "resume",
 )

@@ -8,12 +8,6 @@
 # Expect: no effect of the rate loss. In 250 epochs a weight moves by a factor of 1.3 at most. The
 #   loss of disparity is a thousand times the others; the rate term stays under 1 % of the loss.
 set -euo pipefail
-if [ $# -lt 1 ] || [ ! -d "$1" ]; then
-    echo "usage: experiments/paper_literal.sh <folder with Cityscapes> [-S key=value ...]" >&2
-    exit 2
-fi
-root=$(realpath "$1")
-shift
-exec "$(dirname "$0")/paper.sh" "$root" \
+exec "$(dirname "$0")/paper.sh" "${1:-}" \
     -S loss.balance=adam-epoch -S loss.balance_learning_rate=0.001 -S loss.initial_weight=1.0 \
-    -S train.noise=fixed -S train.noise_amplitude=0.002 -S train.precision=float32 "$@"
+    -S train.noise=fixed -S train.noise_amplitude=0.002 -S train.precision=float32 "${@:2}"

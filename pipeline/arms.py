@@ -3,5 +3,5 @@
 ARMS = ("benchmark", "proposed")
 """Trained without and with the rate term; every comparison is of the second against the first."""
 
-ARM_COLORS = {"benchmark": "#0072B2", "proposed": "#D55E00"}
+ARM_COLOURS = {"benchmark": "#0072B2", "proposed": "#D55E00"}
 """Of Okabe and Ito's colour-blind-safe colours, wherever an arm is drawn."""

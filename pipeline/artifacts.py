@@ -43,6 +43,8 @@ class ModelName(NamedTuple):
         return f"{self.encoder}-{self.arm}-{self.seed}"
 
 
+CHECKED_FILE = Path("data/settings.txt")
+"""Says that the settings were checked; it never changes."""
 STREETS_FOLDER = Path("data/streets")
 """The built-in data set, in the official layout."""
 RELEASE_FOLDER = Path("data/release")

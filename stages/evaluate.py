@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from pipeline.arms import ARM_COLORS
+from pipeline.arms import ARM_COLOURS
 from pipeline.artifacts import (
     LOCK_FILE,
     Evaluation,
@@ -101,7 +101,7 @@ def track(
         tags={
             "stage": "evaluate",
             **{key: str(value) for key, value in name._asdict().items()},
-            tracking.RUN_COLOR: ARM_COLORS[name.arm],
+            tracking.RUN_COLOUR: ARM_COLOURS[name.arm],
         },
         parent=read_run_id(model_folder(name)),
     ) as tracked:

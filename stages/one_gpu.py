@@ -35,7 +35,7 @@ from pipeline.nets.encoder import ENCODERS
 from pipeline.shards import digest
 from pipeline.training.device import open_runtime
 from stages.budget import SHARE, choose_epochs, expected, rehearse
-from stages.jobs import PLAN, RESULTS, WORK, Job, all_jobs, pack, settings_of
+from stages.grid_jobs import PLAN, RESULTS, WORK, Job, all_jobs, pack, settings_of
 from stages.kept import note_frames
 from stages.node import (
     GridError,
@@ -122,7 +122,7 @@ def grid(
     """Prepare the frames, then train and measure one model after the other."""
     WORK.mkdir(exist_ok=True)
     # What a run that was killed left half done.
-    for pattern in ("data/.streets.*", "data/prepared/*/.prepare-*", ".rehearsal-*"):
+    for pattern in ("data/.streets.*", "data/prepared/.*", ".rehearsal-*"):
         for left in WORK.glob(pattern):
             shutil.rmtree(left)
     with chdir(WORK):

@@ -19,7 +19,7 @@ from pipeline.coding.points import read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
-from stages.alone import alone, end_with_dvc
+from stages.process import alone, end_with_dvc
 
 # Options, not arguments: DVC quotes what it hands over as `--encoder encoder2`.
 Text = Annotated[str, typer.Option()]

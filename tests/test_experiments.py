@@ -158,7 +158,7 @@ def test_a_result_travels_to_another_clone(repository: Path, tmp_path: Path) -> 
     assert not [x for x in (clone / "data").rglob("*") if x.is_file()]
     done = command(clone, "dvc", "repro").stdout
     ran = re.findall(r"Running stage '([^']+)'", done)
-    assert ran == ["streets", "link", "prepare"]
+    assert ran == ["check", "streets", "link", "prepare"]
     assert command(clone, "git", "status", "--porcelain").stdout == ""
     assert_nothing_to_do(clone)
     assert run_ids(clone) == run_ids(repository)

@@ -18,7 +18,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.artifacts import CHECKED_FILE
 from pipeline.params import ParamsError, check_names, check_sizes, flat, parse
+from stages import check
 from stages.settings import load
 
 
@@ -263,6 +265,21 @@ def test_load_checks_what_the_rooms_can_do(
         load()
     for word in words:
         assert word in str(error.value)
+
+
+def test_the_check_before_all_stages_leaves_its_file_only_if_all_is_well(
+    write: Callable[..., Path],
+) -> None:
+    folder = write(data__root="/nowhere")
+    with pytest.raises(ParamsError, match=r"data\.root is '/nowhere'"):
+        check.main()
+    assert not (folder / CHECKED_FILE).exists()
+    write(data__root=str(folder))
+    check.main()
+    before = (folder / CHECKED_FILE).read_bytes()
+    write(data__root=str(folder), data__width=512)
+    check.main()
+    assert (folder / CHECKED_FILE).read_bytes() == before
 
 
 def test_only_the_built_in_set_is_known_beforehand(write: Callable[..., Path]) -> None:

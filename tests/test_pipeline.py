@@ -71,6 +71,33 @@ def test_a_second_repro_does_nothing_and_leaves_git_clean(repository: Path) -> N
     assert command(repository, "git", "status", "--porcelain").stdout == ""
 
 
+def test_a_refused_setting_deletes_nothing(repository: Path) -> None:
+    """DVC deletes the outputs of a stage before it runs the stage; so `check` comes first."""
+    path = repository / "params.yaml"
+    before, there = path.read_text(), outputs(repository)
+    assert len(there) > 40
+    params = yaml.safe_load(before)
+    params["seeds"] = [0, 0]
+    # Without the check DVC would run training and all that follows it.
+    params["train"]["epochs"] += 1
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    refused = start(repository, "dvc", "repro")
+    assert refused.returncode != 0
+    assert "error: seeds names 0 more than once" in refused.stderr
+    assert outputs(repository) == there
+    path.write_text(before)
+    done = command(repository, "dvc", "repro")
+    assert "Data and pipelines are up to date" in done.stdout + done.stderr
+
+
+def outputs(folder: Path) -> dict[Path, int]:
+    """Return all files of the outputs of stages, and when they were written."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())
+    places = [folder / out["path"] for stage in lock["stages"].values() for out in stage["outs"]]
+    files = [x for place in places for x in ([place] if place.is_file() else place.rglob("*.*"))]
+    return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
+
+
 def test_every_model_and_evaluation_is_a_run(repository: Path) -> None:
     found = runs(repository)
     assert set(found["status"]) == {"FINISHED"}

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Grid(NamedTuple):
+class TileGrid(NamedTuple):
     """Cells of a tile; each holds one channel, row by row, and the last few may be empty."""
 
     rows: int
     columns: int
 
 
-def grid(channels: int) -> Grid:
+def grid(channels: int) -> TileGrid:
     """Return 2^floor(log2(C) / 2) rows and as many columns as C channels then need.
 
     For powers of two this is the paper's grid: 16 x 32 cells for 512 channels, 16 x 16 for 256.
@@ -22,7 +22,7 @@ def grid(channels: int) -> Grid:
     if channels < 1:
         raise ValueError(f"a tile needs at least one channel, not {channels}")
     rows = 2 ** ((channels.bit_length() - 1) // 2)
-    return Grid(rows, -(-channels // rows))
+    return TileGrid(rows, -(-channels // rows))
 
 
 def tile_size(shape: tuple[int, int, int]) -> tuple[int, int]:

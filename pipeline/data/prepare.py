@@ -3,8 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
 from pipeline.data.labels import TRAIN_ID_OF_ID
 from pipeline.data.threads import over_frames
-from pipeline.files import said_plainly, sweep, temporary, whole_file
+from pipeline.files import whole_file, whole_folder
 from pipeline.shards import Rows
 
 SHARDS = "shards"
@@ -57,10 +56,10 @@ def prepare_split(
 ) -> Frames:
     """Decode a split of the release and write it as packed arrays into a folder.
 
-    The folder is made if it is missing; arrays in it are replaced, all of them or none. The other
-    arguments and errors are those of `fill_split`.
+    A folder that is there is replaced once the new one is whole. The other arguments and errors are
+    those of `fill_split`.
     """
-    with _draft(folder) as draft:
+    with whole_folder(folder) as draft:
         fill_split(
             root,
             split,
@@ -72,7 +71,6 @@ def prepare_split(
             workers=workers,
             title=folder.name,
         )
-        _publish(draft, folder)
     return open_frames(folder)
 
 
@@ -128,24 +126,6 @@ def fill_split(
     shutil.rmtree(done, ignore_errors=True)
 
 
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder inside `folder`, for what is not whole yet; it goes in the end.
-
-    `folder` is made for it, and goes again if nothing comes of it.
-    """
-    draft = temporary(folder / "draft")
-    sweep(folder)
-    try:
-        with said_plainly(folder, draft):
-            draft.mkdir(parents=True)
-            yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        with suppress(OSError):  # it is not empty
-            folder.rmdir()
-
-
 def _source_size(file: cityscapes.ReleaseFile, width: int, height: int) -> tuple[int, int]:
     """Return the size of the split's first image, which must be no smaller than the target."""
     size = cityscapes.image_size(file)
@@ -172,12 +152,3 @@ def _write_table(path: Path, names: list[str]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["index", "name"])
         writer.writerows(enumerate(names))
-
-
-def _publish(draft: Path, folder: Path) -> None:
-    # The table goes first and comes last, so that a folder caught half-way never opens.
-    for name in (TABLE, DISPARITY):
-        (folder / name).unlink(missing_ok=True)
-    for name in (IMAGE, LABEL, DISPARITY, TABLE):
-        if (draft / name).exists():
-            (draft / name).replace(folder / name)

@@ -70,12 +70,6 @@ class Diagnostics:
     beaten: dict[str, tuple[str, ...]]
     """ "anchor", "test" -> names of the points that another point of the curve beats."""
 
-    @property
-    def leave_one_out(self) -> tuple[float, float] | None:
-        """Lowest and highest percent with one point left out; None if none is computable."""
-        known = [percent for percent in self.percent_without.values() if percent is not None]
-        return (min(known), max(known)) if known else None
-
 
 def diagnose(
     anchor_rate: ArrayLike,

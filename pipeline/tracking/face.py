@@ -10,10 +10,10 @@ from pipeline.tracking.links import run_links, server, view_links
 from pipeline.tracking.model import registered_name
 from pipeline.tracking.run import NullRun, Run
 from pipeline.tracking.start import close_left, start, store_uri
-from pipeline.tracking.views import RUN_COLOR, SavedView, experiment_views
+from pipeline.tracking.views import RUN_COLOUR, SavedView, experiment_views
 
 __all__ = [
-    "RUN_COLOR",
+    "RUN_COLOUR",
     "NullRun",
     "Run",
     "SavedView",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 TAG = "mlflow.sharedViewState."
-RUN_COLOR = "mlflow.runColor"
+RUN_COLOUR = "mlflow.runColor"
 """Tag of a run: the colour of its curves."""
 # Columns that are always there: the name of the run, and when it was started.
 FIXED_PX = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 135}

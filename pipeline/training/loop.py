@@ -121,7 +121,7 @@ def fit(
     return at.history
 
 
-def train_step(run: "Run", batch: Truth, surrogate: Surrogate, runtime: Runtime) -> None:
+def train_step(run: "TrainingRun", batch: Truth, surrogate: Surrogate, runtime: Runtime) -> None:
     """Take one step of equation 6: forward, backward, Adam; the weights of the parts move too."""
     with runtime.autocast():
         output = run.forward(batch.image_B3HW, surrogate)
@@ -157,7 +157,7 @@ def validate(net: SplitNet, val: Source, batch: int, runtime: Runtime) -> Row:
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """The moving parts of one training run."""
 
     forward: Callable[..., Any]
@@ -203,7 +203,7 @@ class Run:
 
 def start(
     net: SplitNet, objective: Objective, schedule: Schedule, runtime: Runtime, seed: int
-) -> Run:
+) -> TrainingRun:
     """Put the net on its device and make what moves it."""
     net.to(runtime.device).to(memory_format=torch.channels_last).train()
     objective.to(runtime.device)
@@ -224,7 +224,7 @@ def start(
         "position": position,
         "random": Randomness(runtime, seed, position),
     }
-    return Run(forward, objective, optimizer, guard, position, parameters, rows, saved)
+    return TrainingRun(forward, objective, optimizer, guard, position, parameters, rows, saved)
 
 
 def as_row(weights: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.arms import ARM_COLORS
+from pipeline.arms import ARM_COLOURS
 from pipeline.report.found.findings import Findings
 from pipeline.report.found.models import Measured
 from pipeline.report.page.images import WIDEST, png_uri
@@ -162,9 +162,9 @@ def test_charts_hold_the_points_in_every_unit(findings: Findings, reader: Reader
 
 
 def test_an_arm_has_its_one_colour(page: str) -> None:
-    for arm, color in ARM_COLORS.items():
-        assert re.search(rf":root\{{[^}}]*--{arm}:{color};", page)
-        assert color.lower() not in (FOLDER / "page.css").read_text().lower()
+    for arm, colour in ARM_COLOURS.items():
+        assert re.search(rf":root\{{[^}}]*--{arm}:{colour};", page)
+        assert colour.lower() not in (FOLDER / "page.css").read_text().lower()
 
 
 def test_the_papers_curves_are_for_its_own_data_set_alone(models: list[Measured]) -> None:

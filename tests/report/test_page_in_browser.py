@@ -69,11 +69,20 @@ def test_in_a_browser(seen: Seen, page: str, request: pytest.FixtureRequest) -> 
         "boxes => boxes.filter(x => x.scrollWidth > x.clientWidth).length"
     )
     assert (boxes > 0) == (width < 500)
+    _follow_a_link(tab)
     _switch_the_rate_axis(tab)
     _choose_a_codec(tab)
     _move_the_slider(tab)
     assert seen.console == []
     assert [x.split(":")[0] for x in seen.requests if not x.startswith("data:")] == ["file"]
+
+
+def _follow_a_link(tab: Any) -> None:
+    tab.get_by_role("link", name="Equal score").click()
+    # The page scrolls smoothly.
+    top = "document.querySelector('#equal-score h2').getBoundingClientRect().top"
+    tab.wait_for_function(f"0 <= {top} && {top} < 100")
+    assert tab.locator("#equal-score h2").first.text_content() == "At equal score"
 
 
 def _switch_the_rate_axis(tab: Any) -> None:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.arms import ARM_COLORS, ARMS
+from pipeline.arms import ARM_COLOURS, ARMS
 from pipeline.report.charts.inks import ARM_LOOKS
 from pipeline.report.charts.joint import joint
 from pipeline.report.charts.rate_accuracy import rate_accuracy
@@ -75,7 +75,7 @@ def test_lines_are_the_series_in_their_colours(findings: Findings, rate: str) ->
         for line, series in zip(axes.get_lines(), drawn, strict=True):
             np.testing.assert_array_equal(line.get_xydata(), np.transpose([series.x, series.y]))
             if series.look.ink in ARMS:
-                assert line.get_color() == ARM_COLORS[series.look.ink]
+                assert line.get_color() == ARM_COLOURS[series.look.ink]
 
 
 def test_the_legend_is_whole_in_a_narrow_figure(findings: Findings) -> None:
@@ -90,11 +90,11 @@ def test_the_legend_is_whole_in_a_narrow_figure(findings: Findings) -> None:
     assert box.x1 <= figure.bbox.x1
 
 
-def pixels(figure: Figure, color: str) -> int:
+def pixels(figure: Figure, colour: str) -> int:
     """How many pixels have just this colour."""
     figure.canvas.draw()
     rgb_HW3 = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-    return int((rgb_HW3 == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum())
+    return int((rgb_HW3 == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(-1).sum())
 
 
 @pytest.mark.parametrize("over", ARMS)
@@ -107,7 +107,7 @@ def test_a_later_series_lies_over_an_earlier_one(over: str) -> None:
     )
     figure = new_figure(3, 2)
     draw_panel(figure.subplots(), Panel("", "", Axis("x"), Axis("y"), series))
-    broken, solid = (pixels(figure, ARM_COLORS[arm]) for arm in ARMS)
+    broken, solid = (pixels(figure, ARM_COLOURS[arm]) for arm in ARMS)
     assert (broken > 0) == (over == ARMS[0])
     assert solid > 0
 
@@ -174,7 +174,7 @@ def test_one_arm_or_a_missing_score_still_draws(findings: Findings, tmp_path: Pa
         uncompressed=findings.uncompressed.query("arm == 'proposed'"),
     )
     for axes in shown(draw(rate_accuracy(alone, "bpfe", NO_POINTS))):
-        assert {line.get_color() for line in axes.get_lines()} == {ARM_COLORS["proposed"]}
+        assert {line.get_color() for line in axes.get_lines()} == {ARM_COLOURS["proposed"]}
 
 
 def test_scales_of_a_training() -> None:

@@ -30,23 +30,11 @@ from pipeline.report.tables.bd import Drawn, bd_grid, hull_grid
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.points import point_grids
 from pipeline.report.text.why import missing
-from pipeline.scoring.bdrate import (
-    bd_rate,
-)
+from pipeline.scoring.bdrate import bd_rate
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.objections import LittleOverlap
-from pipeline.scoring.obstacles import (
-    NotMonotone,
-)
-
-TABLE_1 = {
-    ("encoder1", "miou"): -7.81,
-    ("encoder1", "irmse"): -2.12,
-    ("encoder1", "psnr"): -4.37,
-    ("encoder2", "miou"): -20.68,
-    ("encoder2", "irmse"): -5.15,
-    ("encoder2", "psnr"): -6.09,
-}
+from pipeline.scoring.obstacles import NotMonotone
+from tests.support.published import TABLE_1
 
 
 @pytest.fixture(scope="module")

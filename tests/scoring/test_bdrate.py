@@ -25,16 +25,8 @@ from pipeline.scoring.obstacles import (
     Obstacle,
     TooFewPoints,
 )
-from tests.support.published import published
+from tests.support.published import TABLE_1, published
 
-TABLE_1 = {
-    ("encoder1", "miou"): -7.81,
-    ("encoder1", "irmse"): -2.12,
-    ("encoder1", "psnr"): -4.37,
-    ("encoder2", "miou"): -20.68,
-    ("encoder2", "irmse"): -5.15,
-    ("encoder2", "psnr"): -6.09,
-}
 RATE = np.array([6.0, 4.0, 2.5, 1.5, 1.0])
 SCORE = np.array([0.56, 0.55, 0.53, 0.50, 0.46])
 

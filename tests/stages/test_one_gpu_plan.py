@@ -12,7 +12,7 @@ import pytest
 from pipeline.params import parse
 from stages import one_gpu
 from stages.budget import Timing, choose_epochs
-from stages.jobs import all_jobs
+from stages.grid_jobs import all_jobs
 from stages.node import GridError, Node, flat, nest, read_settings
 
 TOML = Path(__file__).parents[2] / "experiments/one_gpu.toml"

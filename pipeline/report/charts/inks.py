@@ -1,10 +1,10 @@
 """The colours of all charts, and how each arm looks."""
 
-from pipeline.arms import ARM_COLORS, ARMS
+from pipeline.arms import ARM_COLOURS, ARMS
 from pipeline.report.charts.record import Key, Look
 
 INKS = {
-    **ARM_COLORS,
+    **ARM_COLOURS,
     "picture": "#009E73",
     "neutral": "#808080",
     "sky": "#56B4E9",

@@ -18,7 +18,7 @@ PIXELS = 1_400_000
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """One picture of one task."""
 
     task: str
@@ -37,7 +37,7 @@ class Step:
     """As it is printed."""
     captions: Mapping[str, str]
     """By arm: what the frame cost."""
-    pictures: Mapping[str, tuple[Picture, ...]]
+    pictures: Mapping[str, tuple[EmbeddedPicture, ...]]
     """By arm, a picture per task."""
 
 
@@ -46,7 +46,7 @@ class Example:
     """One frame at every codec."""
 
     name: str
-    truths: tuple[Picture, ...]
+    truths: tuple[EmbeddedPicture, ...]
     steps: tuple[Step, ...]
 
 
@@ -96,9 +96,9 @@ def viewer(
     codecs = list(next(iter(sizes.values())))
     exact = {task for task, legend in first.legends.items() if legend}
 
-    def picture(of: Mapping[str, np.ndarray], task: str, frame: int) -> Picture:
+    def picture(of: Mapping[str, np.ndarray], task: str, frame: int) -> EmbeddedPicture:
         uri = png_uri(_reduced(of[task][frame], task in exact)) if task in of else ""
-        return Picture(part_title(task), uri, task in exact)
+        return EmbeddedPicture(part_title(task), uri, task in exact)
 
     height, width = first.image_BHW3.shape[1:3]
     factor = min(1, WIDEST / width)

@@ -78,9 +78,9 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
 
 
 def _draw_series(axes: Axes, series: Series, zorder: float) -> None:
-    color = INKS[series.look.ink]
+    colour = INKS[series.look.ink]
     if series.kind == "band":
-        given: dict[str, Any] = {"color": color, "alpha": SHADE, "linewidth": 0}
+        given: dict[str, Any] = {"color": colour, "alpha": SHADE, "linewidth": 0}
         axes.fill_between(series.x, series.y, series.high, zorder=zorder, **given)
     else:
         label = series.note or "_nolegend_"
@@ -90,12 +90,12 @@ def _draw_series(axes: Axes, series: Series, zorder: float) -> None:
 
 def _style(look: Look, kind: str) -> dict[str, Any]:
     """Return the properties of a line."""
-    color = INKS[look.ink]
+    colour = INKS[look.ink]
     style = {
-        "color": color,
+        "color": colour,
         "linestyle": DASHES[look.dash],
         "marker": MARKS[look.mark],
-        "markerfacecolor": color if look.filled else "white",
+        "markerfacecolor": colour if look.filled else "white",
     }
     if kind == "thin":
         return style | (DOTTED if look.dash == "dot" else THIN)

@@ -21,7 +21,7 @@ class PointLabel(NamedTuple):
     xy: tuple[float, float]
     """In data coordinates."""
     text: str
-    color: str
+    colour: str
     above: bool
     """Which side of the curve is tried first."""
 
@@ -79,7 +79,7 @@ def _place(axes: Axes, labels: Sequence[PointLabel], size: float = 5.5) -> None:
                 horizontalalignment="center" if dx == 0 else "left" if dx > 0 else "right",
                 verticalalignment="center" if dy == 0 else "bottom" if dy > 0 else "top",
                 fontsize=size,
-                color=label.color,
+                color=label.colour,
             )
             text.set_in_layout(False)
             box = text.get_window_extent(renderer)

@@ -103,7 +103,7 @@ def _legends(figure: Figure, legends: Iterable[tuple[str, Legend]], lines: Seque
 def _legend(figure: Figure, name: str, legend: Legend, bottom: float) -> None:
     drawn = figure.legend(
         handles=[
-            Patch(facecolor=_color(rgb), edgecolor="0.5", linewidth=0.3, label=words)
+            Patch(facecolor=_colour(rgb), edgecolor="0.5", linewidth=0.3, label=words)
             for words, rgb in legend
         ],
         loc="lower center",
@@ -121,6 +121,6 @@ def _legend(figure: Figure, name: str, legend: Legend, bottom: float) -> None:
     figure.text(box.x0 - 0.01, (box.y0 + box.y1) / 2, name, ha="right", va="center", fontsize=SMALL)
 
 
-def _color(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
+def _colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
     red, green, blue = rgb
     return red / 255, green / 255, blue / 255

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # encoding must start without torch
 Noise = Literal["half-step", "fixed", "none"]
 
 MAX_BITS = 16
+_CHUNK = 2**14
+"""Features that are quantised at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +76,10 @@ def quantize(features_Chw: ArrayLike, bits: int, keep: float = 100.0) -> Levels:
     an empty tensor, a range float32 cannot hold, or bits outside 1 to 16.
     """
     dtype = level_dtype(bits)
-    values = np.asarray(features_Chw, dtype=np.float64)
+    values = np.asarray(features_Chw)
     _check_features(values)
     with np.errstate(over="ignore"):
-        low, high = (float(np.float32(x)) for x in _range(values, keep))
+        low, high = (float(np.float32(float(x))) for x in _range(values, keep))
     if not np.isfinite((low, high)).all():
         raise ValueError(
             f"features range from {values.min()} to {values.max()}; the range is sent as float32, "
@@ -85,9 +87,16 @@ def quantize(features_Chw: ArrayLike, bits: int, keep: float = 100.0) -> Levels:
         )
     if low == high:
         return Levels(np.zeros(values.shape, dtype), low, high, bits)
-    # At 100 % the clip only matters for float64 features whose extremes were rounded to float32.
-    unit = np.clip((values - low) / (high - low), 0, 1)
-    return Levels(np.rint(unit * (2**bits - 1)).astype(dtype), low, high, bits)
+    levels_Chw = np.empty(values.shape, dtype)
+    # Some channels at a time: float64 arrays of a whole image leave the caches, and the system
+    # takes their memory back each time.
+    step = max(1, _CHUNK // values[0].size)
+    for first in range(0, len(values), step):
+        some = slice(first, first + step)
+        # At 100 % the clip matters only for float64 features, whose extremes were rounded.
+        unit = np.clip((values[some].astype(np.float64) - low) / (high - low), 0, 1)
+        levels_Chw[some] = np.rint(unit * (2**bits - 1))
+    return Levels(levels_Chw, low, high, bits)
 
 
 def dequantize(levels: Levels) -> NDArray[np.float32]:
@@ -152,21 +161,21 @@ def add_noise(
     raise ValueError(f"noise must be half-step, fixed or none, not {noise!r}")
 
 
-def _range(values: NDArray[np.float64], keep: float) -> tuple[float, float]:
+def _range(values: NDArray[Any], keep: float) -> tuple[float, float]:
     if not 50 < keep <= 100:
         raise ValueError(f"a range holds more than 50 and up to 100 % of the features, not {keep}")
     if keep == 100:
         return values.min(), values.max()
-    low, high = np.percentile(values, [(100 - keep) / 2, 100 - (100 - keep) / 2])
+    low, high = np.percentile(values.astype(np.float64), [(100 - keep) / 2, 100 - (100 - keep) / 2])
     return low, high
 
 
-def _check_features(values: NDArray[np.float64]) -> None:
+def _check_features(values: NDArray[Any]) -> None:
     if values.ndim != 3 or values.size == 0:
         raise ValueError(f"features must be C x h x w and not empty, not of shape {values.shape}")
-    finite = np.isfinite(values)
-    if not finite.all():
-        wrong = np.argwhere(~finite)
+    # A NaN or an infinity is the least or the largest of them.
+    if not np.isfinite((values.min(), values.max())).all():
+        wrong = np.argwhere(~np.isfinite(values))
         channel, row, column = (int(i) for i in wrong[0])
         raise ValueError(
             f"features must be finite, but {len(wrong)} of {values.size} are not; the first is "

@@ -43,6 +43,13 @@ def test_levels_worked_out_by_hand():
     np.testing.assert_allclose(dequantize(levels), [[[-1, -1, 0, 0, 2]]], atol=1e-15)
 
 
+@pytest.mark.parametrize("shape", [(101, 16, 32), (3, 100, 200), (16384, 1, 3)])
+def test_an_image_of_many_features_is_quantised_as_one(shape):
+    features_Chw = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    above = features_Chw.astype(np.float64) - features_Chw.min()
+    assert (quantize(features_Chw, 8).levels_Chw == np.rint(above / above.max() * 255)).all()
+
+
 @pytest.mark.parametrize("value", [0.0, -3.7, 1e-40, 3e38])
 def test_a_constant_tensor_is_level_zero_and_comes_back_exactly(value):
     features_Chw = np.full((3, 2, 5), value, np.float32)

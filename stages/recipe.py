@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torchvision
 
 from pipeline.artifacts import ModelName
 from pipeline.coding.quantizer import add_noise
@@ -98,6 +99,7 @@ def description(
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
         },
     }
 

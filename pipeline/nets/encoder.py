@@ -1,8 +1,8 @@
 """The edge side: ResNet-34 up to a cut (paper, section 3).
 
 An encoder is an entry of `ENCODERS`; what a stage must know before any net exists (channels,
-stride) stands beside its builder. torch is imported where a net is built, so that checking settings
-and encoding streams do not wait seconds for it.
+stride) stands beside its builder. torch and torchvision are imported where a net is built, so that
+checking settings and encoding streams do not wait seconds for them.
 """
 
 from __future__ import annotations
@@ -53,30 +53,26 @@ def backbone_state(encoder: nn.Module) -> dict[str, Tensor]:
 def start_residuals(encoder: nn.Module) -> None:
     """Give residual blocks torchvision's own start: the scale of their last norm is 1, not 0."""
     from torch import nn
-
-    from pipeline.nets.resnet import Block
+    from torchvision.models.resnet import BasicBlock
 
     for block in encoder.modules():
-        if isinstance(block, Block):
+        if isinstance(block, BasicBlock):
             nn.init.ones_(block.bn2.weight)
 
 
 def _resnet34(weights: str, blocks: int) -> nn.Module:
     from torch import nn
-
-    from pipeline.nets.resnet import resnet34
+    from torchvision.models import ResNet34_Weights, resnet34
 
     # From random weights, residual blocks begin as identities: Encoder1 learns in a few hundred
     # steps what otherwise takes it many more (benchmarks/RESULTS.md).
-    net = resnet34()
-    if weights == "imagenet":
-        from torchvision.models import ResNet34_Weights
-
-        found = ResNet34_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-        _load_backbone(net, found, "the file of torchvision")
-    elif weights != "none":
-        _load_backbone(net, read_weights(Path(weights)), weights)
-    return nn.Sequential(*(net[name] for name in _LAYERS[: 4 + blocks]))
+    net = resnet34(
+        weights=ResNet34_Weights.IMAGENET1K_V1 if weights == "imagenet" else None,
+        zero_init_residual=True,
+    )
+    if weights not in ("none", "imagenet"):
+        _load_backbone(net, Path(weights))
+    return nn.Sequential(*(getattr(net, name) for name in _LAYERS[: 4 + blocks]))
 
 
 ENCODERS = {
@@ -85,15 +81,16 @@ ENCODERS = {
 }
 
 
-def _load_backbone(net: nn.Module, state: dict[str, Tensor], path: str) -> None:
+def _load_backbone(net: nn.Module, path: Path) -> None:
+    state = read_weights(path)
     state = {key: x for key, x in state.items() if not key.startswith(("fc.", DECODER_KEYS))}
-    own = net.state_dict()
+    expected = {key for key in net.state_dict() if not key.startswith("fc.")}
     # Files without batch counters are common (safetensors converters drop integer scalars);
     # nothing reads those counters while batch norm has a fixed momentum.
-    needed = {key for key in own if not key.endswith("num_batches_tracked")}
+    needed = {key for key in expected if not key.endswith("num_batches_tracked")}
     for keys, words in (
         (needed - state.keys(), "lacks"),
-        (state.keys() - own.keys(), "has unknown"),
+        (state.keys() - expected, "has unknown"),
     ):
         if keys:
             first = ", ".join(sorted(keys)[:3])
@@ -101,6 +98,7 @@ def _load_backbone(net: nn.Module, state: dict[str, Tensor], path: str) -> None:
                 f"model.file: {path} {words} {len(keys)} entries ({first}, ...); it must be a "
                 "state dict of torchvision's ResNet-34 (conv1, bn1, layer1 to layer4; fc optional)"
             )
+    own = net.state_dict()
     for key, value in state.items():
         if value.shape != own[key].shape:
             raise WeightsError(

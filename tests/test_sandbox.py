@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.sandbox import sandboxed, why_none
-from tests.support.tiny_experiment import runs, tiny_repository
+from tests.support.tiny_experiment import ROOT, runs, tiny_repository
+from tests.support.tracked_store import OPEN
 
 PROBE = """
 import os, pwd, socket
@@ -52,6 +53,14 @@ def test_the_sandbox_is_closed(folders: list[Path]) -> None:
         "[]",
     ]
     assert [x.name for folder in folders for x in folder.iterdir()] == ["here", "there"]
+
+
+def test_a_run_is_tracked_in_it(folders: list[Path]) -> None:
+    """MLflow asks for a home when it is imported."""
+    (folders[0] / ".git").mkdir()
+    done = sandboxed("python", "-c", OPEN, "a", folders=folders, PYTHONPATH=str(ROOT))
+    assert done.stderr == ""
+    assert list(runs(folders[0])["status"]) == ["FINISHED"]
 
 
 @pytest.mark.slow

@@ -35,7 +35,6 @@ def sandboxed(*words: str, folders: list[Path], **variables: str) -> subprocess.
         },
         capture_output=True,
         text=True,
-        timeout=540,
     )
 
 

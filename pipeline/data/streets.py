@@ -63,12 +63,20 @@ def write_streets(
 
 def _written(write: "partial[None]", jobs: list[tuple[str, int]], processes: int) -> Iterator[None]:
     """Do the jobs, in this process alone or in several others, and yield after each."""
-    if processes == 1:
+    pool = _pool(processes) if processes > 1 else None
+    if pool is None:
         yield from map(write, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with pool:
         yield from pool.map(write, jobs, chunksize=4)
+
+
+def _pool(processes: int) -> ProcessPoolExecutor | None:
+    """Return a pool, or None where /dev/shm is missing or read-only: a pool has its locks there."""
+    try:
+        return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    except OSError:
+        return None
 
 
 def _write_frame(folder: Path, seed: int, width: int, height: int, job: tuple[str, int]) -> None:

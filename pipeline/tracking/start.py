@@ -108,7 +108,16 @@ def _quiet_store() -> str:
     for key, value in MLFLOW_DEFAULTS.items():
         os.environ.setdefault(key, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    _have_a_home()
     return store_uri()
+
+
+def _have_a_home() -> None:
+    """Name a home folder where the system knows none: without one MLflow cannot be imported."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
 
 
 def _open(

@@ -1,5 +1,6 @@
 """Holds the files of the built-in data set: layout, content, and nothing half-written."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,20 @@ def test_files_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     assert _files(tmp_path / "one") == _files(tmp_path / "two")
     assert len(_files(tmp_path / "one")) == 3 * 8
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_one_process_draws_where_locks_have_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a writable /dev/shm a pool cannot be made."""
+
+    def no_pool(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    write_streets(tmp_path / "one", 2, 2, 1, 16, 8, workers=1)
+    monkeypatch.setattr(streets, "ProcessPoolExecutor", no_pool)
+    write_streets(tmp_path / "two", 2, 2, 1, 16, 8, workers=2)
+    assert _files(tmp_path / "one") == _files(tmp_path / "two")
 
 
 def test_torchvision_loads_what_was_drawn(tmp_path: Path) -> None:

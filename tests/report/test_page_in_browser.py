@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.browser import chromium_or_skip
+from tests.support.browser import PATIENCE_MS, chromium_or_skip
 from tests.support.report_models import CODECS
 from tests.support.report_page import STILLS, found_of, two_encoders, whole_page
 
@@ -46,6 +46,7 @@ def seen(
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width < 500
     )
+    context.set_default_timeout(PATIENCE_MS)
     tab = context.new_page()
     found = Seen(tab, [], [])
     tab.on("console", lambda message: found.console.append(message.text))

@@ -49,22 +49,19 @@ def test_all_models_end_although_a_worker_is_killed(tmp_path: Path) -> None:
     # The killed training went on from its checkpoint.
     of_killed = (tmp_path / f".dvc/tmp/fleet/logs/{killed}.log").read_text()
     assert of_killed.count("Running stage 'train") == 2
-    assert "resumed after epoch" in of_killed
-    assert not list((tmp_path / ".checkpoints").iterdir())
+    assert "resumed from" in of_killed
+    assert not list((tmp_path / ".checkpoints").rglob("*.*"))
     # The head ran nothing but the report after the data.
     headed = [
         x.split("'")[1] for x in said.read_text().splitlines() if x.startswith("Running stage")
     ]
     assert headed == ["check", "streets", "link", "prepare", "report"]
     assert json.loads(command(tmp_path, "dvc", "status", "--json").stdout) == {}
-    # MLflow is whole.
+    # MLflow is whole: the killed training went on in its own run.
     found = runs(tmp_path)
-    trained = found[found["name"].str.startswith("train")]
-    finished = trained[trained["status"] == "FINISHED"]["name"]
-    assert sorted(finished) == sorted(f"train {model}" for model in MODELS)
-    assert trained[trained["status"] != "FINISHED"]["status"].tolist() == ["KILLED"]
-    assert trained[trained["status"] == "KILLED"]["name"].tolist() == [f"train {killed}"]
-    assert set(found[~found["name"].str.startswith("train")]["status"]) == {"FINISHED"}
+    assert set(found["status"]) == {"FINISHED"}
+    trained = found[found["name"].str.startswith("train")]["name"]
+    assert sorted(trained) == sorted(f"train {model}" for model in MODELS)
 
 
 def kill_a_worker(repository: Path) -> str:

@@ -18,6 +18,8 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 REQUIRE = "REQUIRE_BROWSER"
+PATIENCE_MS = 300_000
+"""A busy machine needs minutes for what takes a second alone. Playwright itself waits 30 s."""
 
 
 class NoBrowser(Exception):
@@ -38,7 +40,9 @@ def chromium() -> "Iterator[Browser]":
         found = next(filter(None, map(shutil.which, NAMES)), playwright.chromium.executable_path)
         if not Path(found).exists():
             raise NoBrowser(f"none of {', '.join(NAMES)} is on the path, and {found} is missing")
-        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(
+            executable_path=found, args=list(ARGUMENTS), timeout=PATIENCE_MS
+        )
         yield browser
         browser.close()
 

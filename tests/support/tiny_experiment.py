@@ -37,7 +37,6 @@ def start(folder: Path, *words: str, **variables: str) -> subprocess.CompletedPr
         env={**keep, "PATH": path, "OMP_NUM_THREADS": "1", **variables},
         capture_output=True,
         text=True,
-        timeout=540,
     )
 
 

@@ -62,7 +62,7 @@ def test_a_logged_model_predicts_without_this_project(
         PYTHONPATH="",
         MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false",
     )
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate()
     assert output == "equal\n", errors
 
     experiment = client().get_run(run.id).info.experiment_id
@@ -122,17 +122,17 @@ def test_the_way_of_the_readme_runs_no_pickle(tmp_path: Path, flavour: str) -> N
     readme = (ROOT / "README.md").read_text()
     (load,) = re.findall(r"```python\n(import os.*?)```", readme, re.DOTALL)
     trace, uri = tmp_path / "ran", f"sqlite:///{tmp_path}/mlflow.db"
-    errors = python(FOREIGN, uri, str(trace), flavour, cwd=tmp_path).communicate(timeout=120)[1]
+    errors = python(FOREIGN, uri, str(trace), flavour, cwd=tmp_path).communicate()[1]
     assert client(uri).search_registered_models(), errors
     trace.unlink(missing_ok=True)
     process = python(load, cwd=tmp_path, PYTHONPATH="")
-    errors = process.communicate(timeout=120)[1]
+    errors = process.communicate()[1]
     assert "using pickle is disallowed" in errors
     assert process.returncode == 1
     assert not trace.exists()
     # The trap works: without the line of os.environ it springs.
     careless = "".join(x for x in load.splitlines(True) if "environ" not in x)
-    python(careless, cwd=tmp_path, PYTHONPATH="").communicate(timeout=120)
+    python(careless, cwd=tmp_path, PYTHONPATH="").communicate()
     assert trace.exists()
 
 

@@ -69,7 +69,7 @@ def test_a_removed_store_is_said(tmp_path: Path) -> None:
     store, artifacts = tmp_path / "mlflow.db", tmp_path / "mlartifacts"
 
     def said() -> str:
-        return python(OPEN, "a", cwd=tmp_path).communicate(timeout=120)[1]
+        return python(OPEN, "a", cwd=tmp_path).communicate()[1]
 
     (tmp_path / ".git").mkdir()
     assert said() == ""

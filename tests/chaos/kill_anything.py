@@ -33,6 +33,7 @@ from tests.support.tiny_experiment import command, start, tiny_repository
 KINDS = ("stage", "stage", "both", "dvc")
 STAGES = (
     "streets",
+    "link",
     "prepare",
     "train_benchmark@encoder2-0",
     "train_proposed@encoder2-0",

@@ -19,7 +19,8 @@ from stages.settings import run
 def main() -> None:
     with Path("seen.txt").open("a") as seen:
         print(os.getpid(), "begins", file=seen)
-    time.sleep({seconds})
+    while not Path("may_end").exists():
+        time.sleep(0.05)
     with Path("seen.txt").open("a") as seen:
         print(os.getpid(), "ends", file=seen)
 run(main)
@@ -30,12 +31,11 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "DVC_STAGE": "stage"}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / ".dvc").mkdir()
-    (tmp_path / "stage.py").write_text(STAGE.format(seconds=2))
-    (tmp_path / "long.py").write_text(STAGE.format(seconds=60))
+    (tmp_path / "stage.py").write_text(STAGE)
     return tmp_path
 
 
-def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
+def begin(folder: Path, *words: str, **options: bool) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
@@ -43,6 +43,7 @@ def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
 
 
@@ -59,18 +60,19 @@ def test_a_second_process_waits(folder: Path) -> None:
     first = begin(folder, "stage.py")
     seen(folder, 1)
     second = begin(folder, "stage.py")
-    assert "waiting for an earlier process" in second.communicate(timeout=60)[1]
-    assert first.wait(60) == second.returncode == 0
+    assert "waiting for an earlier process" in second.stderr.readline()
+    (folder / "may_end").touch()
+    assert first.wait(60) == second.wait(60) == 0
     expected = [f"{x.pid} {what}" for x in (first, second) for what in ("begins", "ends")]
     assert seen(folder, 4) == expected
 
 
 def test_a_killed_process_is_not_waited_for(folder: Path) -> None:
-    killed = begin(folder, "long.py")
+    killed = begin(folder, "stage.py")
     seen(folder, 1)
     killed.kill()
     killed.communicate()
-    after = begin(folder, "long.py")
+    after = begin(folder, "stage.py")
     assert len(seen(folder, 2)) == 2
     after.kill()
     after.communicate()
@@ -78,7 +80,7 @@ def test_a_killed_process_is_not_waited_for(folder: Path) -> None:
 
 DVC = """
 import os, subprocess, sys
-subprocess.run([sys.executable, "long.py"], env={**os.environ, "DVC_STAGE": "long"})
+subprocess.run([sys.executable, "stage.py"], env={**os.environ, "DVC_STAGE": "stage"})
 """
 
 
@@ -91,3 +93,19 @@ def test_a_killed_dvc_takes_its_stage_along(folder: Path) -> None:
     dvc.wait()
     stage.wait(30)
     assert len(seen(folder, 1)) == 1
+
+
+DVC_THAT_IS_GONE = """
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "late.py"], env={**os.environ, "DVC_STAGE": "late"})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
+def test_a_stage_that_begins_after_its_dvc_was_killed_ends_at_once(folder: Path) -> None:
+    (folder / "may_end").touch()
+    (folder / "late.py").write_text(STAGE.replace("run(main)", "time.sleep(1)\nrun(main)"))
+    dvc = begin(folder, "-c", DVC_THAT_IS_GONE, start_new_session=True)
+    _, said = dvc.communicate(timeout=60)  # until the stage ends, which has the same streams
+    assert "the dvc that started this stage has ended" in said
+    assert not (folder / "seen.txt").exists()

@@ -55,7 +55,7 @@ def test_all_models_end_although_a_worker_is_killed(tmp_path: Path) -> None:
     headed = [
         x.split("'")[1] for x in said.read_text().splitlines() if x.startswith("Running stage")
     ]
-    assert headed == ["streets", "prepare", "report"]
+    assert headed == ["streets", "link", "prepare", "report"]
     assert json.loads(command(tmp_path, "dvc", "status", "--json").stdout) == {}
     # MLflow is whole.
     found = runs(tmp_path)

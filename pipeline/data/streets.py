@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from PIL import Image
@@ -67,8 +69,23 @@ def _written(write: "partial[None]", jobs: list[tuple[str, int]], processes: int
         yield from map(write, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         yield from pool.map(write, jobs, chunksize=4)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that began it does, also by a kill.
+
+    Without that it would go on drawing, and then wait for ever for more to draw.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_frame(folder: Path, seed: int, width: int, height: int, job: tuple[str, int]) -> None:

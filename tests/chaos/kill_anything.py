@@ -4,8 +4,9 @@
 
 A round is a kill by SIGKILL: of the stage's processes, of dvc alone, or of both. After each the
 files under final names must open. When every stage has been killed the experiment runs to its end:
-its files and dvc.lock must be those of an undisturbed run, apart from the ids of MLflow runs, and
-no MLflow run may be RUNNING. Prints a line per round, and in the end the counts by stage.
+its files and dvc.lock must be those of an undisturbed run, apart from the ids of MLflow runs. No
+MLflow run may be RUNNING, and no process may be left. Prints a line per round, and in the end the
+counts by stage.
 """
 
 import argparse
@@ -165,6 +166,8 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
             found.fault(f"{path} differs from that of an undisturbed run")
     if lock(folder) != locked:
         found.fault("dvc.lock differs from that of an undisturbed run")
+    for words in left_running(folder):
+        found.fault(f"still running: {words}")
     for path in temporary(folder):
         found.fault(f"{path} is left under a temporary name")
     with sqlite3.connect(folder / "mlflow.db") as store:
@@ -174,6 +177,15 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
         doubled = "select key, run_uuid from metrics group by key, run_uuid, step having count(*)>1"
         for key, run_id in store.execute(doubled):
             found.fault(f"metric {key} of run {run_id} is there twice at one step")
+
+
+def left_running(folder: Path) -> list[str]:
+    """Return the commands of the processes that still run in the experiment."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(process.info["cmdline"]))
+    return found
 
 
 def chaos(folder: Path, rounds: int, seed: int, stages: tuple[str, ...] = STAGES) -> Found:

@@ -1,8 +1,14 @@
 """Holds the files of the built-in data set: layout, content, and nothing half-written."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from torchvision.datasets import Cityscapes
@@ -10,6 +16,8 @@ from torchvision.datasets import Cityscapes
 from pipeline.data import streets
 from pipeline.data.scene.draw import SPLITS, Scene, draw
 from pipeline.data.streets import CITIES, write_streets
+
+ROOT = Path(__file__).parents[2]
 
 
 def _files(root: Path) -> dict[str, bytes]:
@@ -22,6 +30,31 @@ def test_files_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     assert _files(tmp_path / "one") == _files(tmp_path / "two")
     assert len(_files(tmp_path / "one")) == 3 * 8
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
+
+
+DRAW = """
+from pathlib import Path
+from pipeline.data.streets import write_streets
+if __name__ == "__main__":
+    write_streets(Path("streets"), 0, 10_000, 1, 64, 32, workers=2)
+"""
+
+
+def test_who_draws_ends_when_the_set_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "draw.py").write_text(DRAW)
+    draws = subprocess.Popen(
+        [sys.executable, "draw.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    until = time.monotonic() + 60
+    while len(list(tmp_path.rglob("*_disparity.png"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    children = psutil.Process(draws.pid).children(recursive=True)
+    assert len(children) >= 2
+    draws.send_signal(signal.SIGKILL)
+    draws.wait()
+    _, alive = psutil.wait_procs(children, 30)
+    assert [x for x in alive if x.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_torchvision_loads_what_was_drawn(tmp_path: Path) -> None:

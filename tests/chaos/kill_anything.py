@@ -103,21 +103,30 @@ def reaches(process: subprocess.Popen[str], said: Path, stage: str) -> bool:
 
 
 def kill(process: subprocess.Popen[str], kind: str) -> bool:
-    """Kill by SIGKILL what `kind` says; return whether there was anything to kill."""
-    try:
-        children = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return False
-    # Both at once, as a power cut: first they stop.
-    victims = [] if kind == "dvc" else children
-    if kind != "stage":
-        victims = [*victims, psutil.Process(process.pid)]
+    """Kill by SIGKILL what `kind` says; return whether that hit anything.
+
+    Between two stages there is nothing but dvc: then it waits for the next stage.
+    """
+    victims: list[psutil.Process] = []
+    while not victims:
+        if process.poll() is not None:
+            return False
+        try:
+            dvc = psutil.Process(process.pid)
+            # Both at once, as a power cut: first they stop.
+            victims = [] if kind == "dvc" else dvc.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return False
+        if kind != "stage":
+            victims = [*victims, dvc]
+        if not victims:
+            time.sleep(0.01)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.send_signal(number)
-    process.wait()
-    return bool(victims)
+    # A stage may just have ended by itself.
+    return process.wait() != 0
 
 
 def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found) -> None:
@@ -125,8 +134,8 @@ def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found)
     with repro(folder) as (process, said):
         if reaches(process, said, stage):
             time.sleep(seconds)
-            stage = running(said) or stage
             if kill(process, kind):
+                stage = running(said) or stage
                 found.kills[stage, kind] += 1
                 print(f"killed {kind} in {stage}, {seconds:.2f} s", flush=True)
         elif process.wait() != 0:

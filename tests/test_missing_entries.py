@@ -35,7 +35,6 @@ from pipeline.artifacts import (
     write_sent,
     write_streams,
 )
-from pipeline.data.frames import FramesError, open_frames
 from pipeline.files import write_json
 from pipeline.nets.encoder import WeightsError
 from pipeline.nets.split import SplitNet
@@ -190,7 +189,7 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path, kind: str, lacking
         read(path)
 
 
-# Models, weights, frames, notes in JSON
+# Models, weights, notes in JSON
 
 
 @pytest.fixture(scope="module")
@@ -229,12 +228,6 @@ def test_a_model_without_its_description(net: SplitNet, tmp_path: Path, lacking:
     save_model(tmp_path, net, description)
     with pytest.raises(ModelError, match=rf"model\.json .*{lacking}.*; train it again"):
         load_model(tmp_path)
-
-
-def test_frames_without_names(tmp_path: Path) -> None:
-    (tmp_path / "frames.csv").write_text("index\n0\n")
-    with pytest.raises(FramesError, match=r"frames\.csv.*name"):
-        open_frames(tmp_path)
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:

@@ -32,6 +32,27 @@ class ArtifactError(ValueError):
     """A file from an earlier stage that is missing or damaged."""
 
 
+class _Entries(dict[str, Any]):
+    """What a file holds, by name. To ask for what it lacks raises an ArtifactError that names it.
+
+    So no reader has to check, and none of those who use what was read.
+    """
+
+    def __init__(self, path: Path, entries: Mapping[str, Any], above: str = "") -> None:
+        """above: what stands before each name in the file, such as `points/png/`."""
+        super().__init__(entries)
+        self.path, self.above = path, above
+
+    def group(self, name: str) -> "_Entries":
+        """Return what is there as `name/...`; an empty group if nothing is."""
+        return self.get(name, _Entries(self.path, {}, f"{self.above}{name}/"))
+
+    def __missing__(self, name: str) -> Any:
+        raise ArtifactError(
+            f"{self.path} has no entry {self.above}{name}; run `dvc repro` to make it again"
+        )
+
+
 class ModelName(NamedTuple):
     """What tells one trained model from another; as text `<encoder>-<arm>-<seed>`."""
 
@@ -384,7 +405,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
 
 def read_evaluation(path: Path) -> Evaluation:
     """Read the per-image sums of one model."""
-    return _evaluation(*_read_arrays(path))
+    return _evaluation(path, *_read_arrays(path))
 
 
 def join_evaluations(parts: Sequence[Path], folder: Path) -> Evaluation:
@@ -395,48 +416,58 @@ def join_evaluations(parts: Sequence[Path], folder: Path) -> Evaluation:
     """
     folder.mkdir(exist_ok=True)
     names: list[str] = []
+    first, facts = _read_arrays(parts[0])
+    kinds = {key: (array.dtype, array.shape[1:]) for key, array in first.items()}
+    del first
     for number, part in enumerate(parts):
         arrays, noted = _read_arrays(part)
         names += noted["names"]
-        for place, array in enumerate(arrays.values()):
+        for place, key in enumerate(kinds):
             with (folder / str(place)).open("ab" if number else "wb") as file:
-                file.write(np.ascontiguousarray(array).data)
-    _, facts = _read_arrays(parts[0])
+                file.write(np.ascontiguousarray(arrays[key]).data)
     mapped = {
-        key: np.memmap(folder / str(place), array.dtype, "r", shape=(len(names), *array.shape[1:]))
-        for place, (key, array) in enumerate(arrays.items())
+        key: np.memmap(folder / str(place), dtype, "r", shape=(len(names), *shape))
+        for place, (key, (dtype, shape)) in enumerate(kinds.items())
     }
-    return _evaluation(mapped, {**facts, "names": names})
+    facts["names"] = names
+    return _evaluation(parts[0], mapped, facts)
 
 
-def _evaluation(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Evaluation:
-    tree: dict[str, Any] = {}
+def _evaluation(
+    path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+) -> Evaluation:
+    tree = _tree(path, arrays)
+
+    def coded(group: str) -> dict[str, Coded]:
+        of_point = {}
+        for point, branch in tree.group(group).items():
+            sums = {task: sums for task, sums in branch.items() if isinstance(sums, dict)}
+            of_point[point] = Coded(
+                branch["header"], branch["payload"], _Entries(path, sums, branch.above)
+            )
+        return _Entries(path, of_point, f"{group}/")
+
+    return Evaluation(
+        points=coded("points"),
+        elements=facts["elements"],
+        names=tuple(facts["names"]),
+        uncompressed=tree.group("uncompressed"),
+        pictures=coded("pictures"),
+        coders=facts["coders"],
+        made_of=facts["made_of"],
+    )
+
+
+def _tree(path: Path, arrays: Mapping[str, np.ndarray]) -> _Entries:
+    """Return arrays by the parts of their names: what is `a/b` in the file is `["a"]["b"]`."""
+    tree = _Entries(path, {})
     for key, array in arrays.items():
         *above, last = key.split("/")
         branch = tree
         for part in above:
-            branch = branch.setdefault(part, {})
+            branch = branch.setdefault(part, branch.group(part))
         branch[last] = array
-
-    def coded(branches: Mapping[str, Any]) -> dict[str, Coded]:
-        return {
-            point: Coded(
-                branch["header"],
-                branch["payload"],
-                {task: sums for task, sums in branch.items() if isinstance(sums, dict)},
-            )
-            for point, branch in branches.items()
-        }
-
-    return Evaluation(
-        points=coded(tree.get("points", {})),
-        elements=facts["elements"],
-        names=tuple(facts["names"]),
-        uncompressed=tree.get("uncompressed", {}),
-        pictures=coded(tree.get("pictures", {})),
-        coders=facts["coders"],
-        made_of=facts["made_of"],
-    )
+    return tree
 
 
 def write_examples(path: Path, examples: Examples) -> None:
@@ -456,16 +487,12 @@ def write_examples(path: Path, examples: Examples) -> None:
 def read_examples(path: Path) -> Examples:
     """Read the example pictures of one model."""
     arrays, facts = _read_arrays(path)
-    predictions: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in arrays.items():
-        kind, *rest = key.split("/")
-        if kind == "prediction":
-            predictions.setdefault(rest[0], {})[rest[1]] = array
+    tree = _tree(path, arrays)
     return Examples(
         names=tuple(facts["names"]),
-        image_BHW3=arrays["image"],
-        truths={k.removeprefix("truth/"): x for k, x in arrays.items() if k.startswith("truth/")},
-        predictions=predictions,
+        image_BHW3=tree["image"],
+        truths=tree.group("truth"),
+        predictions=tree.group("prediction"),
         legends={
             task: tuple((words, tuple(colour)) for words, colour in legend)
             for task, legend in facts["legends"].items()
@@ -497,9 +524,14 @@ def read_history(name: ModelName) -> "pd.DataFrame":
 def read_json(path: Path) -> Any:
     """Read a JSON file that a stage has written."""
     try:
-        return json.loads(path.read_text())
+        return _parsed(path, path.read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}; run `dvc repro`") from error
+
+
+def _parsed(path: Path, text: str) -> Any:
+    """Return what JSON text from a file says; its objects name the file if they lack an entry."""
+    return json.loads(text, object_hook=lambda entries: _Entries(path, entries))
 
 
 # What was made of what
@@ -584,12 +616,12 @@ class _Place(NamedTuple):
         return np.memmap(path, self.dtype, "r", self.offset, self.shape)
 
 
-def _places(path: Path) -> tuple[dict[str, _Place], dict[str, Any]]:
+def _places(path: Path) -> tuple[_Entries, _Entries]:
     """Return where the arrays of a file lie that are not deflated, and its facts."""
     dtype_of = {kind: np.dtype(name) for name, kind in _KINDS.items()}
     try:
         with safe_open(path, "numpy") as file:  # which checks that the file is whole
-            notes = json.loads((file.metadata() or {})[NOTES])
+            notes = _parsed(path, (file.metadata() or {})[NOTES])
         with path.open("rb") as raw:
             size = int.from_bytes(raw.read(8), "little")
             entries = json.loads(raw.read(size))
@@ -601,9 +633,11 @@ def _places(path: Path) -> tuple[dict[str, _Place], dict[str, Any]]:
             )
             for key in notes["order"]
         }
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        return _Entries(path, places), notes["facts"]
+    except ArtifactError:
+        raise
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
-    return places, notes["facts"]
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
@@ -626,14 +660,16 @@ def _write_arrays(
         save_file(arrays, part, metadata={NOTES: json.dumps(notes)})
 
 
-def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_arrays(path: Path) -> tuple[_Entries, _Entries]:
     try:
         with safe_open(path, "numpy") as file:
-            notes = json.loads((file.metadata() or {})[NOTES])
+            notes = _parsed(path, (file.metadata() or {})[NOTES])
             arrays = {key: file.get_tensor(key) for key in notes["order"]}
         for key, (kind, shape) in notes.get("deflated", {}).items():
             arrays[key] = _inflated(arrays[key], np.dtype(kind), shape)
-        return arrays, notes["facts"]
+        return _Entries(path, arrays), notes["facts"]
+    except ArtifactError:
+        raise
     # What the notes hold may be of any type.
     except (OSError, SafetensorError, LookupError, ValueError, TypeError, zlib.error) as error:
         raise _damaged(path, error) from error

@@ -70,7 +70,8 @@ def note_sent(name: ModelName, codecs: Sequence[str], bits: int) -> None:
 def frame_facts(tasks: Sequence[str]) -> FrameFacts:
     """Return what a report says of the frames."""
     if FRAMES_FILE.is_file():
-        return FrameFacts(**read_json(FRAMES_FILE))
+        noted = read_json(FRAMES_FILE)
+        return FrameFacts(*(noted[name] for name in FrameFacts._fields))
     train, val = (open_frames(prepared_folder(split)) for split in ("train", "val"))
     trivial = trivial_scores(truths("train"), truths("val"))
     return FrameFacts(

@@ -145,12 +145,8 @@ def train(
         return
     decisive = relevant_settings(settings, name.arm)
     params = as_params({**settings, "model.file": str(ROOT / settings["model.file"])})
-    rooms = ("training", "nets", "data", "coding", "scoring")
-    code = [file for room in rooms for file in (ROOT / "pipeline" / room).glob("*.py")]
-    weights = [Path(params.model.file)] if params.model.weights == "file" else []
-    key = digest({"model": name, "data": node.data, **decisive}, [*code, *weights])
     checkpoints = Checkpoints(
-        node.checkpoints / f"{name}-{key}.pt", params.train.checkpoint_minutes
+        checkpoint_file(node, name, params, decisive), params.train.checkpoint_minutes
     )
     net = new_net(name, params)
     history = fit(
@@ -170,6 +166,16 @@ def train(
     # Last, because it says that the model is there.
     write_history(history_file(name), history)
     checkpoints.done()
+
+
+def checkpoint_file(node: Node, name: ModelName, params: "Params", decisive: Settings) -> Path:
+    """Return where a training is kept while it runs: a name for all that it depends on."""
+    rooms = ("training", "nets", "data", "coding", "scoring")
+    code = [file for room in rooms for file in (ROOT / "pipeline" / room).glob("*.py")]
+    code += [ROOT / "stages" / file for file in ("node.py", "recipe.py")]
+    weights = [Path(params.model.file)] if params.model.weights == "file" else []
+    key = digest({"model": name, "data": node.data, **decisive}, [*code, *weights])
+    return node.checkpoints / f"{name}-{key}.pt"
 
 
 def points_of(settings: Settings) -> dict[str, Point]:

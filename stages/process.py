@@ -19,9 +19,24 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_dvc() -> None:
-    """Let the system send SIGTERM to this process when the `dvc` that started it ends."""
-    if "DVC_STAGE" in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Let the system send SIGTERM to this process when the `dvc` that started it ends.
+
+    Exits with 1 if that `dvc` has ended already. Then its next run may have begun.
+    """
+    if "DVC_STAGE" not in os.environ or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # A process whose parent has ended goes to init, or to one like it, of another session. A
+    # process of a launcher has a session of its own.
+    if "RANK" not in os.environ and not _same_session(os.getppid()):
+        sys.exit("the dvc that started this stage has ended, so the stage ends too")
+
+
+def _same_session(process: int) -> bool:
+    try:
+        return os.getsid(process) == os.getsid(0)
+    except ProcessLookupError:
+        return False
 
 
 @contextmanager

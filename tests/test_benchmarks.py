@@ -34,6 +34,7 @@ TINY_RUNS = {
     "bootstrap": "--images 20 --resamples 100",
     "frames": "--frames 2 3 --width 32 --height 32",
     "report": "--seeds 2 --images 20 --resamples 100",
+    "frame_facts": "--trained 3 --tested 2",
     "contention": "--width 64 --height 32 --seconds 0.5 --rounds 1",
 }
 

@@ -66,7 +66,7 @@ def test_control_takes_further_settings(repository: Path) -> None:
     assert settings_of(repository, commit)["quantizer"]["bits"] == 6
 
 
-def test_a_grid_of_weights_trains_the_benchmark_once(repository: Path) -> None:
+def test_a_grid_of_weights_trains_and_evaluates_the_benchmark_once(repository: Path) -> None:
     """With two workers side by side, one store, and a benchmark that has to be trained anew."""
     before = runs(repository)
     command(repository, "experiments/weights.sh", "-S", "train.epochs=1", JOBS="2")
@@ -82,6 +82,8 @@ def test_a_grid_of_weights_trains_the_benchmark_once(repository: Path) -> None:
     count = new["name"].value_counts()
     assert count["train encoder2-benchmark-0"] == 1
     assert count["train encoder2-proposed-0"] == 4
+    assert count["evaluate encoder2-benchmark-0"] == 1
+    assert count["evaluate encoder2-proposed-0"] == 4
     assert count["report"] == 4
 
 

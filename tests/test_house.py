@@ -279,6 +279,7 @@ def test_params_exist(stage: str) -> None:
 FREE = {"tracking.enabled", "tracking.experiment", "train.device", "train.launcher"}
 ELSEWHERE = {
     "train": {"data", "train.compile", "train.checkpoint_minutes", "loss.rate"},
+    "check": set(VALUES),  # depends on all of params.yaml
     "export": {"tasks"},  # shows in the model
     "evaluate": {"quantizer.bits", "data", "tasks"},  # show in the streams, frames and model
 }

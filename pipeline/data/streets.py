@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from PIL import Image
@@ -73,10 +75,26 @@ def _written(write: "partial[None]", jobs: list[tuple[str, int]], processes: int
 
 def _pool(processes: int) -> ProcessPoolExecutor | None:
     """Return a pool, or None where /dev/shm is missing or read-only: a pool has its locks there."""
+    context = multiprocessing.get_context("spawn")
     try:
-        return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+        return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
     except OSError:
         return None
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that began it does, also by a kill.
+
+    Without that it would go on drawing, and then wait for ever for more to draw.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_frame(folder: Path, seed: int, width: int, height: int, job: tuple[str, int]) -> None:

@@ -4,8 +4,9 @@
 
 A round is a kill by SIGKILL: of the stage's processes, of dvc alone, or of both. After each the
 files under final names must open. When every stage has been killed the experiment runs to its end:
-its files and dvc.lock must be those of an undisturbed run, apart from the ids of MLflow runs, and
-no MLflow run may be RUNNING. Prints a line per round, and in the end the counts by stage.
+its files and dvc.lock must be those of an undisturbed run, apart from the ids of MLflow runs. No
+MLflow run may be RUNNING, and no process may be left. Prints a line per round, and in the end the
+counts by stage.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from tests.support.tiny_experiment import command, start, tiny_repository
 KINDS = ("stage", "stage", "both", "dvc")
 STAGES = (
     "streets",
+    "link",
     "prepare",
     "train_benchmark@encoder2-0",
     "train_proposed@encoder2-0",
@@ -101,21 +103,30 @@ def reaches(process: subprocess.Popen[str], said: Path, stage: str) -> bool:
 
 
 def kill(process: subprocess.Popen[str], kind: str) -> bool:
-    """Kill by SIGKILL what `kind` says; return whether there was anything to kill."""
-    try:
-        children = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return False
-    # Both at once, as a power cut: first they stop.
-    victims = [] if kind == "dvc" else children
-    if kind != "stage":
-        victims = [*victims, psutil.Process(process.pid)]
+    """Kill by SIGKILL what `kind` says; return whether that hit anything.
+
+    Between two stages there is nothing but dvc: then it waits for the next stage.
+    """
+    victims: list[psutil.Process] = []
+    while not victims:
+        if process.poll() is not None:
+            return False
+        try:
+            dvc = psutil.Process(process.pid)
+            # Both at once, as a power cut: first they stop.
+            victims = [] if kind == "dvc" else dvc.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return False
+        if kind != "stage":
+            victims = [*victims, dvc]
+        if not victims:
+            time.sleep(0.01)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.send_signal(number)
-    process.wait()
-    return bool(victims)
+    # A stage may just have ended by itself.
+    return process.wait() != 0
 
 
 def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found) -> None:
@@ -123,8 +134,8 @@ def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found)
     with repro(folder) as (process, said):
         if reaches(process, said, stage):
             time.sleep(seconds)
-            stage = running(said) or stage
             if kill(process, kind):
+                stage = running(said) or stage
                 found.kills[stage, kind] += 1
                 print(f"killed {kind} in {stage}, {seconds:.2f} s", flush=True)
         elif process.wait() != 0:
@@ -164,6 +175,8 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
             found.fault(f"{path} differs from that of an undisturbed run")
     if lock(folder) != locked:
         found.fault("dvc.lock differs from that of an undisturbed run")
+    for words in left_running(folder):
+        found.fault(f"still running: {words}")
     for path in temporary(folder):
         found.fault(f"{path} is left under a temporary name")
     with sqlite3.connect(folder / "mlflow.db") as store:
@@ -173,6 +186,15 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
         doubled = "select key, run_uuid from metrics group by key, run_uuid, step having count(*)>1"
         for key, run_id in store.execute(doubled):
             found.fault(f"metric {key} of run {run_id} is there twice at one step")
+
+
+def left_running(folder: Path) -> list[str]:
+    """Return the commands of the processes that still run in the experiment."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(process.info["cmdline"]))
+    return found
 
 
 def chaos(folder: Path, rounds: int, seed: int, stages: tuple[str, ...] = STAGES) -> Found:

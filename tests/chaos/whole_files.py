@@ -42,7 +42,7 @@ OPENS: dict[str, Callable[[Path], object]] = {
     ".json": lambda path: json.loads(path.read_text()),
     ".csv": _table,
     ".pt": _state,
-    **dict.fromkeys((".html", ".svg", ".tex", ".md"), _text_to_end),
+    **dict.fromkeys((".html", ".svg", ".tex", ".md", ".txt"), _text_to_end),
 }
 
 

@@ -1,9 +1,15 @@
 """Holds the files of the built-in data set: layout, content, and nothing half-written."""
 
 import errno
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from torchvision.datasets import Cityscapes
@@ -11,6 +17,8 @@ from torchvision.datasets import Cityscapes
 from pipeline.data import streets
 from pipeline.data.scene.draw import SPLITS, Scene, draw
 from pipeline.data.streets import CITIES, write_streets
+
+ROOT = Path(__file__).parents[2]
 
 
 def _files(root: Path) -> dict[str, bytes]:
@@ -37,6 +45,31 @@ def test_one_process_draws_where_locks_have_no_place(
     monkeypatch.setattr(streets, "ProcessPoolExecutor", no_pool)
     write_streets(tmp_path / "two", 2, 2, 1, 16, 8, workers=2)
     assert _files(tmp_path / "one") == _files(tmp_path / "two")
+
+
+DRAW = """
+from pathlib import Path
+from pipeline.data.streets import write_streets
+if __name__ == "__main__":
+    write_streets(Path("streets"), 0, 10_000, 1, 64, 32, workers=2)
+"""
+
+
+def test_who_draws_ends_when_the_set_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "draw.py").write_text(DRAW)
+    draws = subprocess.Popen(
+        [sys.executable, "draw.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    until = time.monotonic() + 60
+    while len(list(tmp_path.rglob("*_disparity.png"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    children = psutil.Process(draws.pid).children(recursive=True)
+    assert len(children) >= 2
+    draws.send_signal(signal.SIGKILL)
+    draws.wait()
+    _, alive = psutil.wait_procs(children, 30)
+    assert [x for x in alive if x.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_torchvision_loads_what_was_drawn(tmp_path: Path) -> None:

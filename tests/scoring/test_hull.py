@@ -47,3 +47,8 @@ def test_a_point_that_nobody_would_pick_changes_nothing() -> None:
     assert hull_rate(more_rate, more_score, rate, less, "pchip").percent == expected
     assert monotone_envelope(more_rate, more_score).tolist() == [0, 1, 4, 2, 3]
     assert hull_points(more_rate, more_score).tolist() == [0, 1, 2, 3]
+
+
+def test_a_point_on_the_line_between_two_others_is_not_kept() -> None:
+    # ln 4 is exactly twice ln 2.
+    assert hull_points([1, 2, 4], [0, 1, 2]).tolist() == [0, 2]

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ import pytest
 from pipeline.artifacts import (
     ArtifactError,
     ModelName,
+    diagnostics_file,
     model_description,
     read_evaluation,
     read_history,
+    streams_file,
     sums_file,
+    weights_file,
 )
 from pipeline.params import parse
 from stages.gather import measured
@@ -28,7 +32,7 @@ from tests.support.tiny_experiment import CODECS, command
 
 LACKING = ("dvc", "mlflow", "pandas", "scipy", "pydantic", "typer", "tqdm", "ruamel", "yaml")
 LACKING += ("matplotlib", "plotly", "filelock", "bjontegaard")
-# And a run can be killed the moment it has written a file.
+# And a run notes what it writes, and can be killed the moment it has written a file.
 WITHOUT = f"""
 import sys
 class Without:
@@ -43,6 +47,8 @@ import os, pathlib, signal
 last, moment = pathlib.Path.replace, os.environ.get("KILLED_AT")
 def replace(self, target):
     last(self, target)
+    with open(os.environ["WRITTEN"], "a") as written:
+        print(os.path.abspath(target), file=written)
     if moment and moment in str(target):
         os.kill(os.getpid(), signal.SIGKILL)
 pathlib.Path.replace = replace
@@ -65,13 +71,19 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def written(folder: Path) -> Path:
+    """Return the file in which a run notes the path of each file that it has written."""
+    return folder.with_name(f"{folder.name}.written")
+
+
 def run(
     node: Path, folder: Path, *words: str, killed_at: str = "", **changes: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run the grid of two models to its end, or until it has written a file of that name."""
+    """Run the grid to its end, or until it has written a file of that name."""
     settings = SMALL | {k.replace("__", "."): v for k, v in changes.items()}
     options = [x for k, v in settings.items() for x in ("-S", f"{k}={json.dumps(v)}")]
     variables = {"PYTHONPATH": str(node), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    variables |= {"WRITTEN": str(written(folder))}
     done = subprocess.run(
         [str(REPOSITORY / "experiments/one_gpu.sh"), str(folder), *words, *options],
         env=os.environ | variables | {"KILLED_AT": killed_at},
@@ -83,11 +95,17 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def whole(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run leaves that nothing disturbed, and that had time for one epoch of three."""
-    folder = tmp_path_factory.mktemp("whole")
-    run(node, folder, "--minutes", "0.02", train__epochs=3)
-    return folder / "results/weight-1.0"
+def grid(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two weights that nothing disturbed, and that had time for one epoch of three."""
+    folder = tmp_path_factory.mktemp("grid")
+    run(node, folder, "--minutes", "0.02", "--weights", "0.3", "1.0", train__epochs=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(grid: Path) -> Path:
+    """The results of one weight."""
+    return grid / "results/weight-1.0"
 
 
 def test_the_node_lacks_what_it_should(node: Path) -> None:
@@ -128,6 +146,26 @@ def assert_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     for task, sums in one.items():
         for key, value_N in sums.items():
             np.testing.assert_array_equal(value_N, other[task][key])
+
+
+def test_weights_share_one_benchmark(grid: Path) -> None:
+    """It is trained, exported, encoded and evaluated once; each weight has its own proposed one."""
+    paths = map(Path, written(grid).read_text().splitlines())
+    work = [x.relative_to(grid / "work") for x in paths if x.is_relative_to(grid / "work")]
+    times = Counter(map(str, work))
+    benchmark, proposed = NAMES
+    models = {"benchmark": benchmark, "weight-0.3": proposed, "weight-1.0": proposed}
+    for folder, name in models.items():
+        streams = [streams_file(name, codec) for codec in CODECS]
+        of_model = [weights_file(name), diagnostics_file(name), *streams, sums_file(name)]
+        assert [times[f"{folder}/{x}"] for x in of_model] == [1] * len(of_model)
+        others = [x for x in times if x.startswith(f"{folder}/") and str(name) not in x]
+        assert others == []
+    one, other = (grid / "results" / x for x in ("weight-0.3", "weight-1.0"))
+    equal = [
+        (one / sums_file(x)).read_bytes() == (other / sums_file(x)).read_bytes() for x in NAMES
+    ]
+    assert equal == [True, False]
 
 
 def test_too_little_time_gives_every_model_one_epoch(

@@ -1,6 +1,7 @@
 """The plan of a grid: its settings, the order of its models, one number of epochs for all."""
 
 import json
+import shutil
 import time
 import tomllib
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import cast
 
 import pytest
 
+from pipeline.artifacts import ModelName
 from pipeline.params import parse
-from stages import one_gpu
+from stages import node, one_gpu
 from stages.budget import Timing, choose_epochs
 from stages.grid_jobs import all_jobs
 from stages.node import GridError, Node, flat, nest, read_settings
@@ -98,7 +100,7 @@ def test_one_number_of_epochs_is_chosen_and_kept(
     Path("work").mkdir()
     steps = {"benchmark": 0.1, "proposed": 0.3}
     monkeypatch.setattr(
-        one_gpu, "rehearse", lambda node, name, _: Timing(0.0, steps[name.arm], 0.0, 0.0)
+        one_gpu, "rehearse", lambda _, name, __: Timing(0.0, steps[name.arm], 0.0, 0.0)
     )
     settings = read_settings(TOML, ["train.batch=10", "train.epochs=1000"])
     made_up = SimpleNamespace(
@@ -113,3 +115,32 @@ def test_one_number_of_epochs_is_chosen_and_kept(
     assert plan(20) == 89 or plan(20) == 90
     assert plan(5) == json.loads(Path("plan.json").read_text())["epochs"]
     assert plan(5) >= 89
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_other"),
+    [
+        ("stages/recipe.py", True),
+        ("stages/node.py", True),
+        ("pipeline/training/loop.py", True),
+        ("stages/report.py", False),
+    ],
+)
+def test_a_checkpoint_of_other_code_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, is_other: bool
+) -> None:
+    for folder in ("pipeline", "stages"):
+        shutil.copytree(node.ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(node, "ROOT", tmp_path)
+    settings = read_settings(TOML, ["model.weights=none"])
+    made_up = cast(Node, SimpleNamespace(data="data", checkpoints=Path("checkpoints")))
+    name = ModelName("encoder2", "proposed", 0)
+
+    def path() -> Path:
+        return node.checkpoint_file(made_up, name, node.as_params(settings), settings)
+
+    before = path()
+    assert path() == before
+    with (tmp_path / changed).open("a") as file:
+        file.write("\n")
+    assert (path() != before) == is_other

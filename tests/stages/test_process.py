@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "go.txt").touch()
 
 
-def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
+def begin(folder: Path, *words: str, **options: bool) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
@@ -46,6 +46,7 @@ def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
 
 
@@ -82,7 +83,7 @@ def test_a_killed_process_is_not_waited_for(folder: Path) -> None:
 
 DVC = """
 import os, subprocess, sys
-subprocess.run([sys.executable, "stage.py"], env={**os.environ, "DVC_STAGE": "long"})
+subprocess.run([sys.executable, "stage.py"], env={**os.environ, "DVC_STAGE": "stage"})
 """
 
 
@@ -95,3 +96,19 @@ def test_a_killed_dvc_takes_its_stage_along(folder: Path) -> None:
     dvc.wait()
     stage.wait(30)
     assert len(seen(folder, 1)) == 1
+
+
+DVC_THAT_IS_GONE = """
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "late.py"], env={**os.environ, "DVC_STAGE": "late"})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
+def test_a_stage_that_begins_after_its_dvc_was_killed_ends_at_once(folder: Path) -> None:
+    (folder / "go.txt").touch()
+    (folder / "late.py").write_text(STAGE.replace("run(main)", "time.sleep(1)\nrun(main)"))
+    dvc = begin(folder, "-c", DVC_THAT_IS_GONE, start_new_session=True)
+    _, said = dvc.communicate(timeout=60)  # until the stage ends, which has the same streams
+    assert "the dvc that started this stage has ended" in said
+    assert not (folder / "seen.txt").exists()

@@ -1,0 +1,249 @@
+"""Holds that a file which lacks an entry is refused by name: the file, the entry, what to do."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from pipeline.artifacts import (
+    ArtifactError,
+    Bitstreams,
+    Evaluation,
+    FrameFacts,
+    Sent,
+    features_to_fill,
+    join_diagnostics,
+    join_evaluations,
+    read_evaluation,
+    read_examples,
+    read_features,
+    read_rate_loss,
+    read_run_id,
+    read_sent,
+    read_streams,
+    write_diagnostics,
+    write_evaluation,
+    write_examples,
+    write_run_id,
+    write_sent,
+    write_streams,
+)
+from pipeline.files import write_json
+from pipeline.nets.encoder import WeightsError
+from pipeline.nets.split import SplitNet
+from pipeline.scoring.coded import Coded
+from pipeline.scoring.examples import Examples
+from pipeline.training.checkpoint import ModelError, load_model, save_model
+from stages import kept
+
+SUMS = {"disparity_squared_error": np.ones(2), "disparity_pixels": np.full(2, 3)}
+CODED = Coded(np.full(2, 4), np.full(2, 5), {"disparity": SUMS})
+PICTURES = np.zeros((1, 2, 2, 3), np.uint8)
+EVALUATION = Evaluation({"png": CODED}, 6, ("a", "b"), {"disparity": SUMS}, {"90": CODED})
+EXAMPLES = Examples(
+    ("a",), PICTURES, {"t": PICTURES}, {"png": {"t": PICTURES, "u": PICTURES}}, {"t": ()}
+)
+
+
+def write_features(path: Path) -> None:
+    features_to_fill(path, (2, 1, 1, 1), ["a", "b"]).write(0, np.ones((2, 1, 1, 1), np.float32))
+
+
+def use_evaluation(path: Path, folder: Path | None = None) -> None:
+    """Read an evaluation, and what a report reads of it."""
+    read = join_evaluations([path, path], folder) if folder else read_evaluation(path)
+    assert len(read.points["png"].values(read.elements)) == 3
+    assert len(read.pictures["90"].values(read.elements)) == 3
+    assert set(read.points["png"].sums["disparity"]) == set(SUMS)
+    assert set(read.uncompressed["disparity"]["disparity_pixels"]) == {3}
+
+
+def use_examples(path: Path) -> None:
+    """Read examples, and what a report reads of them."""
+    read = read_examples(path)
+    assert read.truths["t"].shape == read.predictions["png"]["t"].shape
+
+
+KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], object], list[str]]] = {
+    "features": (write_features, read_features, ["features", "names"]),
+    "streams": (
+        lambda path: write_streams(path, Bitstreams([b"1", b"2"], ("a", "b"), "coder")),
+        read_streams,
+        ["bytes", "ends", "names", "coder"],
+    ),
+    "sent": (
+        lambda path: write_sent(path, Sent({}, np.zeros((2, 2)), {})),
+        read_sent,
+        ["tile", "levels", "sizes"],
+    ),
+    "diagnostics": (
+        lambda path: write_diagnostics(path, {"levels": np.ones(2)}, {}),
+        lambda path: read_rate_loss(path, "levels"),
+        ["made_of"],
+    ),
+    "joined diagnostics": (
+        lambda path: write_diagnostics(path, {"levels": np.ones(2)}, {}),
+        lambda path: join_diagnostics(path.parent / "joined", [path.parent / "other", path], {}),
+        ["levels"],
+    ),
+    "evaluation": (
+        lambda path: write_evaluation(path, EVALUATION),
+        use_evaluation,
+        [
+            *(f"points/png/{x}" for x in ("header", "payload")),
+            *(f"points/png/disparity/{x}" for x in SUMS),
+            *(f"pictures/90/disparity/{x}" for x in SUMS),
+            "uncompressed/disparity/disparity_pixels",
+            *("elements", "names", "coders", "made_of"),
+        ],
+    ),
+    "joined evaluation": (
+        lambda path: write_evaluation(path, EVALUATION),
+        lambda path: use_evaluation(path, path.parent / "joined"),
+        ["points/png/header", "points/png/disparity/disparity_pixels", "elements", "names"],
+    ),
+    "second shard of an evaluation": (
+        lambda path: write_evaluation(path, EVALUATION),
+        lambda path: join_evaluations([path.parent / "other", path], path.parent / "joined"),
+        ["points/png/header", "points/png/disparity/disparity_pixels", "names"],
+    ),
+    "examples": (
+        lambda path: write_examples(path, EXAMPLES),
+        use_examples,
+        ["image", "truth/t", "prediction/png/t", "names", "legends"],
+    ),
+}
+
+
+def rewrite(path: Path, lacking: str | None) -> None:
+    """Write a file again with all that it holds, but one array or fact."""
+    with safe_open(path, "numpy") as file:
+        notes = json.loads(file.metadata()["notes"])
+        arrays = {key: file.get_tensor(key) for key in file.keys() if key != lacking}  # noqa: SIM118
+    everything = {*notes["order"], *notes["facts"]}
+    assert lacking is None or lacking in everything
+    notes["order"] = [key for key in notes["order"] if key != lacking]
+    notes["facts"].pop(lacking, None)
+    notes.get("deflated", {}).pop(lacking, None)
+    save_file(arrays, path, metadata={"notes": json.dumps(notes)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking"), [(kind, entry) for kind in KINDS for entry in (None, *KINDS[kind][2])]
+)
+def test_the_missing_entry_is_named(tmp_path: Path, kind: str, lacking: str | None) -> None:
+    write, read, _ = KINDS[kind]
+    path = tmp_path / "some.safetensors"
+    write(tmp_path / "other")
+    write(path)
+    rewrite(path, lacking)
+    if lacking is None:  # so the file is refused for what it lacks alone
+        read(path)
+        return
+    words = f"{path} has no entry {lacking}; run `dvc repro` to make it again"
+    with pytest.raises(ArtifactError, match=f"^{re.escape(words)}$"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("points/jpeg-90", lambda x: x.points["jpeg-90"]),
+        ("points/png/segmentation", lambda x: x.points["png"].sums["segmentation"]),
+        ("uncompressed/segmentation", lambda x: x.uncompressed["segmentation"]),
+        ("pictures/10", lambda x: x.pictures["10"]),
+    ],
+)
+def test_a_point_or_task_that_was_not_evaluated_is_named(
+    tmp_path: Path, name: str, ask: Callable[[Evaluation], object]
+) -> None:
+    path = tmp_path / "sums.safetensors"
+    write_evaluation(path, EVALUATION)
+    read = read_evaluation(path)
+    with pytest.raises(ArtifactError, match=rf"sums\.safetensors has no entry {name};"):
+        ask(read)
+
+
+@pytest.mark.parametrize("lacking", ["notes", "facts", "order"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_another_program_is_refused(tmp_path: Path, kind: str, lacking: str) -> None:
+    write, read, _ = KINDS[kind]
+    path = tmp_path / "some.safetensors"
+    write(tmp_path / "other")
+    write(path)
+    with safe_open(path, "numpy") as file:
+        metadata = {"notes": json.loads(file.metadata()["notes"])}
+    metadata.pop(lacking, None)
+    metadata.get("notes", {}).pop(lacking, None)
+    save_file({}, path, metadata={key: json.dumps(value) for key, value in metadata.items()})
+    with pytest.raises(
+        ArtifactError, match=r"some\.safetensors .*run `dvc repro` to make it again"
+    ):
+        read(path)
+
+
+# Models, weights, notes in JSON
+
+
+@pytest.fixture(scope="module")
+def net() -> SplitNet:
+    return SplitNet("encoder2", ["reconstruction"], "none")
+
+
+def without(path: Path, entry: str) -> None:
+    with safe_open(path, "numpy") as file:
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    del arrays[entry]
+    save_file(arrays, path)
+
+
+def test_a_model_without_one_of_its_weights(net: SplitNet, tmp_path: Path) -> None:
+    save_model(tmp_path, net, {"encoder": "encoder2", "tasks": ["reconstruction"]})
+    entry = next(iter(net.state_dict()))
+    without(tmp_path / "model.safetensors", entry)
+    words = rf"model\.safetensors does not hold .*{re.escape(entry)}.*; train it again"
+    with pytest.raises(ModelError, match=words):
+        load_model(tmp_path)
+
+
+def test_weights_to_start_from_without_one_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    shutil.copyfile("weights/streets.safetensors", path)
+    without(path, "conv1.weight")
+    with pytest.raises(WeightsError, match=r"w\.safetensors lacks 1 entries \(conv1\.weight"):
+        SplitNet("encoder2", ["reconstruction"], str(path))
+
+
+@pytest.mark.parametrize("lacking", ["encoder", "tasks"])
+def test_a_model_without_its_description(net: SplitNet, tmp_path: Path, lacking: str) -> None:
+    description = {"encoder": "encoder2", "tasks": ["reconstruction"]}
+    del description[lacking]
+    save_model(tmp_path, net, description)
+    with pytest.raises(ModelError, match=rf"model\.json .*{lacking}.*; train it again"):
+        load_model(tmp_path)
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    write_run_id(tmp_path, "id")
+    assert read_run_id(tmp_path) == "id"
+    write_json(tmp_path / "run.json", {})
+    with pytest.raises(ArtifactError, match=r"run\.json has no entry run_id; run `dvc repro`"):
+        read_run_id(tmp_path)
+
+
+@pytest.mark.parametrize("lacking", FrameFacts._fields)
+def test_notes_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    facts: Mapping[str, Any] = FrameFacts(1, 2, 3, {"disparity": 0.5})._asdict()
+    monkeypatch.setattr(kept, "FRAMES_FILE", tmp_path / "frames.json")
+    write_json(tmp_path / "frames.json", facts)
+    assert kept.frame_facts(["disparity"])._asdict() == facts
+    write_json(tmp_path / "frames.json", {k: v for k, v in facts.items() if k != lacking})
+    with pytest.raises(ArtifactError, match=rf"frames\.json has no entry {lacking};"):
+        kept.frame_facts(["disparity"])

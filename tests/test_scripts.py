@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from pipeline.params import flat, parse
 
 
-def test_the_papers_script_pins_every_setting_that_decides_a_number(repository: Path) -> None:
-    script = (repository / "experiments/paper.sh").read_text()
+@pytest.mark.parametrize(("name", "sections"), [("paper", {"streets"}), ("long", set())])
+def test_the_script_pins_every_setting_that_decides_a_number(
+    repository: Path, name: str, sections: set[str]
+) -> None:
+    """sections: of settings that have no effect there."""
+    script = (repository / f"experiments/{name}.sh").read_text()
     params = parse(yaml.safe_load((repository / "params.yaml").read_text()))
     free = {
         *("model.file", "data.tuning_cities", "loss.balance_learning_rate", "loss.initial_weight"),
@@ -16,6 +21,6 @@ def test_the_papers_script_pins_every_setting_that_decides_a_number(repository: 
         *("report.resamples", "report.level", "report.joint_loss", "report.picture_qualities"),
         "report.examples",
     }
-    sections = ("streets", "tracking")
-    decisive = {x for x in flat(params) if x not in free and x.split(".")[0] not in sections}
+    idle = {*sections, "tracking"}
+    decisive = {x for x in flat(params) if x not in free and x.split(".")[0] not in idle}
     assert not [key for key in decisive if f"{key}=" not in script]

@@ -44,8 +44,17 @@ class _Entries(dict[str, Any]):
         self.path, self.above = path, above
 
     def group(self, name: str) -> "_Entries":
-        """Return what is there as `name/...`; an empty group if nothing is."""
-        return self.get(name, _Entries(self.path, {}, f"{self.above}{name}/"))
+        """Return what is there as `name/...`; an empty group if nothing is.
+
+        Raises ArtifactError if it is an array.
+        """
+        found = self.get(name, _Entries(self.path, {}, f"{self.above}{name}/"))
+        if not isinstance(found, _Entries):
+            raise ArtifactError(
+                f"{self.path}: entry {self.above}{name} is an array where entries "
+                f"{self.above}{name}/... belong; run `dvc repro` to make it again"
+            )
+        return found
 
     def __missing__(self, name: str) -> Any:
         raise ArtifactError(
@@ -440,7 +449,8 @@ def _evaluation(
 
     def coded(group: str) -> dict[str, Coded]:
         of_point = {}
-        for point, branch in tree.group(group).items():
+        for point in tree.group(group):
+            branch = tree.group(group).group(point)
             sums = {task: sums for task, sums in branch.items() if isinstance(sums, dict)}
             of_point[point] = Coded(
                 branch["header"], branch["payload"], _Entries(path, sums, branch.above)

@@ -26,17 +26,24 @@ def end_with_dvc() -> None:
     if "DVC_STAGE" not in os.environ or sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    # A process whose parent has ended goes to init, or to one like it, of another session. A
-    # process of a launcher has a session of its own.
-    if "RANK" not in os.environ and not _same_session(os.getppid()):
+    # A process of a launcher has a session of its own.
+    if "RANK" not in os.environ and _adopted(os.getppid()):
         sys.exit("the dvc that started this stage has ended, so the stage ends too")
 
 
-def _same_session(process: int) -> bool:
+def _adopted(parent: int) -> bool:
+    """Return whether this process's own parent has ended and `parent` got it.
+
+    That is process 1, or one like it of another session. In a container process 1 may be of the
+    same session, or the dvc itself. A shell there that was begun with the word dvc is not told
+    from that.
+    """
+    if parent == 1 and b"dvc" not in Path("/proc/1/cmdline").read_bytes():
+        return True
     try:
-        return os.getsid(process) == os.getsid(0)
+        return os.getsid(parent) != os.getsid(0)
     except ProcessLookupError:
-        return False
+        return True
 
 
 @contextmanager

@@ -42,6 +42,7 @@ from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
 from pipeline.training.checkpoint import ModelError, load_model, save_model
 from stages import kept
+from tests.support.tiny_experiment import ROOT
 
 SUMS = {"disparity_squared_error": np.ones(2), "disparity_pixels": np.full(2, 3)}
 CODED = Coded(np.full(2, 4), np.full(2, 5), {"disparity": SUMS})
@@ -171,6 +172,22 @@ def test_a_point_or_task_that_was_not_evaluated_is_named(
         ask(read)
 
 
+@pytest.mark.parametrize("entry", ["points", "points/png", "uncompressed", "pictures/90"])
+def test_an_array_where_a_group_belongs_is_named(tmp_path: Path, entry: str) -> None:
+    path = tmp_path / "sums.safetensors"
+    write_evaluation(path, EVALUATION)
+    with safe_open(path, "numpy") as file:
+        notes = json.loads(file.metadata()["notes"])
+        arrays = {key: file.get_tensor(key) for key in notes["order"]}
+    arrays = {key: x for key, x in arrays.items() if not key.startswith(f"{entry}/")}
+    arrays[entry] = np.ones(2)
+    notes["order"] = list(arrays)
+    notes["deflated"] = {key: x for key, x in notes["deflated"].items() if key in arrays}
+    save_file(arrays, path, metadata={"notes": json.dumps(notes)})
+    with pytest.raises(ArtifactError, match=rf"sums\.safetensors: entry {entry} is an array"):
+        read_evaluation(path)
+
+
 @pytest.mark.parametrize("lacking", ["notes", "facts", "order"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_of_another_program_is_refused(tmp_path: Path, kind: str, lacking: str) -> None:
@@ -215,7 +232,7 @@ def test_a_model_without_one_of_its_weights(net: SplitNet, tmp_path: Path) -> No
 
 def test_weights_to_start_from_without_one_of_them(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    shutil.copyfile("weights/streets.safetensors", path)
+    shutil.copyfile(ROOT / "weights/streets.safetensors", path)
     without(path, "conv1.weight")
     with pytest.raises(WeightsError, match=r"w\.safetensors lacks 1 entries \(conv1\.weight"):
         SplitNet("encoder2", ["reconstruction"], str(path))

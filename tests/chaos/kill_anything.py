@@ -33,6 +33,7 @@ from tests.support.tiny_experiment import command, start, tiny_repository
 
 KINDS = ("stage", "stage", "both", "dvc")
 STAGES = (
+    "check",
     "streets",
     "link",
     "prepare",
@@ -173,6 +174,8 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
     for path in sorted(files.keys() | now.keys()):
         if files.get(path) != now.get(path):
             found.fault(f"{path} differs from that of an undisturbed run")
+            kept = folder.parent / f"{found.passes}-{Path(path).name}"
+            shutil.copyfile(folder / path, kept)
     if lock(folder) != locked:
         found.fault("dvc.lock differs from that of an undisturbed run")
     for words in left_running(folder):
@@ -215,6 +218,8 @@ def kills(
     """Kill `rounds` times in the experiment that has run undisturbed in `folder`."""
     found = Found()
     files, locked = contents(folder), lock(folder)
+    # To compare by hand, if there is a fault.
+    shutil.copytree(folder / "reports", folder.parent / "undisturbed-reports")
     each = [stage for stage in stages for _ in range(KILLS_IN_A_STAGE)]
     done = 0
     while done < rounds:

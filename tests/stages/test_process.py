@@ -1,6 +1,7 @@
 """A stage runs once at a time, and ends when the dvc that started it is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,4 +112,24 @@ def test_a_stage_that_begins_after_its_dvc_was_killed_ends_at_once(folder: Path)
     dvc = begin(folder, "-c", DVC_THAT_IS_GONE, start_new_session=True)
     _, said = dvc.communicate(timeout=60)  # until the stage ends, which has the same streams
     assert "the dvc that started this stage has ended" in said
+    assert not (folder / "seen.txt").exists()
+
+
+def test_it_ends_in_a_container_too_whose_first_process_is_a_shell(folder: Path) -> None:
+    """There the orphan goes to a process of its own session."""
+    (folder / "go.txt").touch()
+    (folder / "late.py").write_text(STAGE.replace("run(main)", "time.sleep(1)\nrun(main)"))
+    spaces = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
+    if shutil.which("unshare") is None or subprocess.run([*spaces, "true"]).returncode:
+        pytest.skip("no process namespaces here")
+    (folder / "killed.py").write_text(DVC_THAT_IS_GONE)
+    # `cat` ends with the last process that could still write to it.
+    begun = subprocess.run(
+        [*spaces, "sh", "-c", f"{sys.executable} killed.py 2>&1 | cat"],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert "the dvc that started this stage has ended" in begun.stdout
     assert not (folder / "seen.txt").exists()

@@ -23,6 +23,7 @@ from pipeline.tracking.notes import TAG, Before, Note, go_on, new_note
 from pipeline.tracking.outbox import REQUEST_SECONDS
 from pipeline.tracking.reach import check_reachable, removed_store
 from pipeline.tracking.run import NullRun, Run
+from pipeline.tracking.sqlite import create_store
 from pipeline.workspace import main_root
 
 if TYPE_CHECKING:
@@ -181,7 +182,8 @@ def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     served = uri.startswith(("http:", "https:"))
     in_file = uri.startswith(SQLITE)
     database = Path(uri.removeprefix(SQLITE)) if in_file else main_root() / "mlflow.db"
-    location = None if served else (database.parent / "mlartifacts").as_uri()
+    artifacts = (database.parent / "mlartifacts").as_uri()
+    location = None if served else artifacts
     if not in_file:
         check_reachable(uri)
     if not served:
@@ -189,6 +191,8 @@ def _first_touch(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     with nullcontext() if served else FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
         if in_file and (gone := removed_store(database)):
             log.warning(gone)
+        if in_file and not database.exists():
+            create_store(database, experiment, artifacts)
         client = MlflowClient(uri, registry_uri=uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:

@@ -201,3 +201,32 @@ def test_a_report_of_another_outcome_leaves_what_was_given(
         assert run.id in caplog.text
     after = client().get_run(evaluated.id).data
     assert (after.metrics, after.tags) == (before.metrics, before.tags)
+
+
+KILLED_AT_A_TABLE = """
+import os, signal, sqlalchemy
+tables = []
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "after_cursor_execute")
+def count(connection, cursor, statement, *rest):
+    tables.append(statement.lstrip().startswith("CREATE TABLE"))
+    if sum(tables) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_while_the_store_is_made_does_not_end_tracking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MLflow cannot use a file that has some of its tables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / ".dvc").mkdir()
+    process = python(KILLED_AT_A_TABLE + OPEN, "a", cwd=tmp_path)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "mlflow.db").exists()
+    with begin() as run:
+        pass
+    assert not [x for x in caplog.messages if x.startswith("Not tracked")]
+    assert client().get_run(run.id).info.status == "FINISHED"
+    assert not list(tmp_path.glob(".mlflow.db*"))

@@ -2,10 +2,8 @@
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from pipeline.artifacts import (
     ArtifactError,
     Bitstreams,
     Evaluation,
-    FrameFacts,
     Sent,
     features_to_fill,
     join_diagnostics,
@@ -25,24 +22,16 @@ from pipeline.artifacts import (
     read_examples,
     read_features,
     read_rate_loss,
-    read_run_id,
     read_sent,
     read_streams,
     write_diagnostics,
     write_evaluation,
     write_examples,
-    write_run_id,
     write_sent,
     write_streams,
 )
-from pipeline.files import write_json
-from pipeline.nets.encoder import WeightsError
-from pipeline.nets.split import SplitNet
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
-from pipeline.training.checkpoint import ModelError, load_model, save_model
-from stages import kept
-from tests.support.tiny_experiment import ROOT
 
 SUMS = {"disparity_squared_error": np.ones(2), "disparity_pixels": np.full(2, 3)}
 CODED = Coded(np.full(2, 4), np.full(2, 5), {"disparity": SUMS})
@@ -204,63 +193,3 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path, kind: str, lacking
         ArtifactError, match=r"some\.safetensors .*run `dvc repro` to make it again"
     ):
         read(path)
-
-
-# Models, weights, notes in JSON
-
-
-@pytest.fixture(scope="module")
-def net() -> SplitNet:
-    return SplitNet("encoder2", ["reconstruction"], "none")
-
-
-def without(path: Path, entry: str) -> None:
-    with safe_open(path, "numpy") as file:
-        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    del arrays[entry]
-    save_file(arrays, path)
-
-
-def test_a_model_without_one_of_its_weights(net: SplitNet, tmp_path: Path) -> None:
-    save_model(tmp_path, net, {"encoder": "encoder2", "tasks": ["reconstruction"]})
-    entry = next(iter(net.state_dict()))
-    without(tmp_path / "model.safetensors", entry)
-    words = rf"model\.safetensors does not hold .*{re.escape(entry)}.*; train it again"
-    with pytest.raises(ModelError, match=words):
-        load_model(tmp_path)
-
-
-def test_weights_to_start_from_without_one_of_them(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    shutil.copyfile(ROOT / "weights/streets.safetensors", path)
-    without(path, "conv1.weight")
-    with pytest.raises(WeightsError, match=r"w\.safetensors lacks 1 entries \(conv1\.weight"):
-        SplitNet("encoder2", ["reconstruction"], str(path))
-
-
-@pytest.mark.parametrize("lacking", ["encoder", "tasks"])
-def test_a_model_without_its_description(net: SplitNet, tmp_path: Path, lacking: str) -> None:
-    description = {"encoder": "encoder2", "tasks": ["reconstruction"]}
-    del description[lacking]
-    save_model(tmp_path, net, description)
-    with pytest.raises(ModelError, match=rf"model\.json .*{lacking}.*; train it again"):
-        load_model(tmp_path)
-
-
-def test_a_folder_without_a_run(tmp_path: Path) -> None:
-    write_run_id(tmp_path, "id")
-    assert read_run_id(tmp_path) == "id"
-    write_json(tmp_path / "run.json", {})
-    with pytest.raises(ArtifactError, match=r"run\.json has no entry run_id; run `dvc repro`"):
-        read_run_id(tmp_path)
-
-
-@pytest.mark.parametrize("lacking", FrameFacts._fields)
-def test_notes_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
-    facts: Mapping[str, Any] = FrameFacts(1, 2, 3, {"disparity": 0.5})._asdict()
-    monkeypatch.setattr(kept, "FRAMES_FILE", tmp_path / "frames.json")
-    write_json(tmp_path / "frames.json", facts)
-    assert kept.frame_facts(["disparity"])._asdict() == facts
-    write_json(tmp_path / "frames.json", {k: v for k, v in facts.items() if k != lacking})
-    with pytest.raises(ArtifactError, match=rf"frames\.json has no entry {lacking};"):
-        kept.frame_facts(["disparity"])

@@ -16,7 +16,6 @@ import random
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.whole_files import contents, half_written, lock, temporary
+from tests.chaos.whole_files import contents, half_written, lock, mended_by_hand, remnants
 from tests.support.tiny_experiment import command, start, tiny_repository
 
 KINDS = ("stage", "stage", "both", "dvc")
@@ -67,6 +66,12 @@ class Found:
     def fault(self, text: str) -> None:
         print(f"FAULT {text}", flush=True)
         self.faults.append(text)
+
+    def mend(self, folder: Path, said: str) -> bool:
+        """Return whether dvc had cut a file of its own, which is mended then."""
+        done = mended_by_hand(folder, said)
+        self.mended += done
+        return done
 
 
 @contextlib.contextmanager
@@ -132,17 +137,6 @@ def kill(process: subprocess.Popen[str], kind: str) -> bool:
     return process.wait() != 0
 
 
-def mend(folder: Path, said: str, found: Found) -> bool:
-    """Do what README says if dvc has cut a file of its own, which it writes in place."""
-    if not re.search(r"dvc\.lock' validation failed|dvc\.lock.*corrupted|RWLock", said):
-        return False
-    for name in ("dvc.lock", ".dvc/tmp/rwlock"):
-        (folder / name).unlink(missing_ok=True)
-    found.mended += 1
-    print("mended by hand: dvc.lock or rwlock", flush=True)
-    return True
-
-
 def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found) -> None:
     """Run until `stage`, kill after `seconds` of it, and look at the files."""
     with repro(folder) as (process, said):
@@ -152,7 +146,7 @@ def one_round(folder: Path, stage: str, kind: str, seconds: float, found: Found)
                 stage = running(said) or stage
                 found.kills[stage, kind] += 1
                 print(f"killed {kind} in {stage}, {seconds:.2f} s", flush=True)
-        elif process.wait() != 0 and not mend(folder, said.read_text(), found):
+        elif process.wait() != 0 and not found.mend(folder, said.read_text()):
             found.fault(f"dvc repro needs a hand: {said.read_text()[-2000:]}")
         for text in half_written(folder):
             found.fault(f"after a kill of {kind} in {stage}: half-written {text}")
@@ -179,7 +173,7 @@ def afresh(folder: Path) -> None:
 def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found) -> None:
     """Let the experiment end, and compare it with an undisturbed one."""
     done = start(folder, "dvc", "repro")
-    if done.returncode != 0 and mend(folder, done.stdout + done.stderr, found):
+    if done.returncode != 0 and found.mend(folder, done.stdout + done.stderr):
         done = start(folder, "dvc", "repro")
     if done.returncode != 0:
         found.fault(f"dvc repro needs a hand: {(done.stdout + done.stderr)[-2000:]}")
@@ -193,26 +187,8 @@ def at_the_end(folder: Path, files: dict[str, str], locked: object, found: Found
             shutil.copyfile(folder / path, kept)
     if lock(folder) != locked:
         found.fault("dvc.lock differs from that of an undisturbed run")
-    for words in left_running(folder):
-        found.fault(f"still running: {words}")
-    for path in temporary(folder):
-        found.fault(f"{path} is left under a temporary name")
-    with sqlite3.connect(folder / "mlflow.db") as store:
-        for name, status in store.execute("select name, status from runs"):
-            if status == "RUNNING":
-                found.fault(f"the MLflow run {name} is {status}")
-        doubled = "select key, run_uuid from metrics group by key, run_uuid, step having count(*)>1"
-        for key, run_id in store.execute(doubled):
-            found.fault(f"metric {key} of run {run_id} is there twice at one step")
-
-
-def left_running(folder: Path) -> list[str]:
-    """Return the commands of the processes that still run in the experiment."""
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
-        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(" ".join(process.info["cmdline"]))
-    return found
+    for text in remnants(folder):
+        found.fault(text)
 
 
 def chaos(folder: Path, rounds: int, seed: int, stages: tuple[str, ...] = STAGES) -> Found:

@@ -5,10 +5,12 @@ import hashlib
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 import yaml
 from PIL import Image
@@ -105,3 +107,42 @@ def lock(folder: Path) -> object:
             ):
                 entry |= {"md5": None, "size": None}
     return stages
+
+
+def open_runs(store: Path) -> list[str]:
+    """Return what is wrong with the runs of an MLflow store."""
+    with sqlite3.connect(store) as asked:
+        runs = asked.execute("select name from runs where status = 'RUNNING'")
+        found = [f"the MLflow run {name} is RUNNING" for (name,) in runs]
+        doubled = "select key, run_uuid from metrics group by key, run_uuid, step having count(*)>1"
+        found += [
+            f"metric {key} of run {run_id} is there twice at one step"
+            for key, run_id in asked.execute(doubled)
+        ]
+    return found
+
+
+def left_running(folder: Path) -> list[str]:
+    """Return the commands of the processes that still run in the experiment."""
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline", "status"]):
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(process.info["cmdline"]))
+    return found
+
+
+def mended_by_hand(folder: Path, said: str) -> bool:
+    """Do what README says if dvc has cut a file of its own, which it writes in place."""
+    if not re.search(r"dvc\.lock' validation failed|dvc\.lock.*corrupted|RWLock", said):
+        return False
+    for name in ("dvc.lock", ".dvc/tmp/rwlock"):
+        (folder / name).unlink(missing_ok=True)
+    print("mended by hand: dvc.lock or rwlock", flush=True)
+    return True
+
+
+def remnants(folder: Path) -> list[str]:
+    """Return what a finished experiment should not have left."""
+    running = [f"still running: {words}" for words in left_running(folder)]
+    hidden = [f"{path} is left under a temporary name" for path in temporary(folder)]
+    return [*running, *hidden, *open_runs(folder / "mlflow.db")]

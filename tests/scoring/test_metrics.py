@@ -20,6 +20,7 @@ from pipeline.scoring.metrics import (
     bits_per_element,
     bits_per_element_resampled,
     classes_in_truth,
+    iou_by_name,
     iou_per_class,
     official_mean_iou,
     segmentation_facts,
@@ -116,6 +117,18 @@ def test_miou_of_void_alone_is_not_a_number() -> None:
     assert math.isnan(SCORES["segmentation"].compute(sums))
 
 
+def test_intersection_over_union_goes_by_the_name_of_the_class() -> None:
+    truth_NHW, prediction_NHW = label_maps(absent=(3,))
+    by_name = iou_by_name({"confusion": confusion_of(truth_NHW, prediction_NHW)})
+    assert list(by_name) == list(CLASSES)
+    for number, name in enumerate(CLASSES):
+        known = truth_NHW != 255
+        true, said = (truth_NHW == number) & known, (prediction_NHW == number) & known
+        union = (true | said).sum()
+        expected = (true & said).sum() / union if union else math.nan
+        assert by_name[name] == pytest.approx(expected, nan_ok=True)
+
+
 def test_psnr_is_scikit_images() -> None:
     generator = np.random.default_rng(0)
     truth_N3HW = generator.random((4, 3, 9, 11))
@@ -172,6 +185,8 @@ def test_bits_per_element_is_the_mean_over_images() -> None:
     assert bits_per_element(bytes_N, elements=4096) == pytest.approx(expected)
     drawn = bits_per_element_resampled(bytes_N, np.array([[0.0, 3.0, 0.0]]), elements=4096)
     np.testing.assert_allclose(drawn, [8 * 2001 / 4096])
+    with pytest.raises(ValueError, match="3"):
+        bits_per_element_resampled(bytes_N, np.ones((1, 2)), elements=4096)
 
 
 def random_sums(images: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.scoring.sums import SUMS
+from pipeline.scoring.sums import SUMS, collect, sums_of
 
 CLASSES = 19
 
@@ -95,6 +95,23 @@ def test_a_batch_has_the_sums_of_its_images(size: tuple[int, int, int]) -> None:
     ]
     for name, value in whole.items():
         torch.testing.assert_close(torch.cat([part[name] for part in parts]), value)
+
+
+def test_the_sums_of_batches_are_joined_by_task() -> None:
+    whole = truth()
+    predicted = predictions(whole)
+    parts = [slice(0, 2), slice(2, 3)]
+    of_batches = (
+        sums_of({task: x[part] for task, x in predicted.items()}, Truth(*(x[part] for x in whole)))
+        for part in parts
+    )
+    joined = collect(of_batches)
+    assert set(joined) == set(SUMS)
+    for task, sums in joined.items():
+        expected = SUMS[task](predicted[task], whole)
+        assert set(sums) == set(expected)
+        for name, value in expected.items():
+            np.testing.assert_allclose(sums[name], value.numpy())
 
 
 def test_memory_layout_does_not_matter() -> None:

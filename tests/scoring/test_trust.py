@@ -1,5 +1,7 @@
 """What stands behind a BD-rate, and what speaks against quoting it."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from pipeline.scoring.objections import (
     SignByPoint,
     WideInterval,
     WithoutInterval,
+    both_signs,
     objections,
     size_of,
 )
@@ -168,3 +171,11 @@ def test_an_interval_is_wider_than_an_effect(
     low: float | None, high: float | None, wider: bool
 ) -> None:
     assert Interval(-2.0, low, high, 0.95, 1000, 0, None).wider_than(-2.0) is wider
+
+
+@pytest.mark.parametrize(
+    ("values", "both"),
+    [([-1.0, 2.0], True), ([1.0, 2.0], False), ([-1.0, -2.0], False), ([0.0, math.nan], False)],
+)
+def test_some_above_zero_and_some_below(values: list[float], both: bool) -> None:
+    assert both_signs(values) is both

@@ -29,7 +29,8 @@ PROBE_BYTES = 2**20
 FOREIGN_HOURS = 24
 """Age from which a temporary file of another machine is taken for left over."""
 
-_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)\.(?P<pid>\d+)\.part")
+# SQLite keeps a journal beside a file that it writes.
+_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)\.(?P<pid>\d+)\.part(-journal)?")
 _ERRNO = re.compile(r"os error (\d+)")
 
 
@@ -63,7 +64,7 @@ def temporary(path: Path) -> Path:
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files and folders in `folder` that no living process writes."""
-    for path in folder.glob(".*.part"):
+    for path in folder.glob(".*.part*"):
         named = _TEMPORARY.fullmatch(path.name)
         if named is None or not _left_over(path, named["host"], int(named["pid"])):
             continue

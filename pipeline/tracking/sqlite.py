@@ -1,7 +1,8 @@
 """A new store in an SQLite file: there as a whole, or not there."""
 
-import os
 from pathlib import Path
+
+from pipeline.files import whole_file
 
 
 def create_store(database: Path, experiment: str, location: str) -> None:
@@ -13,9 +14,7 @@ def create_store(database: Path, experiment: str, location: str) -> None:
     """
     from mlflow import MlflowClient
 
-    for left in database.parent.glob(f".{database.name}.*.partial*"):
-        left.unlink()
-    made = database.with_name(f".{database.name}.{os.getpid()}.partial")
-    uri = f"sqlite:///{made}"
-    MlflowClient(uri, registry_uri=uri).create_experiment(experiment, artifact_location=location)
-    made.replace(database)
+    with whole_file(database) as part:
+        uri = f"sqlite:///{part}"
+        client = MlflowClient(uri, registry_uri=uri)
+        client.create_experiment(experiment, artifact_location=location)

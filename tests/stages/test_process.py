@@ -105,10 +105,15 @@ subprocess.Popen([sys.executable, "late.py"], env={**os.environ, "DVC_STAGE": "l
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
-def test_a_stage_that_begins_after_its_dvc_was_killed_ends_at_once(folder: Path) -> None:
+def late_stage(folder: Path) -> None:
+    """Write late.py: the stage, which begins after a second and need not wait for an end."""
     (folder / "go.txt").touch()
     (folder / "late.py").write_text(STAGE.replace("run(main)", "time.sleep(1)\nrun(main)"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such signal")
+def test_a_stage_that_begins_after_its_dvc_was_killed_ends_at_once(folder: Path) -> None:
+    late_stage(folder)
     dvc = begin(folder, "-c", DVC_THAT_IS_GONE, start_new_session=True)
     _, said = dvc.communicate(timeout=60)  # until the stage ends, which has the same streams
     assert "the dvc that started this stage has ended" in said
@@ -117,8 +122,7 @@ def test_a_stage_that_begins_after_its_dvc_was_killed_ends_at_once(folder: Path)
 
 def test_it_ends_in_a_container_too_whose_first_process_is_a_shell(folder: Path) -> None:
     """There the orphan goes to a process of its own session."""
-    (folder / "go.txt").touch()
-    (folder / "late.py").write_text(STAGE.replace("run(main)", "time.sleep(1)\nrun(main)"))
+    late_stage(folder)
     spaces = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
     if shutil.which("unshare") is None or subprocess.run([*spaces, "true"]).returncode:
         pytest.skip("no process namespaces here")

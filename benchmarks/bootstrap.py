@@ -8,19 +8,18 @@ of all tasks, for the paper's BD-rate and for the one between hulls. Target:
 """
 
 import argparse
-from functools import partial
 
 import numpy as np
 
 from benchmarks.clock import timed
 from benchmarks.record import load, record
 from pipeline.data.labels import CLASSES
-from pipeline.scoring.bdrate import bd_rate, hull_rate
+from pipeline.report.found.table import Kind
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
 
 POINTS = 5
-KINDS = {"BD-rate": bd_rate, "hull": partial(hull_rate, method="pchip")}
+KINDS = {"BD-rate": Kind((), "cubic"), "hull": Kind((), None)}
 
 
 def curve(images: int, *, rate: float, seed: int) -> CurveSums:
@@ -56,16 +55,16 @@ def main() -> None:
     arms = curve(options.images, rate=1, seed=1), curve(options.images, rate=0.8, seed=2)
     rows = []
     with load() as others:
-        for name, rate in KINDS.items():
+        for name, kind in KINDS.items():
             seconds = {}
             for task, score in SCORES.items():
                 timing = timed(
-                    lambda score=score, rate=rate: bootstrap_bd_rate(
+                    lambda score=score, kind=kind: bootstrap_bd_rate(
                         *([arms[0]], [arms[1]], score),
                         resamples=options.resamples,
                         level=0.95,
                         seed=0,
-                        rate=rate,
+                        rate=kind.rate(score),
                     )
                 )
                 seconds[task] = timing.cpu

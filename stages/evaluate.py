@@ -28,7 +28,7 @@ from pipeline.coding.points import read_point
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.params import Params
-from pipeline.scoring.hull import hull_points
+from pipeline.scoring.hull import monotone_envelope
 from pipeline.scoring.metrics import SCORES
 from pipeline.shards import work_folder
 from pipeline.tracking import face as tracking
@@ -127,13 +127,13 @@ def track(
 def curves(values: Mapping[str, Mapping[str, float]]) -> list[dict[str, float]]:
     """Return what each point gives to a chart of a score over bpfe, which joins all it is given.
 
-    values: point -> name -> value. A score is left out where the point is not on its hull, but for
+    values: point -> name -> value. A score is left out where another point beats the point, but for
     the first point.
     """
     points = list(values.values())
     names = [name for name in points[0] if not name.startswith("bpfe")]
     rates = [at["bpfe"] for at in points]
-    kept = {x: {0, *hull_points(rates, [at[x] for at in points]).tolist()} for x in names}
+    kept = {x: {0, *monotone_envelope(rates, [at[x] for at in points]).tolist()} for x in names}
     return [
         {name: value for name, value in at.items() if i in kept.get(name, {i})}
         for i, at in enumerate(points)

@@ -7,14 +7,16 @@ A curve is a set of points (rate > 0 in any unit, score where more is better) in
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import bjontegaard
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline.scoring.hull import beaten_points, hull_points
+from pipeline.scoring.hull import Averaged, beaten_points, hull_points, itself, mean_log_gap
 from pipeline.scoring.obstacles import (
     FEWEST_OF_HULL,
     FEWEST_POINTS,
@@ -41,7 +43,6 @@ class BDRate:
     """Per cent; negative where the test saves bits. None if there is an obstacle."""
     overlap: float
     """Shared part of the two score ranges over their union, 0 to 1; 0 if not all are finite."""
-    method: str
     obstacle: Obstacle | None
 
 
@@ -53,7 +54,6 @@ class BDScore:
     """In the unit of the score; positive where the test is better. None if there is an obstacle."""
     overlap: float
     """Shared part of the two ranges of log rate over their union, 0 to 1."""
-    method: str
     obstacle: Obstacle | None
 
 
@@ -73,7 +73,7 @@ def bd_rate(
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
-    return _bd_rate(anchor, test, method, FEWEST_POINTS)
+    return _bd_rate(anchor, test, FEWEST_POINTS, _fitted(method))
 
 
 def bd_score(
@@ -86,8 +86,7 @@ def bd_score(
     """Return the mean score difference over the rates both curves reach; else as `bd_rate`."""
     anchor = _curve("anchor", anchor_rate, anchor_score)
     test = _curve("test", test_rate, test_score)
-    difference, overlap, obstacle = _average_gap(anchor, test, "rate", method, FEWEST_POINTS)
-    return BDScore(difference, overlap, method, obstacle)
+    return BDScore(*_average_gap(anchor, test, "rate", FEWEST_POINTS, _fitted(method)))
 
 
 def hull_rate(
@@ -95,18 +94,19 @@ def hull_rate(
     anchor_score: ArrayLike,
     test_rate: ArrayLike,
     test_score: ArrayLike,
-    method: str = "cubic",
+    averaged: Averaged = itself,
 ) -> BDRate:
     """Return the BD-rate between the hulls (see `hull_points`): another number than `bd_rate`.
 
     It compares what a user would pick of each arm, who never pays more for a worse score; since
-    points are left out after looking at the scores, it flatters a noisy curve. PCHIP and Akima
-    go through their points, so that two points are enough; a cubic fit needs four.
+    points are left out after looking at the scores, it flatters a noisy curve. Between two points
+    the rate is that of a mix of both (see `mean_log_gap`). Nothing is fitted, so that two points
+    are enough. `averaged`: see `Averaged`.
     """
-    anchor = _curve("anchor", anchor_rate, anchor_score)
-    test = _curve("test", test_rate, test_score)
-    fewest = FEWEST_POINTS if method == "cubic" else FEWEST_OF_HULL
-    return _bd_rate(_hull(anchor), _hull(test), method, fewest)
+    anchor = _hull(_curve("anchor", anchor_rate, anchor_score), averaged)
+    test = _hull(_curve("test", test_rate, test_score), averaged)
+    mixed = partial(mean_log_gap, averaged=averaged)
+    return _bd_rate(anchor, test, FEWEST_OF_HULL, mixed)
 
 
 class _Curve(NamedTuple):
@@ -115,15 +115,21 @@ class _Curve(NamedTuple):
     score_P: np.ndarray
 
 
-def _hull(curve: _Curve) -> _Curve:
+_Pair = tuple[np.ndarray, np.ndarray]
+"""A column of the anchor and one of the test."""
+_Average = Callable[[_Pair, _Pair], float | Obstacle]
+"""(scores, ln(rates)) or, for a BD-score, the other way round -> the mean gap of the second."""
+
+
+def _hull(curve: _Curve, averaged: Averaged) -> _Curve:
     usable = np.isfinite(curve.score_P) & np.isfinite(curve.rate_P) & (curve.rate_P > 0)
-    kept = hull_points(*curve[1:]) if usable.all() else slice(None)
+    kept = hull_points(*curve[1:], averaged) if usable.all() else slice(None)
     return _Curve(curve.name, curve.rate_P[kept], curve.score_P[kept])
 
 
-def _bd_rate(anchor: _Curve, test: _Curve, method: str, fewest: int) -> BDRate:
-    gap, overlap, obstacle = _average_gap(anchor, test, "score", method, fewest)
-    return BDRate(None if gap is None else 100 * math.expm1(gap), overlap, method, obstacle)
+def _bd_rate(anchor: _Curve, test: _Curve, fewest: int, average: _Average) -> BDRate:
+    gap, overlap, obstacle = _average_gap(anchor, test, "score", fewest, average)
+    return BDRate(None if gap is None else 100 * math.expm1(gap), overlap, obstacle)
 
 
 def _curve(name: Curve, rate: ArrayLike, score: ArrayLike) -> _Curve:
@@ -137,14 +143,12 @@ def _curve(name: Curve, rate: ArrayLike, score: ArrayLike) -> _Curve:
 
 
 def _average_gap(
-    anchor: _Curve, test: _Curve, over: Literal["score", "rate"], method: str, fewest: int
+    anchor: _Curve, test: _Curve, over: Literal["score", "rate"], fewest: int, average: _Average
 ) -> tuple[float | None, float, Obstacle | None]:
     """Return (mean of test minus anchor over the shared range, overlap, why there is none).
 
     Over the score the gap is one of ln(rate); over the rate, taken as ln(rate), one of the score.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown BD method {method!r}: choose one of {', '.join(METHODS)}")
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(anchor.rate_P), np.log(test.rate_P)
     scores = anchor.score_P, test.score_P
@@ -158,22 +162,30 @@ def _average_gap(
     obstacle = obstacle or _no_overlap(over, bases, overlap)
     if obstacle:
         return None, overlap, obstacle
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            gap = _library_gap(bases, values, method)
-        except (Warning, ValueError) as problem:
-            return None, overlap, FitFailed(method, str(problem))
-    # Over the shared range both curves lie between the points, so a larger gap is the fit's own.
-    if not abs(gap) <= np.ptp(np.concatenate(values)):
-        return None, overlap, FitLeavesPoints(method)
-    return gap, overlap, None
+    gap = average(bases, values)
+    return (gap, overlap, None) if isinstance(gap, float) else (None, overlap, gap)
 
 
-def _library_gap(
-    bases: tuple[np.ndarray, np.ndarray], values: tuple[np.ndarray, np.ndarray], method: str
-) -> float:
+def _fitted(method: str) -> _Average:
+    """Return the average of the library's fits. Raises ValueError for an unknown method."""
+    if method not in METHODS:
+        raise ValueError(f"unknown BD method {method!r}: choose one of {', '.join(METHODS)}")
+
+    def average(bases: _Pair, values: _Pair) -> float | Obstacle:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                gap = _library_gap(bases, values, method)
+            except (Warning, ValueError) as problem:
+                return FitFailed(method, str(problem))
+        # Over the shared range both curves lie between the points: a larger gap is the fit's own.
+        return gap if abs(gap) <= np.ptp(np.concatenate(values)) else FitLeavesPoints(method)
+
+    return average
+
+
+def _library_gap(bases: _Pair, values: _Pair, method: str) -> float:
     # Origin and unit of the base do not change the gap, but they do condition the cubic fit.
     origin, unit = bases[0].min(), np.ptp(bases[0])
     curves = []

@@ -6,7 +6,7 @@ from typing import Literal
 FEWEST_POINTS = 4
 """That a curve needs: a cubic has four coefficients."""
 FEWEST_OF_HULL = 2
-"""That an envelope needs, if its points are interpolated and not fitted."""
+"""That a hull needs, whose points are joined and not fitted."""
 
 Curve = Literal["anchor", "test"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,7 +61,8 @@ class Diagnostics:
 
     bd_rate: BDRate
     """The number in question."""
-    bd_score: BDScore
+    bd_score: BDScore | None
+    """None for a number that is not made by interpolation."""
     percent_by_method: dict[str, float | None]
     percent_without: dict[str, float | None]
     """Point name -> percent when that point is left out of both curves. With five points, four
@@ -80,30 +82,31 @@ def diagnose(
     points: Sequence[str],
     lossless: Collection[str] = (),
     rate: Callable[..., BDRate] = bd_rate,
-    method: str = "cubic",
-    methods: Sequence[str] = METHODS,
+    method: str | None = "cubic",
 ) -> Diagnostics:
     """Return what stands behind a BD-rate of two curves.
 
     points: names of the P points, which pair up between the curves. lossless: those of them that
     are of a lossless codec; their far higher rate can weigh heavily in a fit. rate: how the number
-    is made, `bd_rate` or `hull_rate`. method: of interpolation. methods: those that it is
-    held against. Raises ValueError if curves and names differ in length.
+    is made of four columns. method: by which `rate` interpolates; None if it does not, so that
+    there are no other methods to hold it against and no BD-score.
+    Raises ValueError if curves and names differ in length.
     """
     four = [np.asarray(x, np.float64) for x in (anchor_rate, anchor_score, test_rate, test_score)]
     sizes = [len(column) for column in four[::2]]
     if set(sizes) != {len(points)}:
         raise ValueError(f"{len(points)} points named, curves have {sizes}: they must be equal")
     lossy_P = np.array([name not in lossless for name in points], bool)
+    others = METHODS if method else ()
     return Diagnostics(
-        bd_rate=rate(*four, method),
-        bd_score=bd_score(four[0], four[1], four[2], four[3], method),
-        percent_by_method={other: rate(*four, other).percent for other in methods},
+        bd_rate=rate(*four),
+        bd_score=bd_score(four[0], four[1], four[2], four[3], method) if method else None,
+        percent_by_method={x: partial(bd_rate, method=x)(*four).percent for x in others},
         percent_without={
-            name: rate(*(np.delete(column, i) for column in four), method).percent
+            name: rate(*(np.delete(column, i) for column in four)).percent
             for i, name in enumerate(points)
         },
-        percent_without_lossless=rate(*(column[lossy_P] for column in four), method).percent,
+        percent_without_lossless=rate(*(column[lossy_P] for column in four)).percent,
         beaten={
             "anchor": tuple(points[i] for i in beaten_points(*four[:2])),
             "test": tuple(points[i] for i in beaten_points(*four[2:])),

@@ -30,7 +30,7 @@ from pipeline.report.tables.bd import Drawn, bd_grid, hull_grid
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.points import point_grids
 from pipeline.report.text.why import missing
-from pipeline.scoring.bdrate import bd_rate
+from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.objections import LittleOverlap
 from pipeline.scoring.obstacles import NotMonotone
@@ -149,7 +149,7 @@ def test_the_envelope_leaves_out_what_is_beaten() -> None:
     kept = points[points["bpfe"].ne(4.5) & points["bpfe"].ne(4.0) | points["psnr"].eq(28.0)]
     by_arm = [kept[kept["arm"] == arm] for arm in ("benchmark", "proposed")]
     columns = [x[name].to_numpy() for x in by_arm for name in ("bpfe", "psnr")]
-    expected = bd_rate(*columns, "pchip").percent
+    expected = hull_rate(*columns).percent
     assert table.loc["hull_bd_rate", "percent"] == pytest.approx(expected)
 
 

@@ -89,8 +89,8 @@ def test_intervals_are_the_bootstraps_own(method: str) -> None:
     kinds = kinds_of(CODECS, fixed=CODECS, lossless=["png"], method=method)
     trust = trust_of([benchmark, proposed], kinds).set_index(["task", "kind"])
     rates = {
-        "hull_bd_rate": partial(hull_rate, method="pchip"),
-        "bd_rate": partial(bd_rate, method=method),
+        "hull_bd_rate": lambda score: partial(hull_rate, averaged=score.averaged),
+        "bd_rate": lambda _: partial(bd_rate, method=method),
     }
     for task, score in SCORES.items():
         for kind, rate in rates.items():
@@ -99,7 +99,7 @@ def test_intervals_are_the_bootstraps_own(method: str) -> None:
                 resamples=RESAMPLES,
                 level=0.9,
                 seed=DRAW,
-                rate=rate,
+                rate=rate(score),
             )
             row = trust.loc[task, kind]
             known = [expected.percent, expected.low, expected.high]
@@ -116,7 +116,7 @@ def test_a_kind_is_of_its_points_alone() -> None:
     models = arms()
     trust = trust_of(models, kinds).set_index(["task", "kind"])
     for kind, kept, rate in (
-        ("depth_bd_rate", CODECS[:4], partial(hull_rate, method="pchip")),
+        ("depth_bd_rate", CODECS[:4], partial(hull_rate, averaged=SCORES["disparity"].averaged)),
         ("bd_rate", CODECS[1:], bd_rate),
     ):
         columns: list[Any] = []

@@ -186,20 +186,22 @@ class TestHull:
         found = hull_rate(rate, score, 0.8 * rate, score)
         assert found.percent == pytest.approx(-20)
 
-    def test_two_points_are_enough_where_they_are_joined(self) -> None:
-        for method in ("pchip", "akima"):
-            found = hull_rate([2, 4], [1, 2], [1.6, 3.2], [1, 2], method)
-            assert found.percent == pytest.approx(-20)
-        fitted = hull_rate([2, 4], [1, 2], [1.6, 3.2], [1, 2], "cubic")
-        assert fitted.obstacle == TooFewPoints("anchor", 2, 4)
-        alone = hull_rate([2], [1], [1.6, 3.2], [1, 2], "pchip")
+    def test_two_points_are_enough(self) -> None:
+        assert hull_rate([2, 4], [1, 2], [1.6, 3.2], [1, 2]).percent == pytest.approx(-20)
+        alone = hull_rate([2], [1], [1.6, 3.2], [1, 2])
         assert alone.obstacle == TooFewPoints("anchor", 1, 2)
+
+    def test_by_hand(self) -> None:
+        # Rates 1 + s and 2 over scores from 0 to 1: the mean of ln(1 + s) is 2 ln 2 - 1.
+        found = hull_rate([1, 2], [0, 1], [2, 2 * (1 + 1e-12)], [0, 1])
+        assert found.percent == pytest.approx(100 * math.expm1(math.log(2) - (2 * math.log(2) - 1)))
+        assert found.overlap == 1.0
 
     def test_has_its_obstacles_too(self) -> None:
         found = hull_rate(RATE, SCORE, RATE, [math.nan, *SCORE[1:]])
         assert found.obstacle == NotFinite("test")
         found = hull_rate(RATE, SCORE, RATE, SCORE[::-1])
-        assert found.obstacle == TooFewPoints("test", 1)
+        assert found.obstacle == TooFewPoints("test", 1, 2)
 
 
 @pytest.mark.parametrize("compute", [bd_rate, hull_rate])

@@ -1,7 +1,5 @@
 """The bootstrap against resampling done image by image, and planted effects."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
@@ -165,7 +163,7 @@ def test_resamples_without_a_figure_are_counted_and_too_many_leave_no_interval()
         resamples=200,
         level=0.95,
         seed=0,
-        rate=partial(hull_rate, method="pchip"),
+        rate=hull_rate,
     )
     assert by_envelope.failed < found.failed
 

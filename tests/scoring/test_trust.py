@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.scoring.bdrate import (
+    METHODS,
     bd_rate,
     hull_rate,
 )
@@ -71,13 +72,16 @@ def test_nothing_against_a_clean_saving() -> None:
 @pytest.mark.parametrize("rate", [bd_rate, hull_rate])
 def test_one_diagnosis_serves_both_rates(rate) -> None:
     score = [0.545, *SCORE[1:]]
-    found = diagnose(RATE, score, 0.8 * RATE, SCORE, points=CODECS, rate=rate)
+    method = "cubic" if rate is bd_rate else None
+    found = diagnose(RATE, score, 0.8 * RATE, SCORE, points=CODECS, rate=rate, method=method)
     assert found.beaten == {"anchor": ("png",), "test": ()}
     assert found.bd_rate == rate(RATE, score, 0.8 * RATE, SCORE)
-    assert found.percent_by_method["pchip"] == rate(RATE, score, 0.8 * RATE, SCORE, "pchip").percent
     left = rate(RATE[:-1], score[:-1], 0.8 * RATE[:-1], SCORE[:-1]).percent
     assert found.percent_without["jpeg-80"] == left
     assert isinstance(found.bd_rate.obstacle, NotMonotone) == (rate is bd_rate)
+    # A hull is not interpolated.
+    assert set(found.percent_by_method) == (set(METHODS) if rate is bd_rate else set())
+    assert (found.bd_score is None) == (rate is hull_rate)
 
 
 def test_little_overlap() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.scoring.hull import hull_points
+from pipeline.scoring.hull import monotone_envelope
 from pipeline.scoring.metrics import SCORES, bits_per_element
 from pipeline.tracking import start as tracking
 from stages.report import saved_views
@@ -128,7 +128,7 @@ def test_the_charts_draw_the_curve_of_either_arm(
             rates = [bits_per_element(point.bytes_N, elements=found.elements) for point in at]
             scored = [score.compute(point.sums[task]) for point in at]
             # The first codec is the dearest; the others come from the cheapest on.
-            kept = sorted({0, *hull_points(rates, scored).tolist()}, reverse=True)
+            kept = sorted({0, *monotone_envelope(rates, scored).tolist()}, reverse=True)
             assert len(kept) >= 2
             assert x == pytest.approx([rates[i] for i in kept])
             assert y == pytest.approx([scored[i] for i in kept])

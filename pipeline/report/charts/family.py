@@ -7,7 +7,7 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.report.charts.inks import ARM_LOOKS
 from pipeline.report.charts.rate_accuracy import short_names
-from pipeline.report.charts.rates import hull_and_rest, mean_over_seeds, rate_axis, values
+from pipeline.report.charts.rates import envelope_and_rest, mean_over_seeds, rate_axis, values
 from pipeline.report.charts.record import Axis, Chart, Key, Look, Panel, Series
 from pipeline.report.found.family import HULL, Family
 from pipeline.report.text.names import encoder_title, print_of, task_title
@@ -57,7 +57,7 @@ def family_chart(of: Family) -> Chart:
 def _panel(of: Family, encoder: str, score: Score, looks: dict[str, Look]) -> list[Series]:
     means = {name: _mean(x, encoder, score) for name, x in of.members.items()}
     best = pd.concat(means.values()).sort_values("bpfe")
-    best = best.iloc[hull_points(best["bpfe"], best[score.name])]
+    best = best.iloc[hull_points(best["bpfe"], best[score.name], score.averaged)]
     scale = print_of(score).scale
     series = [
         Series("thin", BEST, values(best["bpfe"]), values(scale * best[score.name])),
@@ -80,4 +80,4 @@ def _curve(
     look: Look, mean: pd.DataFrame, score: Score, tags: tuple[str, ...] = ()
 ) -> list[Series]:
     y = values(print_of(score).scale * mean[score.name])
-    return hull_and_rest(look, values(mean["bpfe"]), y, better=y, told=(), tags=tags)
+    return envelope_and_rest(look, values(mean["bpfe"]), y, better=y, told=(), tags=tags)

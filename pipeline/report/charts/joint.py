@@ -2,7 +2,7 @@
 
 from pipeline.report.charts.inks import ARM_LOOKS, UNDER_TO_OVER, arm_keys
 from pipeline.report.charts.rates import (
-    hull_and_rest,
+    envelope_and_rest,
     level,
     mean_over_seeds,
     rate_axis,
@@ -39,7 +39,7 @@ def joint(findings: Findings, rate: str, *, loss_percent: float) -> Chart:
             if len(mean):
                 x, y = values(mean[rate]), values(mean["lost"])
                 better = tuple(-value for value in y)
-                series += hull_and_rest(ARM_LOOKS[arm], x, y, better=better, told=told)
+                series += envelope_and_rest(ARM_LOOKS[arm], x, y, better=better, told=told)
         axis = Axis("Largest loss of any task", "%")
         panels.append(Panel(encoder_title(str(encoder)), "", rate_axis(rate), axis, tuple(series)))
     return Chart(tuple(panels), len(panels), (*arm_keys(), Key(allowed, "thin", NEUTRAL)))

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.report.charts.inks import ARM_LOOKS, UNDER_TO_OVER, arm_keys
 from pipeline.report.charts.rates import (
-    hull_and_rest,
+    envelope_and_rest,
     level,
     mean_over_seeds,
     rate_axis,
@@ -162,7 +162,7 @@ def _pictures(findings: Findings, encoder: str, score: Score, rate: str) -> list
 
 
 def _curves(findings: Findings, encoder: str, score: Score, rate: str) -> list[Series]:
-    """Return the hull of each arm's mean points, with a tag and words at each point."""
+    """Return each arm's mean points, with a tag and words at each, and the line of the best."""
     _, scale, digits = print_of(score)
     percent = f"{100 * findings.level:g} %"
     found = []
@@ -178,7 +178,7 @@ def _curves(findings: Findings, encoder: str, score: Score, rate: str) -> list[S
             y = values(scale * mean[score.name])
             tags = short_names(mean["codec"].tolist())
             x = values(mean[rate])
-            found += hull_and_rest(ARM_LOOKS[arm], x, y, better=y, tags=tags, told=tuple(told))
+            found += envelope_and_rest(ARM_LOOKS[arm], x, y, better=y, tags=tags, told=tuple(told))
     return found
 
 

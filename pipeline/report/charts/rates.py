@@ -49,7 +49,7 @@ def level(look: Look, rates: pd.Series, value: float, told: str) -> Series:
     return Series("thin", Look(look.ink, dash="dot"), ends, (value, value), told=(told, told))
 
 
-def hull_and_rest(
+def envelope_and_rest(
     look: Look,
     x: tuple[float, ...],
     y: tuple[float, ...],

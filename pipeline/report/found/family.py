@@ -6,6 +6,7 @@ the same benchmark models, since a change of the rate term trains none of them a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -108,9 +109,9 @@ def _percents(benchmark: pd.DataFrame, points: pd.DataFrame, score: Score) -> Se
 
 
 def _rate(anchor: pd.DataFrame, test: pd.DataFrame, score: Score) -> float:
-    percent = hull_rate(
-        anchor["bpfe"], anchor[score.name], test["bpfe"], test[score.name], "pchip"
-    ).percent
+    rate = partial(hull_rate, averaged=score.averaged)
+    columns = [points[name] for points in (anchor, test) for name in ("bpfe", score.name)]
+    percent = rate(*columns).percent
     return np.nan if percent is None else percent
 
 

@@ -35,7 +35,7 @@ def noise_table(
                         curve = model.curve(task, kind.points)
                         columns.append(curve.rate_PN.mean(1))
                         columns.append(np.array([score.compute(sums) for sums in curve.sums]))
-                    percent = kind.compute(*columns, kind.method).percent
+                    percent = kind.rate(score)(*columns).percent
                     size = np.nan if percent is None else size_of(percent)
                     rows.append((encoder, task, name, first.seed, second.seed, size))
     return pd.DataFrame(rows, columns=["encoder", "task", "kind", "first", "second", "percent"])

@@ -8,6 +8,7 @@ A table of points has one row per (encoder, arm, seed, codec) with the columns `
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,6 @@ import pandas as pd
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.scoring.bdrate import (
-    METHODS,
     BDRate,
     bd_rate,
     hull_rate,
@@ -36,11 +36,14 @@ class Kind:
 
     points: tuple[str, ...]
     """Codec points of the curve, in the order of `codecs`."""
-    compute: Callable[..., BDRate]
-    """Takes four columns and the method of interpolation, as `bd_rate` does."""
-    method: str
-    methods: tuple[str, ...]
-    """Methods that the number is held against, its own among them."""
+    method: str | None
+    """Of interpolation between the points; None for their hulls, which need none."""
+
+    def rate(self, score: Score) -> Callable[..., BDRate]:
+        """Return how the number is made of two curves: rates and scores of either."""
+        if self.method is None:
+            return partial(hull_rate, averaged=score.averaged)
+        return partial(bd_rate, method=self.method)
 
 
 def kinds_of(
@@ -58,17 +61,13 @@ def kinds_of(
       differs. It is left out if there are fewer than four of them.
     - `bd_rate`: the paper's, of the points in `fixed`, by `method`. It exists only if the score of
       each curve rises with its rate.
-
-    A hull can be flat and then steep. A polynomial does not follow that, so hulls are interpolated
-    by PCHIP, which stays between its points.
     """
     over_depth = tuple(name for name in points if name in lossless)
-    interpolating = ("pchip", "akima")
-    kinds = {"hull_bd_rate": Kind(tuple(points), hull_rate, "pchip", interpolating)}
+    kinds = {"hull_bd_rate": Kind(tuple(points), None)}
     if len(over_depth) >= FEWEST_POINTS:
-        kinds["depth_bd_rate"] = Kind(over_depth, hull_rate, "pchip", interpolating)
+        kinds["depth_bd_rate"] = Kind(over_depth, None)
     paper = tuple(name for name in points if name in fixed)
-    kinds["bd_rate"] = Kind(paper, bd_rate, method, METHODS)
+    kinds["bd_rate"] = Kind(paper, method)
     return kinds
 
 
@@ -120,21 +119,22 @@ def bd_table(
         anchor, test = (group[group["arm"] == arm] for arm in ARMS)
         for task, score in present.items():
             for name, kind in kinds.items():
-                found = _compare(anchor, test, score.name, kind)
+                found = _compare(anchor, test, score, kind)
                 rows.append((encoder, seed, task, score.name, name, *found))
     columns = ["encoder", "seed", "task", "score", "kind", "percent", "overlap", "obstacle"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _compare(
-    anchor: pd.DataFrame, test: pd.DataFrame, score: str, kind: Kind
+    anchor: pd.DataFrame, test: pd.DataFrame, score: Score, kind: Kind
 ) -> tuple[float, float, Missing | None]:
     anchor, test = (rows[rows["codec"].isin(kind.points)] for rows in (anchor, test))
     for arm, rows in zip(ARMS, (anchor, test), strict=True):
         if rows.empty:
             return np.nan, 0.0, NoPoints(arm)
-    curves = [rows[column].to_numpy(float) for rows in (anchor, test) for column in ("bpfe", score)]
-    result = kind.compute(*curves, kind.method)
+    columns = ("bpfe", score.name)
+    curves = [rows[column].to_numpy(float) for rows in (anchor, test) for column in columns]
+    result = kind.rate(score)(*curves)
     percent = np.nan if result.percent is None else result.percent
     return percent, result.overlap, result.obstacle
 

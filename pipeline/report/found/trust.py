@@ -1,7 +1,6 @@
 """How far each BD-rate can be trusted: bootstrap intervals and diagnostics beside it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,7 +103,7 @@ def _interval(
         resamples=resamples,
         level=level,
         seed=DRAW,
-        rate=partial(kind.compute, method=kind.method),
+        rate=kind.rate(score),
     )
 
 
@@ -163,9 +162,8 @@ def _diagnose(
         *four,
         points=kind.points,
         lossless=lossless,
-        rate=kind.compute,
+        rate=kind.rate(score),
         method=kind.method,
-        methods=kind.methods,
     )
 
 
@@ -189,7 +187,7 @@ def _columns(found: Sequence[Diagnostics]) -> dict[str, Any]:
     if not found:
         return {}
     left_out = [x for x in _means([x.percent_without for x in found]).values() if x is not None]
-    scores = [x.bd_score.difference for x in found]
+    scores = [x.bd_score.difference if x.bd_score else None for x in found]
     (first, *others) = found
     return {
         **{k: _number(x) for k, x in _means([x.percent_by_method for x in found]).items()},

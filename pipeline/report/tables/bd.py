@@ -66,8 +66,9 @@ def hull_grid(
         rows.append(tuple(cells))
     title = (
         "Change of bits at equal score, proposed arm against benchmark, each with the best of its "
-        "codec points. A negative number saves bits. Points below a line between two others of the "
-        "same arm, in score over ln(rate), are left out; between the others PCHIP interpolates. "
+        "codec points. A negative number saves bits. Between two points the rate is that of a mix: "
+        "a part of the images is coded at the one, the rest at the other. A point that costs more "
+        "than such a mix of two others of the same arm is left out. "
         f"{_of_brackets(trust, drawn)} Noise of training: so far do two "
         "benchmarks lie apart, on the hull, that differ in their seed alone. These numbers are not "
         "the paper's BD-rate; do not compare them with it."
@@ -176,7 +177,7 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
                 (beaten if strict else beaten and "left out") or "none",
                 signed(row["percent"], 1),
                 f"{100 * row['overlap']:.0f}",
-                *(signed(row[method], 1) for method in METHODS),
+                *(signed(row[method], 1) if strict else "–" for method in METHODS),
                 signed(row["without_lossless"], 1),
                 f"{low} to {high}" if np.isfinite(row["left_out_low"]) else "n/a",
                 signed(scale * row["bd_score"], digits) if strict else "–",
@@ -193,7 +194,8 @@ def diagnostics_grid(trust: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
         "BD-rates and overlap are in per cent; overlap is the part of the score range that both "
         "curves share. Then come BD-rates by other methods of interpolation, of the lossy codecs "
         "alone, and the lowest and highest with one point left out of both curves. BD-score is the "
-        "average change of score at equal rate, in the unit of the score."
+        "average change of score at equal rate, in the unit of the score. Hulls are not "
+        "interpolated, and have no BD-score."
     )
     return Grid("diagnostics", title, heads, tuple(rows), notes.all(), words=5)
 

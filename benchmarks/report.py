@@ -21,8 +21,8 @@ from pipeline.artifacts import Evaluation, read_evaluation, write_evaluation
 from pipeline.data.labels import CLASSES
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import find
+from pipeline.report.found.kinds import kinds_of
 from pipeline.report.found.models import Measured
-from pipeline.report.found.table import kinds_of
 from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import Shown, render
 from pipeline.report.paper.drawing import draw_all

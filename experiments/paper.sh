@@ -44,6 +44,7 @@ settings=(
     train.validate_every=10 train.precision=float32
     loss.balance_learning_rate=0.05 loss.initial_weight=1.0
     report.resamples=1000 report.level=0.95 report.joint_loss=1.0
+    report.hull_loss=10.0
     report.bd_method=cubic 'report.bd_points=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80]'
 )
 options=()

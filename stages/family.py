@@ -26,7 +26,7 @@ from pipeline.report.paper.style import save
 from pipeline.report.tables.family import family_grid
 from pipeline.report.tables.grid import to_latex, to_markdown
 from pipeline.scoring.metrics import SCORES
-from stages.settings import run
+from stages.settings import load, run
 
 
 def main(names: Annotated[list[str], typer.Argument(help="DVC experiments.")]) -> None:
@@ -34,7 +34,7 @@ def main(names: Annotated[list[str], typer.Argument(help="DVC experiments.")]) -
     # Without an equals sign the label is the name.
     labelled = {name.partition("=")[0]: name.rpartition("=")[2] for name in names}
     found = family({label: points_of(name) for label, name in labelled.items()}, SCORES)
-    table = family_table(found)
+    table = family_table(found, hull_loss=load().report.hull_loss)
     grid = family_grid(table, found.scores)
     write_csv(FAMILY_FOLDER / "family.csv", table)
     write_text(FAMILY_FOLDER / "family.tex", to_latex(grid))

@@ -28,7 +28,8 @@ from pipeline.files import write_csv, write_json, write_text
 from pipeline.params import Params, flat
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
-from pipeline.report.found.table import KINDS, headline_rates, headline_scores, kinds_of, to_metrics
+from pipeline.report.found.kinds import KINDS, kinds_of
+from pipeline.report.found.table import headline_rates, headline_scores, to_metrics
 from pipeline.report.page.facts import facts, versions
 from pipeline.report.page.render import RunLink, Shown, render
 from pipeline.report.paper.drawing import draw_all
@@ -114,6 +115,7 @@ def report(
             fixed=params.report.bd_points,
             lossless=keeping,
             method=params.report.bd_method,
+            hull_loss=params.report.hull_loss,
         ),
         resamples=params.report.resamples,
         level=params.report.level,

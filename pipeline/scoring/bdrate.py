@@ -16,7 +16,8 @@ import bjontegaard
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline.scoring.hull import Averaged, beaten_points, hull_points, itself, mean_log_gap
+from pipeline.scoring import hull
+from pipeline.scoring.hull import Averaged, beaten_points, itself
 from pipeline.scoring.obstacles import (
     FEWEST_OF_HULL,
     FEWEST_POINTS,
@@ -94,18 +95,25 @@ def hull_rate(
     anchor_score: ArrayLike,
     test_rate: ArrayLike,
     test_score: ArrayLike,
+    *,
     averaged: Averaged = itself,
+    loss_percent: float = 100.0,
 ) -> BDRate:
-    """Return the BD-rate between the hulls (see `hull_points`): another number than `bd_rate`.
+    """Return the BD-rate between the hulls (see `hull.hull_points`): another number than `bd_rate`.
 
     It compares what a user would pick of each arm, who never pays more for a worse score; since
     points are left out after looking at the scores, it flatters a noisy curve. Between two points
-    the rate is that of a mix of both (see `mean_log_gap`). Nothing is fitted, so that two points
-    are enough. `averaged`: see `Averaged`.
+    the rate is that of a mix of both (see `hull.mean_log_gap`). Two points are enough.
+
+    averaged: see `Averaged`. loss_percent: scores that lie further than this below the best of the
+    anchor do not count; scores are positive.
     """
-    anchor = _hull(_curve("anchor", anchor_rate, anchor_score), averaged)
-    test = _hull(_curve("test", test_rate, test_score), averaged)
-    mixed = partial(mean_log_gap, averaged=averaged)
+    anchor = _curve("anchor", anchor_rate, anchor_score)
+    best = anchor.score_P.max(initial=-np.inf)
+    least = (1 - loss_percent / 100) * best if loss_percent < 100 else -np.inf
+    anchor = _hull(anchor, averaged, least)
+    test = _hull(_curve("test", test_rate, test_score), averaged, least)
+    mixed = partial(hull.mean_log_gap, averaged=averaged)
     return _bd_rate(anchor, test, FEWEST_OF_HULL, mixed)
 
 
@@ -121,10 +129,13 @@ _Average = Callable[[_Pair, _Pair], float | Obstacle]
 """(scores, ln(rates)) or, for a BD-score, the other way round -> the mean gap of the second."""
 
 
-def _hull(curve: _Curve, averaged: Averaged) -> _Curve:
-    usable = np.isfinite(curve.score_P) & np.isfinite(curve.rate_P) & (curve.rate_P > 0)
-    kept = hull_points(*curve[1:], averaged) if usable.all() else slice(None)
-    return _Curve(curve.name, curve.rate_P[kept], curve.score_P[kept])
+def _hull(curve: _Curve, averaged: Averaged, least: float) -> _Curve:
+    if _unusable(curve):
+        return curve
+    kept = hull.hull_points(*curve[1:], averaged)
+    return _Curve(
+        curve.name, *hull.from_score(curve.rate_P[kept], curve.score_P[kept], least, averaged)
+    )
 
 
 def _bd_rate(anchor: _Curve, test: _Curve, fewest: int, average: _Average) -> BDRate:

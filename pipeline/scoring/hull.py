@@ -5,8 +5,8 @@ A curve is a set of points (rate > 0 in any unit, score where more is better) in
 A user who needs a rate between two points codes a part of the images at the one and the rest at the
 other. That mixes the rates, and whatever else is a mean over images, in straight lines. So a hull
 is convex in the rate and in what a score averages, which `Averaged` computes from the score: PSNR
-itself, but of IRMSE the RMSE. A hull in the logarithm of the rate, or in IRMSE itself, would
-promise rates that no mix of two points has.
+itself, but of IRMSE the negative RMSE. A hull in the logarithm of the rate, or in IRMSE itself,
+would promise rates that no mix of two points has.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ Averaged = Callable[[np.ndarray], np.ndarray]
 """Scores of any shape -> a rising function of them that is a mean over images."""
 
 NODES_X, WEIGHTS_X = np.polynomial.legendre.leggauss(32)
-"""Of a quadrature between two knots; its error is below 1e-8 where a rate rises a hundredfold."""
+"""Of a quadrature between two knots. Where a rate rises tenfold and a score twelvefold, the error
+of ln(rate) is below 1e-7; where the rate rises a hundredfold, below 1e-4."""
 
 
 def itself(score: np.ndarray) -> np.ndarray:
@@ -57,6 +58,20 @@ def _above(point: int, left: int, right: int, x_P: np.ndarray, y_P: np.ndarray) 
     """Return whether a point lies above the line from `left` to `right`."""
     run, rise = x_P[right] - x_P[left], y_P[right] - y_P[left]
     return bool((y_P[point] - y_P[left]) * run > rise * (x_P[point] - x_P[left]))
+
+
+def from_score(
+    rate_P: np.ndarray, score_P: np.ndarray, least: float, averaged: Averaged = itself
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the part of a hull, (rates, scores), of scores of `least` and more.
+
+    It begins with the mix that has this score. A hull that reaches no larger one is left as it is.
+    """
+    above = score_P > least
+    if above.all() or not above.any():
+        return rate_P, score_P
+    rate = np.interp(averaged(np.array(least)), averaged(score_P), rate_P)
+    return np.append(rate, rate_P[above]), np.append(least, score_P[above])
 
 
 def mean_log_gap(

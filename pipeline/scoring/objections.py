@@ -36,6 +36,19 @@ class SignByPoint:
 
 
 @dataclass(frozen=True)
+class NotNearTop:
+    """The test does not reach the scores near the anchor's best."""
+
+
+@dataclass(frozen=True)
+class SignNearTop:
+    """Near the best scores the effect has the other sign."""
+
+    percent: float
+    """The effect there."""
+
+
+@dataclass(frozen=True)
 class WithoutInterval:
     """There is no interval to judge it by."""
 
@@ -97,6 +110,8 @@ Objection = (
     | SignByMethod
     | FarByMethod
     | SignByPoint
+    | NotNearTop
+    | SignNearTop
     | WithoutInterval
     | WideInterval
 )
@@ -112,6 +127,7 @@ def objections(
     *,
     seeds: int,
     noise: float | None = None,
+    near_top: float | None = None,
 ) -> tuple[Objection, ...]:
     """Return what speaks against quoting a BD-rate; empty if nothing does.
 
@@ -119,6 +135,8 @@ def objections(
     interpolation. without: with one point left out of both curves, by point. interval: None if
     none was asked for. seeds: how many trainings the number is a mean of. noise: how far two
     benchmarks of different seeds lie apart, in per cent without a sign; None if that is not known.
+    near_top: the number over the best scores alone, NaN if the test does not reach them; None if
+    there is none by its kind.
     """
     against: list[Objection] = [OneSeed()] if seeds == 1 else []
     if noise is not None and size_of(percent) <= noise:
@@ -133,6 +151,10 @@ def objections(
         against.append(FarByMethod())
     if both_signs([percent, *fewer]):
         against.append(SignByPoint())
+    if near_top is not None and np.isnan(near_top):
+        against.append(NotNearTop())
+    elif near_top is not None and both_signs([percent, near_top]):
+        against.append(SignNearTop(near_top))
     if interval is not None and interval.obstacle is not None:
         against.append(WithoutInterval(interval.obstacle))
     elif interval is not None and interval.wider_than(percent):

@@ -67,6 +67,8 @@ class Diagnostics:
     percent_without: dict[str, float | None]
     """Point name -> percent when that point is left out of both curves. With five points, four
     are left, which a cubic goes through exactly: a wide range may be the fit's own."""
+    percent_near_top: float | None
+    """Percent over the best scores alone; None if the test does not reach them, or nobody asked."""
     percent_without_lossless: float | None
     """Percent without the points of lossless codecs."""
     beaten: dict[str, tuple[str, ...]]
@@ -81,15 +83,17 @@ def diagnose(
     *,
     points: Sequence[str],
     lossless: Collection[str] = (),
-    rate: Callable[..., BDRate] = bd_rate,
-    method: str | None = "cubic",
+    rate: Callable[..., BDRate],
+    method: str | None,
+    near_top: Callable[..., BDRate] | None = None,
 ) -> Diagnostics:
     """Return what stands behind a BD-rate of two curves.
 
     points: names of the P points, which pair up between the curves. lossless: those of them that
     are of a lossless codec; their far higher rate can weigh heavily in a fit. rate: how the number
     is made of four columns. method: by which `rate` interpolates; None if it does not, so that
-    there are no other methods to hold it against and no BD-score.
+    there are no other methods to hold it against and no BD-score. near_top: as `rate`, over the
+    best scores alone.
     Raises ValueError if curves and names differ in length.
     """
     four = [np.asarray(x, np.float64) for x in (anchor_rate, anchor_score, test_rate, test_score)]
@@ -106,6 +110,7 @@ def diagnose(
             name: rate(*(np.delete(column, i) for column in four)).percent
             for i, name in enumerate(points)
         },
+        percent_near_top=near_top(*four).percent if near_top else None,
         percent_without_lossless=rate(*(column[lossy_P] for column in four)).percent,
         beaten={
             "anchor": tuple(points[i] for i in beaten_points(*four[:2])),

@@ -12,6 +12,7 @@ from pipeline.report.found.family import HULL, Family, FamilyError, family, fami
 from pipeline.report.paper.draw import draw
 from pipeline.report.tables.family import family_grid
 from pipeline.report.tables.grid import to_markdown
+from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.metrics import SCORES
 from tests.support.tiny_experiment import start
 
@@ -49,7 +50,7 @@ def found() -> Family:
 
 
 def test_a_member_saves_what_was_planted(found: Family) -> None:
-    table = family_table(found).set_index(["member", "score"])
+    table = family_table(found, hull_loss=100).set_index(["member", "score"])
     for score in ("miou", "irmse", "psnr"):
         # 0.9 times the bits in both seeds; 0.8 and 1, whose mean is taken of logarithms.
         assert table.loc[("0.3", score), ["percent", "low", "high"]].tolist() == pytest.approx(
@@ -62,7 +63,7 @@ def test_a_member_saves_what_was_planted(found: Family) -> None:
 
 
 def test_the_best_of_all_is_the_better_one_of_each_seed(found: Family) -> None:
-    table = family_table(found).set_index(["member", "score"])
+    table = family_table(found, hull_loss=100).set_index(["member", "score"])
     best = table.loc[(HULL, "miou")]
     assert (best["low"], best["high"]) == pytest.approx((-20, -10))
     # Two equal benchmarks: the cheaper one costs 0 % and 1 / 1.1 of the dearer one's bits.
@@ -70,8 +71,27 @@ def test_the_best_of_all_is_the_better_one_of_each_seed(found: Family) -> None:
     assert table.loc[["0.3", "1"], "choosing"].isna().all()
 
 
+def test_a_hull_is_one_of_rmse_and_of_scores_near_the_best() -> None:
+    dear = experiment(1.0, 1.0)
+    dear.loc[dear["arm"] == "proposed", "bpfe"] += np.tile(RATE**2 / 10, len(SEEDS))
+    found = family({"a": experiment(0.9, 0.9), "b": dear}, SCORES)
+    table = family_table(found, hull_loss=40.0).set_index(["member", "score"])
+    columns = (RATE, SCORED / 2, RATE + RATE**2 / 10, SCORED / 2)
+    rmse = SCORES["disparity"].averaged
+    expected = hull_rate(*columns, averaged=rmse, loss_percent=40.0).percent
+    assert table.loc[("b", "irmse"), "high"] == pytest.approx(expected)
+    others = hull_rate(*columns, loss_percent=40.0), hull_rate(*columns, averaged=rmse)
+    assert all(x.percent != pytest.approx(expected) for x in others)
+
+
+def test_the_dotted_line_joins_the_hull_of_each_score() -> None:
+    panels = family_chart(family({"a": experiment(1, 1), "b": experiment(2, 2)}, SCORES)).panels
+    # Of a straight line in PSNR only the ends are kept. The same line in IRMSE is none in RMSE.
+    assert [len(panel.series[0].x) for panel in panels[1:]] == [4, 2]
+
+
 def test_the_table_warns_of_choosing(found: Family) -> None:
-    grid = family_grid(family_table(found), found.scores)
+    grid = family_grid(family_table(found, hull_loss=100), found.scores)
     text = to_markdown([grid])
     assert [row[1] for row in grid.rows] == ["0.3", "1", f"{HULL}¹"]
     assert "Do not quote" in grid.notes[0]
@@ -114,6 +134,8 @@ def test_the_command_reads_what_git_holds(tmp_path: Path, repository: Path) -> N
     call("git", "config", "user.email", "a@b.c")
     call("git", "config", "user.name", "a")
     (tmp_path / "reports").mkdir()
+    settings = (repository / "params.yaml").read_text().replace("weights: file", "weights: none")
+    (tmp_path / "params.yaml").write_text(settings)
     for name, factors in (("first", (0.9, 0.99)), ("second", (0.8, 0.88))):
         experiment(*factors).to_csv(tmp_path / "reports/points.csv", index=False)
         call("git", "checkout", "-q", "-b", name)

@@ -145,7 +145,7 @@ def test_charts_hold_the_points_in_every_unit(findings: Findings, reader: Reader
     points = findings.points.query("encoder == 'encoder2' and arm == 'proposed'")
     for unit in ("bpfe", "bpp", "kilobytes"):
         ordered = points.sort_values(unit)
-        # The hull is joined by a line, the other points are marks alone.
+        # What no other point beats is joined by a line, the other points are marks alone.
         marked = [
             {(x, y): text for x, y, text in zip(t["x"], t["y"], t["text"], strict=True)}
             for chart in by_rate

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.files import write_json
+from pipeline.report.found.kinds import kinds_of
 from pipeline.report.found.obstacles import SeedsWithout
 from pipeline.report.found.published import published_points, published_rates
 from pipeline.report.found.table import (
     bd_table,
     headline_rates,
     headline_scores,
-    kinds_of,
     point_table,
     seed_means,
     to_metrics,
@@ -61,10 +61,13 @@ def text_of(points: pd.DataFrame, objections: tuple[LittleOverlap, ...] = ()) ->
     """Table 1 and the tables of codec points as Markdown, without intervals."""
     present = {task: score for task, score in SCORES.items() if score.name in points}
     blank = {"low": np.nan, "high": np.nan, "no_interval": None, "no_difference": False}
-    table = with_means(table_of(points)).assign(**blank, noise=np.nan)
+    table = with_means(table_of(points)).assign(**blank, noise=np.nan, near_top=np.nan)
     table["objections"] = [objections] * len(table)
     drawn = Drawn(resamples=100, level=0.95, images=10)
-    grids = [hull_grid(table, present, drawn), bd_grid(table, present, PUBLISHED, drawn, points=[])]
+    grids = [
+        hull_grid(table, present, drawn, loss_percent=100),
+        bd_grid(table, present, PUBLISHED, drawn, points=[]),
+    ]
     compared = point_table(points, present)
     return to_markdown([*grids, *point_grids(compared, pd.DataFrame(), present)])
 
@@ -139,7 +142,7 @@ def test_constant_saving_is_found() -> None:
     assert table_of(points)["percent"].tolist() == pytest.approx([-20.0] * 2)
 
 
-def test_the_envelope_leaves_out_what_is_beaten() -> None:
+def test_the_hull_leaves_out_what_is_beaten() -> None:
     points = curves([*FALLING, 4.5], [*SAVING, 4.0], [*PSNR, 27.5])
     table = table_of(points).set_index("kind")
     assert np.isnan(table.loc["bd_rate", "percent"])
@@ -295,11 +298,11 @@ def test_headline_has_the_papers_rate_and_the_hulls(published: pd.DataFrame) -> 
 def test_headline_says_which_rate_there_is_none_of() -> None:
     points = curves([*FALLING, 1.5], [*SAVING, 0.9], [*PSNR, PSNR[-1] - 0.01])
     table = table_of(points)
-    envelope = table.loc[table["kind"] == "hull_bd_rate", "percent"].item()
-    assert np.isfinite(envelope)
+    of_hull = table.loc[table["kind"] == "hull_bd_rate", "percent"].item()
+    assert np.isfinite(of_hull)
     assert headline_rates(to_metrics(table)) == {
         "bd_rate": {"encoder1-0": {"psnr": None}},
-        "hull_bd_rate": {"encoder1-0": {"psnr": envelope}},
+        "hull_bd_rate": {"encoder1-0": {"psnr": of_hull}},
     }
 
 

@@ -14,10 +14,11 @@ import pytest
 
 from pipeline.report.found.bounds import bounds_table
 from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.kinds import Kind, kinds_of
 from pipeline.report.found.models import DRAW, Measured, band_table, points_table
 from pipeline.report.found.noise import noise_table
 from pipeline.report.found.published import published_rates
-from pipeline.report.found.table import MEAN, Kind, bd_table, kinds_of, to_metrics
+from pipeline.report.found.table import MEAN, bd_table, to_metrics
 from pipeline.report.found.trust import trust_table
 from pipeline.report.tables.bd import Drawn, bd_grid, diagnostics_grid, hull_grid
 from pipeline.report.text.verdict import at_codec, at_equal_score, in_short, verdicts
@@ -67,7 +68,7 @@ def found_of(models: list[Measured]) -> Findings:
 
 
 def hull(trust: pd.DataFrame) -> list[tuple[str, ...]]:
-    return list(hull_grid(trust, SCORES, DRAWN).rows)
+    return list(hull_grid(trust, SCORES, DRAWN, loss_percent=100).rows)
 
 
 def table_1(trust: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -110,13 +111,14 @@ def test_intervals_are_the_bootstraps_own(method: str) -> None:
 
 
 def test_a_kind_is_of_its_points_alone() -> None:
-    kinds = kinds_of(CODECS, fixed=CODECS[1:], lossless=CODECS[:4])
+    kinds = kinds_of(CODECS, fixed=CODECS[1:], lossless=CODECS[:4], hull_loss=50.0)
     assert kinds["depth_bd_rate"].points == CODECS[:4]
     assert kinds["bd_rate"].points == CODECS[1:]
     models = arms()
     trust = trust_of(models, kinds).set_index(["task", "kind"])
+    of_irmse = partial(hull_rate, averaged=SCORES["disparity"].averaged)
     for kind, kept, rate in (
-        ("depth_bd_rate", CODECS[:4], partial(hull_rate, averaged=SCORES["disparity"].averaged)),
+        ("depth_bd_rate", CODECS[:4], partial(of_irmse, loss_percent=50.0)),
         ("bd_rate", CODECS[1:], bd_rate),
     ):
         columns: list[Any] = []
@@ -124,7 +126,13 @@ def test_a_kind_is_of_its_points_alone() -> None:
             sums = [each.codecs[codec].sums["disparity"] for codec in kept]
             columns.append([each.codecs[x].bytes_N.mean() * 8 / each.elements for x in kept])
             columns.append([SCORES["disparity"].compute(x) for x in sums])
-        assert trust.loc["disparity", kind]["percent"] == pytest.approx(rate(*columns).percent)
+        row = trust.loc["disparity", kind]
+        assert row["percent"] == pytest.approx(rate(*columns).percent)
+        if kind == "depth_bd_rate":
+            near = of_irmse(*columns, loss_percent=10.0).percent
+            assert row["near_top"] == pytest.approx(near)
+        else:
+            assert np.isnan(row["near_top"])
     assert "depth_bd_rate" not in kinds_of(CODECS, fixed=CODECS, lossless=CODECS[:3])
 
 
@@ -137,8 +145,9 @@ def test_intervals_show_in_table_1() -> None:
         row = trust[trust["kind"] == kind].iloc[0]
         text = f"{row['percent']:+.2f} % [{row['low']:+.2f}, {row['high']:+.2f}]"
         assert -25 < row["low"] < -20 < row["high"] < -15
-        expected = ("Encoder2", "mIoU (segmentation)", f"{text}, do not quote ¹", last)
-        assert rows[0] == expected
+        expected = ("Encoder2", "mIoU (segmentation)", f"{text}, do not quote ¹")
+        near = (f"{row['near_top']:+.2f} %",) if kind == "hull_bd_rate" else ()
+        assert rows[0] == (*expected, *near, last)
 
 
 def test_identical_arms_show_no_difference() -> None:
@@ -172,8 +181,8 @@ def test_disorder_leaves_the_hull_and_says_why() -> None:
     assert hull(found.trust)[0][2].startswith("-")
     (paper,) = (grid for grid in found.grids if grid.key == "bd-rate")
     assert paper.notes[0] == "not monotone: proposed at JPEG-90"
-    envelope, strict = diagnostics_grid(found.trust, SCORES).rows[:2]
-    assert envelope[2:5] == ("hull", "do not quote ¹", "left out")
+    of_hull, strict = diagnostics_grid(found.trust, SCORES).rows[:2]
+    assert of_hull[2:5] == ("hull", "do not quote ¹", "left out")
     assert strict[2:5] == ("paper", "not available ²", "proposed: JPEG-90")
     metrics = to_metrics(found.trust)
     assert metrics["bd_rate"] == {"encoder2-0": {"miou": None, "irmse": None, "psnr": None}}
@@ -187,7 +196,7 @@ def test_diagnostics_are_those_of_diagnose() -> None:
     for each in (benchmark, proposed):
         curve = each.curve("disparity")
         four += [curve.rate_PN.mean(1), [SCORES["disparity"].compute(x) for x in curve.sums]]
-    expected = diagnose(*four, points=CODECS)
+    expected = diagnose(*four, points=CODECS, rate=bd_rate, method="cubic")
     assert row["bd_score"] == expected.bd_score.difference
     assert row["without_lossless"] == expected.percent_without["png"]
     without = [x for x in expected.percent_without.values() if x is not None]

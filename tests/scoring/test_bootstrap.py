@@ -158,14 +158,14 @@ def test_resamples_without_a_figure_are_counted_and_too_many_leave_no_interval()
     assert found.failed > 10
     assert (found.low, found.high) == (None, None)
     assert found.obstacle == ResamplesWithout(found.failed, 200)
-    by_envelope = bootstrap_bd_rate(
+    by_hull = bootstrap_bd_rate(
         *arguments,
         resamples=200,
         level=0.95,
         seed=0,
         rate=hull_rate,
     )
-    assert by_envelope.failed < found.failed
+    assert by_hull.failed < found.failed
 
 
 def test_no_figure_on_all_images() -> None:

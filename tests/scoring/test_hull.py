@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.hull import Averaged, hull_points, monotone_envelope
 from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.obstacles import NoOverlap
 
 POINTS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=12)
 AVERAGED = {name: SCORES[name].averaged for name in ("reconstruction", "disparity")}
@@ -68,14 +69,19 @@ def cheapest(points: list[tuple[int, int]], scores: np.ndarray, averaged: Averag
 
 
 @BOTH
-@given(POINTS, POINTS)
+@given(POINTS, POINTS, st.sampled_from([100.0, 60.0, 10.0]))
 def test_a_hull_rate_is_the_mean_over_what_mixes_cost(
-    averaged: Averaged, anchor: list[tuple[int, int]], test: list[tuple[int, int]]
+    averaged: Averaged,
+    anchor: list[tuple[int, int]],
+    test: list[tuple[int, int]],
+    loss_percent: float,
 ) -> None:
-    found = hull_rate(*np.array(anchor, float).T, *np.array(test, float).T, averaged)
+    columns = *np.array(anchor, float).T, *np.array(test, float).T
+    found = hull_rate(*columns, averaged=averaged, loss_percent=loss_percent)
     assume(found.percent is not None)
     hulls = [[x[i] for i in hull_points(*np.array(x, float).T, averaged)] for x in (anchor, test)]
     low, high = max(x[0][1] for x in hulls), min(x[-1][1] for x in hulls)
+    low = max(low, (1 - loss_percent / 100) * hulls[0][-1][1])
     ends = np.linspace(low, high, 4001)
     middles = (ends[1:] + ends[:-1]) / 2
     logs = [np.log(cheapest(x, middles, averaged)) for x in (anchor, test)]
@@ -92,8 +98,24 @@ def test_a_hull_promises_no_rate_that_no_mix_has() -> None:
     assert hull_points(rate, score, averaged).tolist() == [4, 3, 2, 1, 0]
     # Half of the images at 2.04 bits with RMSE 1 / 0.289, half at 1.36 bits with 1 / 0.205.
     mixed = 2 / (1 / 0.289 + 1 / 0.205)
-    one = hull_rate(rate, score, [1.7, 1.7 * (1 + 1e-6)], [mixed, mixed * (1 + 1e-6)], averaged)
+    narrow = np.array([1, 1 + 1e-6])
+    one = hull_rate(rate, score, 1.7 * narrow, mixed * narrow, averaged=averaged)
     assert one.percent == pytest.approx(0, abs=1e-3)
+
+
+def test_scores_too_far_below_the_anchors_best_do_not_count() -> None:
+    rate, score = np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.9, 1.0])
+    # Half the bits for scores from 0.9 on; below, a mix with 0.9 bits for 0.5.
+    half = np.array([0.9, 1.0, 1.5])
+    whole = hull_rate(rate, score, half, score).percent
+    assert whole is not None
+    assert whole > -40
+    for loss_percent in (10.0, 5.0):
+        found = hull_rate(rate, score, half, score, loss_percent=loss_percent)
+        assert (found.percent, found.overlap) == (pytest.approx(-50), 1.0)
+    # A test that does not get there has no number.
+    low = hull_rate(rate, score, [0.5, 1.0], [0.1, 0.8], loss_percent=10.0)
+    assert low.obstacle == NoOverlap("score", (0.9, 1.0), (0.1, 0.8))
 
 
 def test_a_point_that_nobody_would_pick_changes_nothing() -> None:

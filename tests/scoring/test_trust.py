@@ -1,6 +1,7 @@
 """What stands behind a BD-rate, and what speaks against quoting it."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from pipeline.scoring.objections import (
     FarByMethod,
     InsideNoise,
     LittleOverlap,
+    NotNearTop,
     Objection,
     OneSeed,
     SignByMethod,
     SignByPoint,
+    SignNearTop,
     WideInterval,
     WithoutInterval,
     both_signs,
@@ -33,6 +36,7 @@ from tests.support.published import CODECS, published
 
 RATE = np.array([6.0, 4.0, 2.5, 1.5, 1.0])
 SCORE = np.array([0.56, 0.55, 0.53, 0.50, 0.46])
+by_cubic = partial(diagnose, rate=bd_rate, method="cubic")
 FIRM = Interval(-20.0, -21.0, -19.0, 0.95, 1000, 0, None)
 
 
@@ -54,7 +58,7 @@ def test_one_seed_supports_no_claim() -> None:
 
 @pytest.mark.parametrize(("score", "percent"), [("miou", -19.30), ("psnr", -4.49)])
 def test_the_paper_without_png(score: str, percent: float) -> None:
-    found = diagnose(*published("encoder2", score), points=CODECS)
+    found = by_cubic(*published("encoder2", score), points=CODECS)
     assert found.percent_without["png"] == pytest.approx(percent, abs=0.005)
     assert found.beaten == {"anchor": (), "test": ()}
     assert found.percent_by_method["cubic"] == found.bd_rate.percent
@@ -62,7 +66,7 @@ def test_the_paper_without_png(score: str, percent: float) -> None:
 
 
 def test_nothing_against_a_clean_saving() -> None:
-    found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS)
+    found = by_cubic(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS)
     assert against(found, FIRM) == ()
     assert found.percent_without == dict.fromkeys(CODECS, pytest.approx(-20))
     assert found.bd_score.difference is not None
@@ -85,13 +89,13 @@ def test_one_diagnosis_serves_both_rates(rate) -> None:
 
 
 def test_little_overlap() -> None:
-    found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE + 0.06, points=CODECS)
+    found = by_cubic(RATE, SCORE, 0.8 * RATE, SCORE + 0.06, points=CODECS)
     assert against(found) == (LittleOverlap(pytest.approx(0.25)),)
 
 
 def test_methods_that_disagree_in_sign() -> None:
     rate = RATE * np.array([1.2, 0.95, 1.04, 0.95, 1.05])
-    found = diagnose(RATE, SCORE, rate, SCORE, points=CODECS)
+    found = by_cubic(RATE, SCORE, rate, SCORE, points=CODECS)
     percents = [percent for percent in found.percent_by_method.values() if percent is not None]
     assert min(percents) < 0 < max(percents)
     assert SignByMethod() in against(found)
@@ -106,7 +110,7 @@ NONE = Interval(-20.0, None, None, 0.95, 1000, 70, ResamplesWithout(70, 1000))
     [(WIDE, WideInterval(WIDE)), (NONE, WithoutInterval(ResamplesWithout(70, 1000)))],
 )
 def test_an_interval_that_speaks_against(interval: Interval, objection: Objection) -> None:
-    found = diagnose(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS)
+    found = by_cubic(RATE, SCORE, 0.8 * RATE, SCORE, points=CODECS)
     assert against(found, interval) == (objection,)
 
 
@@ -125,22 +129,30 @@ def test_what_other_ways_of_counting_say(
     assert objections(-20.0, 0.9, by_method, without, FIRM, seeds=3) == expected
 
 
+@pytest.mark.parametrize(
+    ("near_top", "expected"),
+    [(-3.0, ()), (None, ()), (2.0, (SignNearTop(2.0),)), (math.nan, (NotNearTop(),))],
+)
+def test_what_the_best_scores_say(near_top: float | None, expected: tuple[Objection, ...]) -> None:
+    assert objections(-20.0, 0.9, {}, {}, FIRM, seeds=3, near_top=near_top) == expected
+
+
 def test_four_points_cannot_lose_one() -> None:
-    found = diagnose(RATE[1:], SCORE[1:], 0.8 * RATE[1:], SCORE[1:], points=CODECS[1:])
+    found = by_cubic(RATE[1:], SCORE[1:], 0.8 * RATE[1:], SCORE[1:], points=CODECS[1:])
     assert found.bd_rate.percent == pytest.approx(-20)
     assert set(found.percent_without.values()) == {None}
 
 
 def test_the_lossless_points_are_left_out() -> None:
     rate = RATE * [0.5, 0.8, 0.8, 0.8, 0.8]
-    found = diagnose(RATE, SCORE, rate, SCORE, points=CODECS, lossless=CODECS[:1])
+    found = by_cubic(RATE, SCORE, rate, SCORE, points=CODECS, lossless=CODECS[:1])
     assert found.percent_without_lossless == pytest.approx(-20)
     assert found.bd_rate.percent != pytest.approx(-20, abs=0.5)
 
 
 def test_names_must_fit() -> None:
     with pytest.raises(ValueError, match="4 points named"):
-        diagnose(RATE, SCORE, RATE, SCORE, points=CODECS[1:])
+        by_cubic(RATE, SCORE, RATE, SCORE, points=CODECS[1:])
 
 
 @pytest.mark.parametrize(

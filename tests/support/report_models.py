@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from pipeline.report.found.kinds import kinds_of
 from pipeline.report.found.models import Measured
-from pipeline.report.found.table import kinds_of
 from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import RunLink, Shown
 from pipeline.scoring.coded import Coded

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.artifacts import ModelName
 from pipeline.report.found.findings import Findings, find
-from pipeline.report.found.table import kinds_of
+from pipeline.report.found.kinds import kinds_of
 from pipeline.scoring.metrics import SCORES
 from stages.report import track
 from tests.support.report_models import CODECS, arms

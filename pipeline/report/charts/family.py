@@ -28,8 +28,8 @@ MEMBERS = (
 def family_chart(of: Family) -> Chart:
     """Describe score over rate, means over seeds: a row per score, a column per encoder.
 
-    A line joins the points that no other of the same experiment beats. The dotted line is the hull
-    of all members.
+    A line joins the points that no other of the same experiment beats. The dotted line joins the
+    points on the hull of all members.
     """
     encoders = list(dict.fromkeys(of.benchmark["encoder"]))
     looks = dict(zip(of.members, cycle(MEMBERS), strict=False))

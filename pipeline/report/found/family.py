@@ -4,7 +4,7 @@ Each member is an experiment's table of points (see `pipeline.report.found.table
 the same benchmark models, since a change of the rate term trains none of them again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.table import POINT, RATES, check_points
-from pipeline.scoring.bdrate import hull_rate
+from pipeline.scoring.bdrate import BDRate, hull_rate
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
 
@@ -60,8 +60,10 @@ def family(points: Mapping[str, pd.DataFrame], scores: Mapping[str, Score]) -> F
     return Family(benchmark, {name: _arm(x, ARMS[1]) for name, x in points.items()}, present)
 
 
-def family_table(of: Family) -> pd.DataFrame:
+def family_table(of: Family, *, hull_loss: float) -> pd.DataFrame:
     """Return the change of bits at equal score of each member, on the hull of its points.
+
+    hull_loss: how far below the benchmark's best score a score counts, in per cent of it.
 
     Returns the columns encoder, task, score, member, seeds, `percent` (mean over seeds, NaN if a
     seed has none), `low` and `high` (the least and the largest of the seeds), and `choosing`: how
@@ -72,9 +74,11 @@ def family_table(of: Family) -> pd.DataFrame:
     members = {**of.members, HULL: pd.concat(of.members.values(), ignore_index=True)}
     for encoder, benchmark in of.benchmark.groupby("encoder", sort=False):
         for task, score in of.scores.items():
-            chosen = choosing(benchmark, score)
+            rate = partial(hull_rate, averaged=score.averaged, loss_percent=hull_loss)
+            chosen = choosing(benchmark, score.name, rate)
             for name, points in members.items():
-                percents = _percents(benchmark, points[points["encoder"] == encoder], score)
+                of_encoder = points[points["encoder"] == encoder]
+                percents = _percents(benchmark, of_encoder, score.name, rate)
                 rows.append(
                     {
                         **{"encoder": encoder, "task": task, "score": score.name, "member": name},
@@ -87,7 +91,7 @@ def family_table(of: Family) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def choosing(benchmark: pd.DataFrame, score: Score) -> float:
+def choosing(benchmark: pd.DataFrame, score: str, rate: Callable[..., BDRate]) -> float:
     """Return what a choice among equals seems to save: the hull of all seeds against each, mean.
 
     The models differ in their seed alone, so every per cent of it is luck. NaN with one seed.
@@ -95,22 +99,25 @@ def choosing(benchmark: pd.DataFrame, score: Score) -> float:
     seeds = [points for _, points in benchmark.groupby("seed", sort=False)]
     if len(seeds) < 2:
         return np.nan
-    return mean_percent([_rate(one, benchmark, score) for one in seeds])
+    return mean_percent([_percent(one, benchmark, score, rate) for one in seeds])
 
 
-def _percents(benchmark: pd.DataFrame, points: pd.DataFrame, score: Score) -> Sequence[float]:
+def _percents(
+    benchmark: pd.DataFrame, points: pd.DataFrame, score: str, rate: Callable[..., BDRate]
+) -> Sequence[float]:
     """Return the change of bits of each seed."""
     test = dict(list(points.groupby("seed", sort=False)))
     return [
-        _rate(anchor, test[seed], score)
+        _percent(anchor, test[seed], score, rate)
         for seed, anchor in benchmark.groupby("seed", sort=False)
         if seed in test
     ]
 
 
-def _rate(anchor: pd.DataFrame, test: pd.DataFrame, score: Score) -> float:
-    rate = partial(hull_rate, averaged=score.averaged)
-    columns = [points[name] for points in (anchor, test) for name in ("bpfe", score.name)]
+def _percent(
+    anchor: pd.DataFrame, test: pd.DataFrame, score: str, rate: Callable[..., BDRate]
+) -> float:
+    columns = [points[name] for points in (anchor, test) for name in ("bpfe", score)]
     percent = rate(*columns).percent
     return np.nan if percent is None else percent
 

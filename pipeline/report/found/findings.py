@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.report.found.bounds import bounds_table
 from pipeline.report.found.joint import joint_table
+from pipeline.report.found.kinds import Kind
 from pipeline.report.found.models import (
     Measured,
     band_table,
@@ -20,7 +21,7 @@ from pipeline.report.found.models import (
 )
 from pipeline.report.found.noise import noise_table
 from pipeline.report.found.published import published_rates
-from pipeline.report.found.table import Kind, bd_table, point_table
+from pipeline.report.found.table import bd_table, point_table
 from pipeline.report.found.trust import trust_table
 from pipeline.report.tables.bd import Drawn, bd_grid, diagnostics_grid, hull_grid
 from pipeline.report.tables.grid import Grid
@@ -125,7 +126,7 @@ def find(
     levels = levels_table(models)
     drawn = Drawn(resamples, level, models[0].images)
     grids = [
-        hull_grid(trust, scores, drawn),
+        hull_grid(trust, scores, drawn, loss_percent=kinds["hull_bd_rate"].loss_percent),
         *([bounds_grid(bounds, scores, level=level)] if len(bounds) else []),
         bd_grid(trust, scores, published_rates(), drawn, points=kinds["bd_rate"].points),
         *point_grids(compared, uncompressed, scores),

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
+from pipeline.report.found.kinds import Kind
 from pipeline.report.found.models import Measured
-from pipeline.report.found.table import Kind
 from pipeline.scoring.metrics import Score
 from pipeline.scoring.objections import size_of
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.report.found.table import bd_table, kinds_of
+from pipeline.report.found.kinds import Kind
+from pipeline.report.found.table import bd_table
 from pipeline.scoring.metrics import SCORES
 
 POINTS = Path(__file__).with_name("alvar2019_points.csv")
@@ -37,5 +38,4 @@ def published_rates() -> pd.DataFrame:
     """Return the paper's Table 1: `bd_table` of its points."""
     points = published_points()
     codecs = list(dict.fromkeys(points["codec"]))
-    strict = {"bd_rate": kinds_of(codecs, fixed=codecs, lossless=())["bd_rate"]}
-    return bd_table(points, SCORES, strict)
+    return bd_table(points, SCORES, {"bd_rate": Kind(tuple(codecs), "cubic")})

@@ -6,70 +6,16 @@ A table of points has one row per (encoder, arm, seed, codec) with the columns `
 (`miou`, `irmse`, `psnr`: more is better in each).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
+from pipeline.report.found.kinds import Kind
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
-from pipeline.scoring.bdrate import (
-    BDRate,
-    bd_rate,
-    hull_rate,
-)
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.obstacles import (
-    FEWEST_POINTS,
-)
-
-KINDS = ("hull_bd_rate", "depth_bd_rate", "bd_rate")
-"""Names of the ways to make a BD-rate (see `kinds_of`)."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to make a BD-rate: of which points, by which rule."""
-
-    points: tuple[str, ...]
-    """Codec points of the curve, in the order of `codecs`."""
-    method: str | None
-    """Of interpolation between the points; None for their hulls, which need none."""
-
-    def rate(self, score: Score) -> Callable[..., BDRate]:
-        """Return how the number is made of two curves: rates and scores of either."""
-        if self.method is None:
-            return partial(hull_rate, averaged=score.averaged)
-        return partial(bd_rate, method=self.method)
-
-
-def kinds_of(
-    points: Sequence[str],
-    *,
-    fixed: Collection[str],
-    lossless: Collection[str],
-    method: str = "cubic",
-) -> dict[str, Kind]:
-    """Return the ways to make a BD-rate of these codec points, by their names in `KINDS`.
-
-    - `hull_bd_rate`: between the hulls of all points. It compares the best that codec
-      and quantiser do for each arm.
-    - `depth_bd_rate`: the same of the lossless points alone, the quantiser's depth being all that
-      differs. It is left out if there are fewer than four of them.
-    - `bd_rate`: the paper's, of the points in `fixed`, by `method`. It exists only if the score of
-      each curve rises with its rate.
-    """
-    over_depth = tuple(name for name in points if name in lossless)
-    kinds = {"hull_bd_rate": Kind(tuple(points), None)}
-    if len(over_depth) >= FEWEST_POINTS:
-        kinds["depth_bd_rate"] = Kind(over_depth, None)
-    paper = tuple(name for name in points if name in fixed)
-    kinds["bd_rate"] = Kind(paper, method)
-    return kinds
-
 
 MEAN = "mean"
 """Stands in the column `seed` for the mean over seeds."""

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
+from pipeline.report.found.kinds import Kind
 from pipeline.report.found.models import DRAW, Measured, pairs
-from pipeline.report.found.table import MEAN, Kind, with_means
+from pipeline.report.found.table import MEAN, with_means
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, mean_percent
 from pipeline.scoring.metrics import Score
 from pipeline.scoring.objections import (
@@ -42,7 +43,8 @@ def trust_table(
 
     - `low`, `high`: ends of the interval, per cent; `no_interval`: a record that says why there is
       none, or None; `no_difference`: whether the interval holds 0;
-    - one per method of interpolation; `without_lossless`: without the points in `lossless`;
+    - one per method of interpolation, NaN for hulls, which have none; `near_top`: over the best
+      scores alone (`NEAR_TOP`), of hulls; `without_lossless`: without the points in `lossless`;
       `left_out_low`, `left_out_high`: range with one point left out of both curves; `bd_score`;
     - `noise`: the largest of `noise_table`, per cent without sign, NaN if not known;
     - `beaten_benchmark`, `beaten_proposed`: tuples of the names of the points out of order;
@@ -67,14 +69,18 @@ def trust_table(
         columns["noise"] = largest.get((row["encoder"], task, row["kind"]), np.nan)
         columns["objections"] = ()
         if np.isfinite(row["percent"]):
-            said = _objections(columns, found, interval)
+            said = _objections(columns, found, interval, hull=kind.method is None)
             columns["objections"] = said + _of_training(judged, task, score, trivial)
         rows.append(columns)
     return pd.DataFrame(rows)
 
 
 def _objections(
-    row: Mapping[Any, Any], found: Sequence[Diagnostics], interval: Interval | None
+    row: Mapping[Any, Any],
+    found: Sequence[Diagnostics],
+    interval: Interval | None,
+    *,
+    hull: bool,
 ) -> tuple[Objection, ...]:
     """Return what the number itself says against being quoted."""
     return objections(
@@ -85,6 +91,7 @@ def _objections(
         interval,
         seeds=len(found),
         noise=row["noise"] if np.isfinite(row["noise"]) else None,
+        near_top=row["near_top"] if hull else None,
     )
 
 
@@ -164,6 +171,7 @@ def _diagnose(
         lossless=lossless,
         rate=kind.rate(score),
         method=kind.method,
+        near_top=kind.near_top(score),
     )
 
 
@@ -191,6 +199,7 @@ def _columns(found: Sequence[Diagnostics]) -> dict[str, Any]:
     (first, *others) = found
     return {
         **{k: _number(x) for k, x in _means([x.percent_by_method for x in found]).items()},
+        "near_top": _number(_mean([x.percent_near_top for x in found])),
         "without_lossless": _number(_mean([x.percent_without_lossless for x in found])),
         "left_out_low": min(left_out, default=np.nan),
         "left_out_high": max(left_out, default=np.nan),

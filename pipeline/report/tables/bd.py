@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.arms import ARMS
+from pipeline.report.found.kinds import NEAR_TOP
 from pipeline.report.found.table import MEAN
 from pipeline.report.tables.grid import Footnotes, Grid
 from pipeline.report.text.names import (
@@ -49,10 +50,13 @@ def hull_grid(
     trust: pd.DataFrame,
     scores: Mapping[str, Score],
     drawn: Drawn,
+    *,
+    loss_percent: float,
 ) -> Grid:
     """Return the BD-rates between hulls from `trust_table`: a row per encoder and score.
 
-    Of several seeds it has their mean; `diagnostics_grid` has each.
+    Of several seeds it has their mean; `diagnostics_grid` has each. loss_percent: how far below the
+    benchmark's best score a score counts.
     """
     notes = Footnotes()
     kinds = [kind for kind in KIND_TITLES if kind in set(trust["kind"])]
@@ -61,19 +65,24 @@ def hull_grid(
         by_kind = {row["kind"]: row for row in group.to_dict("records")}
         first = by_kind[kinds[0]]
         cells = [model_title(first, trust), f"{scores[str(task)].label} ({task})"]
-        cells += [_bd_cell(by_kind[kind], notes) for kind in kinds]
+        cells += [_bd_cell(first, notes), percent(first["near_top"])]
+        cells += [_bd_cell(by_kind[kind], notes) for kind in kinds[1:]]
         cells.append(f"{first['noise']:.1f} %" if np.isfinite(first["noise"]) else "unknown")
         rows.append(tuple(cells))
     title = (
         "Change of bits at equal score, proposed arm against benchmark, each with the best of its "
-        "codec points. A negative number saves bits. Between two points the rate is that of a mix: "
-        "a part of the images is coded at the one, the rest at the other. A point that costs more "
-        "than such a mix of two others of the same arm is left out. "
+        "codec points. A negative number saves bits. The number is a mean over the scores that "
+        f"both arms reach, down to {loss_percent:g} % below the benchmark's best; near the best: "
+        f"down to {NEAR_TOP * loss_percent:g} % below it. Between two points the rate is that of a "
+        "mix: a part of the images is coded at the one, the rest at the other. A point that costs "
+        "more than such a mix of two others of the same arm is left out. "
         f"{_of_brackets(trust, drawn)} Noise of training: so far do two "
         "benchmarks lie apart, on the hull, that differ in their seed alone. These numbers are not "
         "the paper's BD-rate; do not compare them with it."
     )
-    heads = ("Encoder", "Score", *(KIND_TITLES[kind] for kind in kinds), "Noise of training")
+    titles = [KIND_TITLES[kind] for kind in kinds]
+    titles.insert(1, "Near the best")
+    heads = ("Encoder", "Score", *titles, "Noise of training")
     return Grid("hull", title, heads, tuple(rows), notes.all(), words=2)
 
 

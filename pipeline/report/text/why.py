@@ -15,10 +15,12 @@ from pipeline.scoring.objections import (
     NotAlike,
     NotCodedAlike,
     NothingLearned,
+    NotNearTop,
     Objection,
     OneSeed,
     SignByMethod,
     SignByPoint,
+    SignNearTop,
     WideInterval,
     WithoutInterval,
 )
@@ -105,6 +107,13 @@ def objection(against: Objection) -> str:
             return "methods of interpolation differ by more than a quarter of the value"
         case SignByPoint():
             return "its sign changes when one point is left out"
+        case NotNearTop():
+            return "the proposed arm does not reach the scores nearest to the benchmark's best"
+        case SignNearTop(percent):
+            return (
+                f"it has the other sign, {percent:+.1f} %, over the scores nearest to the "
+                "benchmark's best"
+            )
         case WithoutInterval(why):
             return f"it has no interval: {no_interval(why)}"
         case WideInterval(x):

@@ -106,11 +106,10 @@ def hull_rate(
     the rate is that of a mix of both (see `hull.mean_log_gap`). Two points are enough.
 
     averaged: see `Averaged`. loss_percent: scores that lie further than this below the best of the
-    anchor do not count; scores are positive.
+    anchor do not count. Scores are positive.
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
-    best = anchor.score_P.max(initial=-np.inf)
-    least = (1 - loss_percent / 100) * best if loss_percent < 100 else -np.inf
+    least = (1 - loss_percent / 100) * anchor.score_P.max(initial=0.0)
     anchor = _hull(anchor, averaged, least)
     test = _hull(_curve("test", test_rate, test_score), averaged, least)
     mixed = partial(hull.mean_log_gap, averaged=averaged)

@@ -104,8 +104,8 @@ def test_a_hull_promises_no_rate_that_no_mix_has() -> None:
 
 
 def test_scores_too_far_below_the_anchors_best_do_not_count() -> None:
-    rate, score = np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.9, 1.0])
-    # Half the bits for scores from 0.9 on; below, a mix with 0.9 bits for 0.5.
+    rate, score = np.array([1.0, 2.0, 3.0]), np.array([0.25, 0.45, 0.5])
+    # Half the bits for scores from 0.45 on; below, a mix with 0.9 bits for 0.25.
     half = np.array([0.9, 1.0, 1.5])
     whole = hull_rate(rate, score, half, score).percent
     assert whole is not None
@@ -114,8 +114,8 @@ def test_scores_too_far_below_the_anchors_best_do_not_count() -> None:
         found = hull_rate(rate, score, half, score, loss_percent=loss_percent)
         assert (found.percent, found.overlap) == (pytest.approx(-50), 1.0)
     # A test that does not get there has no number.
-    low = hull_rate(rate, score, [0.5, 1.0], [0.1, 0.8], loss_percent=10.0)
-    assert low.obstacle == NoOverlap("score", (0.9, 1.0), (0.1, 0.8))
+    low = hull_rate(rate, score, [0.5, 1.0], [0.1, 0.4], loss_percent=10.0)
+    assert low.obstacle == NoOverlap("score", (0.45, 0.5), (0.1, 0.4))
 
 
 def test_a_point_that_nobody_would_pick_changes_nothing() -> None:

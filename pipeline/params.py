@@ -26,7 +26,7 @@ Positive = Annotated[float, Strict(), Field(gt=0, description="a number above 0"
 Bits = Annotated[int, Strict(), Field(ge=1, le=16, description="a whole number of 1 to 16")]
 Share = Annotated[float, Strict(), Field(gt=0, lt=1, description="a number above 0 and below 1")]
 Percent = Annotated[float, Strict(), Field(ge=0, lt=100, description="a number from 0 up to 100")]
-Part = Annotated[float, Strict(), Field(gt=0, le=100, description="a number above 0, up to 100")]
+Part = Annotated[float, Strict(), Field(ge=0.1, le=100, description="a number of 0.1 to 100")]
 Quality = Annotated[int, Strict(), Field(ge=1, le=100, description="a whole number of 1 to 100")]
 # Of fewer draws the ends of an interval are single draws.
 Resamples = Annotated[int, Strict(), Field(ge=100, description="a whole number of at least 100")]

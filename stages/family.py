@@ -33,9 +33,12 @@ def main(names: Annotated[list[str], typer.Argument(help="DVC experiments.")]) -
     """Compare experiments that have the same benchmark."""
     # Without an equals sign the label is the name.
     labelled = {name.partition("=")[0]: name.rpartition("=")[2] for name in names}
+    if len(labelled) < len(names):
+        raise FamilyError('two experiments have the same label; write "another label=NAME"')
+    hull_loss = load().report.hull_loss
     found = family({label: points_of(name) for label, name in labelled.items()}, SCORES)
-    table = family_table(found, hull_loss=load().report.hull_loss)
-    grid = family_grid(table, found.scores)
+    table = family_table(found, hull_loss=hull_loss)
+    grid = family_grid(table, found.scores, hull_loss=hull_loss)
     write_csv(FAMILY_FOLDER / "family.csv", table)
     write_text(FAMILY_FOLDER / "family.tex", to_latex(grid))
     write_text(FAMILY_FOLDER / "family.md", to_markdown([grid]))

@@ -77,4 +77,6 @@ def classes(findings: Findings) -> int | None:
 def weights(params: Params) -> str:
     """Return in words what the encoders started from."""
     words = {"none": "from scratch", "imagenet": "ImageNet"}
-    return words.get(params.model.weights) or f"backbone {Path(params.model.file).name}"
+    name = Path(params.model.file).name
+    # A zero-width space, where a line may break.
+    return words.get(params.model.weights) or name.replace(".", "\u200b.")

@@ -166,7 +166,7 @@ def _average_gap(
     overlap = _overlap(*bases)
     obstacle: Obstacle | None = _unusable(anchor) or _unusable(test)
     # Equal curves differ by nothing, whatever a fit through them would look like: the control.
-    if not obstacle and _equal(anchor, test):
+    if not obstacle and anchor.rate_P.size and _equal(anchor, test):
         return 0.0, 1.0, None
     obstacle = obstacle or _disorder(anchor, fewest) or _disorder(test, fewest)
     obstacle = obstacle or _no_overlap(over, bases, overlap)

@@ -177,7 +177,7 @@ def test_training_has_a_panel_for_what_the_histories_hold() -> None:
     chart = training({ARMS[0]: a_history(), ARMS[1]: with_rate}, SCORES)
     assert [panel.heading for panel in chart.panels] == [
         *("Disparity: loss", "Disparity: weight", "Rate: loss"),
-        *("Segmentation: validation", "Total loss", "Learning rate"),
+        *("Segmentation: score", "Total loss", "Learning rate"),
     ]
     assert len(panel_of(chart, "Disparity: loss").series) == 2
     assert len(panel_of(chart, "Rate: loss").series) == 1
@@ -186,7 +186,7 @@ def test_training_has_a_panel_for_what_the_histories_hold() -> None:
     assert not panel_of(chart, "Rate: loss").y.log
     assert not panel_of(chart, "Total loss").y.log
     # Epochs without validation are no points.
-    validation = panel_of(chart, "Segmentation: validation").series[0]
+    validation = panel_of(chart, "Segmentation: score").series[0]
     assert validation.x == (3, 6)
     assert validation.y == pytest.approx((30, 60))
 
@@ -197,7 +197,7 @@ def test_a_made_up_task_is_charted_like_any_other() -> None:
     history = a_history(**{"loss/edges": 2.0, "val/f1": 0.5})
     chart = training({ARMS[0]: history}, {"edges": score})
     assert panel_of(chart, "Edges: loss").series[0].y == (2,) * 6
-    assert panel_of(chart, "Edges: validation").y == Axis("F1", "")
+    assert panel_of(chart, "Edges: score").y == Axis("F1", "")
 
 
 def test_a_training_without_anything_to_draw() -> None:

@@ -91,7 +91,7 @@ def test_the_dotted_line_joins_the_hull_of_each_score() -> None:
 
 
 def test_the_table_warns_of_choosing(found: Family) -> None:
-    grid = family_grid(family_table(found, hull_loss=100), found.scores)
+    grid = family_grid(family_table(found, hull_loss=100), found.scores, hull_loss=100)
     text = to_markdown([grid])
     assert [row[1] for row in grid.rows] == ["0.3", "1", f"{HULL}¹"]
     assert "Do not quote" in grid.notes[0]
@@ -147,6 +147,8 @@ def test_the_command_reads_what_git_holds(tmp_path: Path, repository: Path) -> N
     assert "-20.00 %" in done.stdout
     written = {path.name for path in (tmp_path / "reports/family").iterdir()}
     assert written == {"family.csv", "family.md", "family.tex", "family.png", "family.svg"}
+    twice = call("python", "-m", "stages.family", "a=first", "a=second")
+    assert twice.stderr.splitlines()[-1].startswith("error: two experiments have the same label")
     refused = call("python", "-m", "stages.family", "first", "nothing")
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith("error: nothing has no reports/points.csv")

@@ -51,6 +51,15 @@ def shown(figure: Figure) -> list[Axes]:
     return [axes for axes in figure.axes if axes.axison]
 
 
+def test_a_legend_of_many_keys_is_not_cut_off(findings: Findings) -> None:
+    chart = rate_accuracy(findings, "bpfe", NO_POINTS)
+    for keys in (chart.legend[:2], chart.legend * 2):
+        figure = draw(replace(chart, legend=keys))
+        legend = figure.legends[0].get_window_extent()
+        assert 0 <= legend.x0 < legend.x1 <= figure.bbox.width
+        assert legend.y0 > max(x.get_window_extent().y1 for x in shown(figure))
+
+
 def test_a_figure_has_the_panels_of_its_chart(findings: Findings) -> None:
     chart = rate_accuracy(findings, "bpfe", NO_POINTS)
     axes = shown(draw(chart))

@@ -191,6 +191,10 @@ class TestHull:
         alone = hull_rate([2], [1], [1.6, 3.2], [1, 2])
         assert alone.obstacle == TooFewPoints("anchor", 1, 2)
 
+    def test_no_points_are_no_curve(self) -> None:
+        assert hull_rate([], [], [], []).obstacle == TooFewPoints("anchor", 0, 2)
+        assert bd_rate([], [], [], []).obstacle == TooFewPoints("anchor", 0)
+
     def test_by_hand(self) -> None:
         # Rates 1 + s and 2 over scores from 0 to 1: the mean of ln(1 + s) is 2 ln 2 - 1.
         found = hull_rate([1, 2], [0, 1], [2, 2 * (1 + 1e-12)], [0, 1])

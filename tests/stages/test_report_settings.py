@@ -16,6 +16,8 @@ from pipeline.params import ParamsError, parse
         ("level", 95, "above 0 and below 1"),
         ("joint_loss", -1, "from 0 up to 100"),
         ("joint_loss", 100, "from 0 up to 100"),
+        ("hull_loss", 0, "of 0.1 to 100"),
+        ("hull_loss", 101, "of 0.1 to 100"),
         ("picture_qualities", 90, "a list"),
         ("picture_qualities", [90, 0], r"picture_qualities\[1\] is 0.* 1 to 100"),
         ("picture_qualities", [90, 30, 90], "picture_qualities names 90 more than once"),

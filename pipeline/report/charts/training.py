@@ -30,7 +30,7 @@ def training(histories: Mapping[str, pd.DataFrame], scores: Mapping[str, Score])
         for panel in (
             (f"{part_title(part)}: loss", Axis("Loss", log=True), f"loss/{part}", 1.0),
             (f"{part_title(part)}: weight", Axis("Weight", log=True), f"weight/{part}", 1.0),
-            (f"{part_title(part)}: share", Axis("Share of the loss", "%"), f"share/{part}", 100.0),
+            (f"{part_title(part)}: share", Axis("Share", "%"), f"share/{part}", 100.0),
             *_validation(part, scores),
         )
     ]
@@ -60,7 +60,7 @@ def _validation(part: str, scores: Mapping[str, Score]) -> Iterator[tuple[str, A
     if part in scores:
         score = scores[part]
         unit, scale, _ = print_of(score)
-        yield f"{part_title(part)}: validation", Axis(score.label, unit), f"val/{score.name}", scale
+        yield f"{part_title(part)}: score", Axis(score.label, unit), f"val/{score.name}", scale
 
 
 def _epochs(histories: Mapping[str, pd.DataFrame]) -> Axis:

@@ -46,14 +46,16 @@ def trust_table(
     - one per method of interpolation, NaN for hulls, which have none; `near_top`: over the best
       scores alone (`NEAR_TOP`), of hulls; `without_lossless`: without the points in `lossless`;
       `left_out_low`, `left_out_high`: range with one point left out of both curves; `bd_score`;
-    - `noise`: the largest of `noise_table`, per cent without sign, NaN if not known;
+    - `noise`, `near_top_noise`: the largest of `noise_table`, per cent without sign, NaN if not
+      known;
     - `beaten_benchmark`, `beaten_proposed`: tuples of the names of the points out of order;
     - `objections`: records that say what speaks against quoting it.
 
     Where there are several seeds the interval is that of their mean, over images and seeds.
     """
     of_encoder = pairs(models)
-    largest = noise.groupby(["encoder", "task", "kind"])["percent"].max()
+    worst = noise.groupby(["encoder", "task", "kind"])[["percent", "near_top"]].max()
+    largest = {"noise": worst["percent"], "near_top_noise": worst["near_top"]}
     rows = []
     for row in with_means(bd).to_dict("records"):
         seeds = of_encoder.get(row["encoder"], {})
@@ -61,12 +63,12 @@ def trust_table(
         judged = list(seeds.values()) if of_mean else [seeds[x] for x in seeds if x == row["seed"]]
         kind, task = kinds[row["kind"]], row["task"]
         score = scores[task]
-        interval = None
-        if judged and (of_mean or len(seeds) == 1):
-            interval = _interval(judged, task, score, kind, resamples, level)
+        final = judged and (of_mean or len(seeds) == 1)
+        interval = _interval(judged, task, score, kind, resamples, level) if final else None
         found = [_diagnose(*pair, task, score, kind, lossless) for pair in judged]
         columns: dict[Any, Any] = {**row, **_interval_columns(interval), **_columns(found)}
-        columns["noise"] = largest.get((row["encoder"], task, row["kind"]), np.nan)
+        of = (row["encoder"], task, row["kind"])
+        columns |= {name: noises.get(of, np.nan) for name, noises in largest.items()}
         columns["objections"] = ()
         if np.isfinite(row["percent"]):
             said = _objections(columns, found, interval, hull=kind.method is None)

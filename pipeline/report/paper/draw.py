@@ -42,13 +42,17 @@ def draw(chart: Chart) -> Figure:
     for axes, panel in list(zip(grid.flat, chart.panels, strict=False))[-chart.columns :]:
         axes.set_xlabel(panel.x.title)
         axes.tick_params(labelbottom=True)
-    # Two fit beside each other in a column of the page.
-    lines = -(-len(chart.legend) // (2 * chart.columns))
-    figure.legend(
-        handles=[_handle(key) for key in chart.legend],
-        loc="outside upper center",
-        ncols=-(-len(chart.legend) // lines),
-    )
+    # Two fit beside each other in a column of the page, if their names are short.
+    fewest = -(-len(chart.legend) // (2 * chart.columns))
+    for lines in range(fewest, len(chart.legend) + 1):
+        legend = figure.legend(
+            handles=[_handle(key) for key in chart.legend],
+            loc="outside upper center",
+            ncols=-(-len(chart.legend) // lines),
+        )
+        if legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
     settle(figure)
     for axes, panel in zip(grid.flat, chart.panels, strict=False):
         place_tags(axes, panel.series)

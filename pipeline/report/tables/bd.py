@@ -18,6 +18,7 @@ from pipeline.report.text.names import (
     print_of,
     signed,
 )
+from pipeline.report.text.verdict import NONE, UNKNOWN, UNSURE, VERDICTS, outcome
 from pipeline.report.text.why import missing, objection
 from pipeline.scoring.bdrate import (
     METHODS,
@@ -65,9 +66,9 @@ def hull_grid(
         by_kind = {row["kind"]: row for row in group.to_dict("records")}
         first = by_kind[kinds[0]]
         cells = [model_title(first, trust), f"{scores[str(task)].label} ({task})"]
-        cells += [_bd_cell(first, notes), percent(first["near_top"])]
+        cells += [_bd_cell(first, notes), _near_top(first)]
         cells += [_bd_cell(by_kind[kind], notes) for kind in kinds[1:]]
-        cells.append(f"{first['noise']:.1f} %" if np.isfinite(first["noise"]) else "unknown")
+        cells.append(_noise(first["noise"]))
         rows.append(tuple(cells))
     title = (
         "Change of bits at equal score, proposed arm against benchmark, each with the best of its "
@@ -84,6 +85,17 @@ def hull_grid(
     titles.insert(1, "Near the best")
     heads = ("Encoder", "Score", *titles, "Noise of training")
     return Grid("hull", title, heads, tuple(rows), notes.all(), words=2)
+
+
+def _noise(value: float) -> str:
+    return f"{value:.1f} %" if np.isfinite(value) else "unknown"
+
+
+def _near_top(row: Row) -> str:
+    """Return the number over the best scores alone; it has no interval, so its noise stands by."""
+    if not np.isfinite(row["near_top"]):
+        return "not reached"
+    return f"{signed(row['near_top'], 1)} % (noise {_noise(row['near_top_noise'])})"
 
 
 def bd_grid(
@@ -132,7 +144,8 @@ def _of_brackets(trust: pd.DataFrame, drawn: Drawn) -> str:
 
 
 def _bd_cell(row: Row, notes: Footnotes) -> str:
-    if not np.isfinite(row["percent"]):
+    came_out = outcome(row)
+    if came_out == UNKNOWN:
         return f"n/a {notes.mark(_reason(row))}"
     text = signed(row["percent"], 2)
     if np.isfinite(row["deviation"]):
@@ -140,10 +153,10 @@ def _bd_cell(row: Row, notes: Footnotes) -> str:
     text += " %"
     if np.isfinite(row["low"]):
         text += f" [{signed(row['low'], 2)}, {signed(row['high'], 2)}]"
-    if row["no_difference"]:
-        return f"{text}, no difference shown"
-    if row["objections"]:
-        return f"{text}, do not quote {notes.mark(_against(row))}"
+    if came_out == NONE:
+        return f"{text}, {VERDICTS[came_out]}"
+    if came_out == UNSURE:
+        return f"{text}, {VERDICTS[came_out]} {notes.mark(_against(row))}"
     return text
 
 

@@ -11,8 +11,8 @@ from pipeline.report.text.names import encoder_title, signed
 from pipeline.scoring.metrics import Score
 
 
-def family_grid(table: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
-    """Return, from `family_table`: a row per encoder and member, a column per score."""
+def family_grid(table: pd.DataFrame, scores: Mapping[str, Score], *, hull_loss: float) -> Grid:
+    """Return, from `family_table` with this `hull_loss`: a row per encoder and member."""
     notes = Footnotes()
     rows = []
     for (encoder, member), group in table.groupby(["encoder", "member"], sort=False):
@@ -22,9 +22,10 @@ def family_grid(table: pd.DataFrame, scores: Mapping[str, Score]) -> Grid:
         rows.append((encoder_title(str(encoder)), name, *cells))
     title = (
         "A family of experiments: change of bits at equal score against the benchmark, on the hull "
-        "of each experiment's points. A negative number saves bits. Means over seeds; brackets "
-        "hold the least and the largest of the seeds, which is no interval. The report of each "
-        "experiment says whether its number may be quoted."
+        f"of each experiment's points, down to {hull_loss:g} % below the benchmark's best score. A "
+        "negative number saves bits. Means over seeds; brackets hold the least and the largest of "
+        "the seeds, which is no interval. The report of each experiment says whether its number "
+        "may be quoted, if it has the same `report.hull_loss`."
     )
     heads = ("Encoder", "Experiment", *(score.label for score in scores.values()))
     return Grid("family", title, heads, tuple(rows), notes.all(), words=2)

@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.report.found.table import MEAN
 from pipeline.report.text.names import Row, codec_title, encoder_title, print_of, signed
 from pipeline.scoring.metrics import Score
-from pipeline.scoring.objections import OneSeed
+from pipeline.scoring.objections import NotAlike, NotCodedAlike, NothingLearned, OneSeed
 
 KIND = "hull_bd_rate"
 """The BD-rate that the sentences speak of: both arms with the best of their codec points."""
@@ -19,11 +19,15 @@ SAVES, COSTS, NONE, UNSURE, UNKNOWN = "saves", "costs", "none", "unsure", "unkno
 def outcome(row: Row) -> str:
     """Return how a comparison at equal score came out.
 
-    `saves` and `costs`: a change of bits that nothing speaks against. `none`: its interval holds 0.
-    `unsure`: something speaks against the number. `unknown`: there is no number.
+    `saves` and `costs`: a change of bits that nothing speaks against. `none`: its interval holds 0,
+    and the models can be compared. `unsure`: something speaks against the number. `unknown`: there
+    is no number.
     """
     if not np.isfinite(row["percent"]):
         return UNKNOWN
+    # Models that cannot be compared show nothing, not even that there is no difference.
+    if any(isinstance(x, NotAlike | NotCodedAlike | NothingLearned) for x in row["objections"]):
+        return UNSURE
     if row["no_difference"]:
         return NONE
     if row["objections"]:

@@ -1,12 +1,12 @@
 """Sentences for the records that say why a number does not exist or should not be quoted."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from pipeline.arms import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.report.found.trust import ARM
+from pipeline.report.text.names import Row
+from pipeline.report.text.verdict import VERDICTS, outcome
 from pipeline.scoring.joint import EveryPoint, Unreached
 from pipeline.scoring.objections import (
     FarByMethod,
@@ -42,7 +42,9 @@ def missing(obstacle: Missing) -> str:
         case NoPoints(arm):
             return f"there are no points of the {arm} arm"
         case SeedsWithout(seeds):
-            return f"no BD-rate for seed {', '.join(map(str, seeds))}"
+            return (
+                f"there is no number for seed {', '.join(map(str, seeds))}; the diagnostics say why"
+            )
         case NotFinite(curve):
             return f"the {ARM[curve]} curve has values that are not finite"
         case NotPositive(curve):
@@ -123,11 +125,10 @@ def objection(against: Objection) -> str:
             )
 
 
-def verdict(obstacle: Missing | None, against: Sequence[Objection]) -> str:
-    """Return whether a BD-rate may be quoted; empty if nothing speaks against it."""
-    if obstacle:
-        return f"not available: {missing(obstacle)}"
-    return f"do not quote: {'; '.join(map(objection, against))}" if against else ""
+def _in_full(row: Row) -> str:
+    """Return the verdict on a BD-rate with all that is behind it."""
+    reasons = [missing(row["obstacle"])] if row["obstacle"] else map(objection, row["objections"])
+    return ": ".join(filter(None, [VERDICTS[outcome(row)], "; ".join(reasons)]))
 
 
 def without_records(joint: pd.DataFrame) -> pd.DataFrame:
@@ -157,6 +158,5 @@ def with_sentences(trust: pd.DataFrame) -> pd.DataFrame:
         if f"beaten_{arm}" in trust:
             named = [", ".join(x) if isinstance(x, tuple) else x for x in trust[f"beaten_{arm}"]]
             printed[f"beaten_{arm}"] = named
-    judged = zip(trust["obstacle"], trust["objections"], strict=True)
-    printed["verdict"] = [verdict(*records) for records in judged]
+    printed["verdict"] = [_in_full(row) for row in trust.to_dict("records")]
     return printed.drop(columns="objections").rename(columns={"obstacle": "reason"})

@@ -109,7 +109,8 @@ def hull_rate(
     anchor do not count. Scores are positive.
     """
     anchor = _curve("anchor", anchor_rate, anchor_score)
-    least = (1 - loss_percent / 100) * anchor.score_P.max(initial=0.0)
+    best = anchor.score_P.max(initial=0.0, where=np.isfinite(anchor.score_P))
+    least = (1 - loss_percent / 100) * best
     anchor = _hull(anchor, averaged, least)
     test = _hull(_curve("test", test_rate, test_score), averaged, least)
     mixed = partial(hull.mean_log_gap, averaged=averaged)

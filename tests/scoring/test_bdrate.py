@@ -204,6 +204,9 @@ class TestHull:
     def test_has_its_obstacles_too(self) -> None:
         found = hull_rate(RATE, SCORE, RATE, [math.nan, *SCORE[1:]])
         assert found.obstacle == NotFinite("test")
+        # A prediction without error has an infinite PSNR.
+        found = hull_rate(RATE, [math.inf, *SCORE[1:]], RATE, SCORE)
+        assert found.obstacle == NotFinite("anchor")
         found = hull_rate(RATE, SCORE, RATE, SCORE[::-1])
         assert found.obstacle == TooFewPoints("test", 1, 2)
 

@@ -77,9 +77,9 @@ def hull_grid(
         f"down to {NEAR_TOP * loss_percent:g} % below it. Between two points the rate is that of a "
         "mix: a part of the images is coded at the one, the rest at the other. A point that costs "
         "more than such a mix of two others of the same arm is left out. "
-        f"{_of_brackets(trust, drawn)} Noise of training: so far do two "
-        "benchmarks lie apart, on the hull, that differ in their seed alone. These numbers are not "
-        "the paper's BD-rate; do not compare them with it."
+        f"{_of_brackets(trust, drawn)} Noise of training: the largest change of bits, on the hull, "
+        "between two benchmarks that differ in their seed alone. These numbers are not the paper's "
+        "BD-rate; do not compare them with it."
     )
     titles = [KIND_TITLES[kind] for kind in kinds]
     titles.insert(1, "Near the best")

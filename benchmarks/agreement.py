@@ -26,7 +26,7 @@ from benchmarks.record import CORES, load, record
 from pipeline.data.batches import Batch, Batches
 from pipeline.data.frames import Frames
 from pipeline.data.prepare import prepare_split
-from pipeline.data.streets import write_streets
+from pipeline.streets.write import write_streets
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.device import Runtime, open_runtime, seed_all

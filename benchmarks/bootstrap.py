@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.clock import timed
 from benchmarks.record import load, record
-from pipeline.data.labels import CLASSES
+from pipeline.labels import CLASSES
 from pipeline.report.found.kinds import Kind
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES

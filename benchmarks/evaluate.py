@@ -24,7 +24,7 @@ from benchmarks.record import CORES, load, record
 from pipeline.coding.bitstream import decode_features
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames, disparity_px
-from pipeline.data.labels import CLASSES
+from pipeline.labels import CLASSES
 from pipeline.inference import cloud, edge
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.record import load, record
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.artifacts import Evaluation, read_evaluation, write_evaluation
-from pipeline.data.labels import CLASSES
+from pipeline.labels import CLASSES
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import find
 from pipeline.report.found.kinds import kinds_of

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.clock import Timing, timed
 from benchmarks.record import CORES, load, record
-from pipeline.data.streets import write_streets
+from pipeline.streets.write import write_streets
 
 SIZES = ((256, 128), (1024, 512))
 PAPER_FRAMES = 2975 + 500

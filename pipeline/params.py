@@ -27,7 +27,6 @@ Bits = Annotated[int, Strict(), Field(ge=1, le=16, description="a whole number o
 Share = Annotated[float, Strict(), Field(gt=0, lt=1, description="a number above 0 and below 1")]
 Percent = Annotated[float, Strict(), Field(ge=0, lt=100, description="a number from 0 up to 100")]
 Part = Annotated[float, Strict(), Field(ge=0.1, le=100, description="a number of 0.1 to 100")]
-Quality = Annotated[int, Strict(), Field(ge=1, le=100, description="a whole number of 1 to 100")]
 # Of fewer draws the ends of an interval are single draws.
 Resamples = Annotated[int, Strict(), Field(ge=100, description="a whole number of at least 100")]
 Kept = Annotated[float, Strict(), Field(gt=50, le=100, description="a number above 50, up to 100")]
@@ -68,24 +67,27 @@ class Model:
 @record
 class Quantizer:
     bits: Bits
-    keep: Kept
+    range_percent: Kept
 
 
 @record
 class Loss:
     rate: Flag
-    rate_of: Literal["levels", "features", "deviation"]
+    rate_unit: Literal["levels", "features", "deviation"]
     prediction: Flag
     transform: Flag
     weight: Literal["learned"] | Positive
-    balance: Literal["adam-step", "adam-epoch", "closed-form", "fixed"]
-    balance_learning_rate: Positive
+
+
+@record
+class Balance:
+    method: Literal["adam-step", "adam-epoch", "closed-form", "fixed"]
+    learning_rate: Positive
     initial_weight: Positive
 
 
 @record
 class Train:
-    launcher: Name
     epochs: Count
     batch: Count
     learning_rate: Positive
@@ -95,8 +97,13 @@ class Train:
     noise_amplitude: Positive
     validate_every: Count
     precision: Literal["auto", "float32", "bfloat16"]
-    compile: Literal["auto", "on", "off"]
+
+
+@record
+class Machine:
     device: Literal["auto", "cpu", "cuda"]
+    launcher: Name
+    compile: Literal["auto", "on", "off"]
     checkpoint_minutes: Positive
 
 
@@ -107,15 +114,18 @@ class Tracking:
 
 
 @record
-class Report:
-    bd_method: Literal["cubic", "pchip", "akima"]
-    bd_points: tuple[Text, ...]
-    hull_loss: Part
-    resamples: Resamples
-    level: Share
-    joint_loss: Percent
-    picture_qualities: tuple[Quality, ...]
+class Evaluate:
+    pictures: tuple[Text, ...]
     examples: Count
+
+
+@record
+class Report:
+    bd_points: tuple[Text, ...]
+    max_score_drop: Part
+    max_task_drops: tuple[Percent, ...]
+    resamples: Resamples
+    confidence: Share
 
 
 @record
@@ -131,8 +141,11 @@ class Params:
     model: Model
     quantizer: Quantizer
     loss: Loss
+    balance: Balance
     train: Train
+    machine: Machine
     tracking: Tracking
+    evaluate: Evaluate
     report: Report
 
 
@@ -151,8 +164,9 @@ def parse(values: object) -> Params:
     if params.data.tuning and not params.data.tuning_cities:
         raise ParamsError("data.tuning_cities is empty: name at least one city to tune on")
     _check_once("data.tuning_cities", params.data.tuning_cities)
-    _check_once("report.picture_qualities", params.report.picture_qualities)
+    _check_once("evaluate.pictures", params.evaluate.pictures)
     _check_once("report.bd_points", params.report.bd_points)
+    _check_once("report.max_task_drops", params.report.max_task_drops)
     return params
 
 

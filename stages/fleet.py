@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import submitit
 import typer
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.artifacts import LOCK_FILE, ModelName
 from pipeline.fleet.alone import FleetError, alone, end_slurm_jobs
 from pipeline.fleet.clone import changed, dvc, freeze

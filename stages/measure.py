@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.artifacts import (
     ArtifactError,
     Bitstreams,

@@ -78,7 +78,7 @@ def initial_weights(params: "Params") -> str:
 def relevant_settings(values: Mapping[str, object], arm: str) -> dict[str, object]:
     """Return the settings that decide what this arm's model becomes, of all of them, flat."""
     sections = ("data", "model", "loss", "train")
-    keys = ["tasks", "quantizer.keep", *(k for k in values if k.split(".")[0] in sections)]
+    keys = ["tasks", "quantizer.range_percent", *(k for k in values if k.split(".")[0] in sections)]
     has_rate = arm == "proposed" and values["loss.rate"]
     drop = [*NEUTRAL_KEYS, *(f"loss.{key}" for key in RATE_KEYS if not has_rate)]
     return {key: values[key] for key in keys if key not in drop}
@@ -110,7 +110,7 @@ def rate_term(params: "Params") -> RateTerm | None:
         return None
     weight = None if loss.weight == "learned" else float(loss.weight)
     return RateTerm(
-        loss.rate_of, weight, loss.prediction, loss.transform, keep=params.quantizer.keep
+        loss.rate_of, weight, loss.prediction, loss.transform, range_percent=params.quantizer.range_percent
     )
 
 
@@ -132,5 +132,5 @@ def noise_of(params: "Params") -> Surrogate:
         noise=params.train.noise,
         bits=params.train.noise_bits,
         amplitude=params.train.noise_amplitude,
-        keep=params.quantizer.keep,
+        range_percent=params.quantizer.range_percent,
     )

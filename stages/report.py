@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.artifacts import (
     BD_RATE_FILE,
     DRAWINGS_FOLDER,

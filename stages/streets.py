@@ -1,7 +1,7 @@
 """Draw the built-in data set in the official Cityscapes layout."""
 
 from pipeline.artifacts import STREETS_FOLDER
-from pipeline.data.streets import write_streets
+from pipeline.streets.write import write_streets
 from stages.settings import load, run
 
 

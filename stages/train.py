@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.artifacts import (
     LOCK_FILE,
     PREPARED_FOLDER,

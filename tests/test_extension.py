@@ -13,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.coding.codecs import CODECS, Codec, CodecError
 from pipeline.data.truth import Truth
 from pipeline.inference.pictures import PICTURES, Picture

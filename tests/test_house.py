@@ -39,8 +39,8 @@ HELPERS = (
 # Anyone may stand on these, and they on nothing but each other's like.
 GROUND = {
     "pipeline.arms",
-    "pipeline.bar",
-    "pipeline.data.labels",
+    "pipeline.progress",
+    "pipeline.labels",
     "pipeline.data.source",
     "pipeline.data.truth",
     "pipeline.files",

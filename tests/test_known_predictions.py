@@ -22,7 +22,7 @@ from pipeline.artifacts import (
     write_evaluation,
 )
 from pipeline.data.batches import Batch
-from pipeline.data.labels import VOID
+from pipeline.labels import VOID
 from pipeline.inference import cloud
 from pipeline.inference.edge import BATCH
 from pipeline.report.found.findings import Findings, find

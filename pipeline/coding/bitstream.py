@@ -15,9 +15,6 @@ The header, little endian; 28 bytes and the codec's name (31 for png, 35 for jpe
 | 28     | n     | ASCII   | the codec's name in CODECS                      |
 | 28 + n |       |         | payload: the tile as the codec wrote it         |
 
-Version 1 has no length and no checksum: its name begins at offset 20. It is still read. Damage to
-it is found only where the codec notices it.
-
 C x h x w is at most 2^26 (67 million). A payload is decoded only if its image has the size that the
 header names, and if it has as many bytes as the codec needs at least for such an image: a byte for
 1032 (PNG) or 256 (JPEG). So a small hostile bitstream cannot ask for much memory: one of 100 bytes
@@ -63,8 +60,8 @@ class Header(NamedTuple):
     high: float
     size: int
     """Bytes of the header itself; the rest is payload."""
-    checksum: int | None
-    """CRC-32 of all bytes but its own four; None in version 1, which has none."""
+    checksum: int
+    """CRC-32 of all bytes but its own four."""
 
 
 def encode_levels(levels: Levels, codec: str) -> bytes:
@@ -104,13 +101,12 @@ def decode_levels(stream: bytes) -> Levels:
     stream = bytes(stream)
     header = read_header(stream)
     at = _FIXED.size
-    if header.checksum is not None:
-        found = _checksum(stream[: at + 4], stream[at + _GUARD.size :])
-        if found != header.checksum:
-            raise BitstreamError(
-                f"a damaged bitstream: its checksum is {header.checksum:08x}, its bytes have "
-                f"{found:08x}; send or encode it again"
-            )
+    found = _checksum(stream[: at + 4], stream[at + _GUARD.size :])
+    if found != header.checksum:
+        raise BitstreamError(
+            f"a damaged bitstream: its checksum is {header.checksum:08x}, its bytes have "
+            f"{found:08x}; send or encode it again"
+        )
     try:
         coder = find_codec(header.codec)
         dtype = level_dtype(header.bits)
@@ -128,9 +124,11 @@ def decode_levels(stream: bytes) -> Levels:
         ) from error
 
 
-def encode_features(features_Chw: ArrayLike, bits: int, codec: str, keep: float = 100.0) -> bytes:
+def encode_features(
+    features_Chw: ArrayLike, bits: int, codec: str, range_percent: float = 100.0
+) -> bytes:
     """Quantise finite features C x h x w (see `quantize`) and return their bitstream."""
-    return encode_levels(quantize(features_Chw, bits, keep), codec)
+    return encode_levels(quantize(features_Chw, bits, range_percent), codec)
 
 
 def decode_features(stream: bytes) -> NDArray[np.float32]:
@@ -143,21 +141,18 @@ def read_header(stream: bytes) -> Header:
     magic = bytes(stream[: len(MAGIC)])
     if not MAGIC.startswith(magic):
         raise BitstreamError(f"not a bitstream: it starts with {magic!r}, not {MAGIC!r}")
-    if len(stream) > len(MAGIC) and stream[len(MAGIC)] not in (1, VERSION):
+    if len(stream) > len(MAGIC) and stream[len(MAGIC)] != VERSION:
         raise BitstreamError(
-            f"a bitstream of version {stream[len(MAGIC)]}; this reads versions 1 and {VERSION}"
+            f"a bitstream of version {stream[len(MAGIC)]}; this reads version {VERSION}"
         )
-    version = stream[len(MAGIC)] if len(stream) > len(MAGIC) else VERSION
-    least = _FIXED.size + (_GUARD.size if version == VERSION else 0)
+    least = _FIXED.size + _GUARD.size
     if len(stream) < least:
         raise BitstreamError(
             f"a bitstream cut short: {len(stream)} bytes, the header alone has {least}"
         )
     _, _, channels, h, w, bits, low, high, length = _FIXED.unpack_from(stream)
+    payload, checksum = _GUARD.unpack_from(stream, _FIXED.size)
     size = least + length
-    payload, checksum = len(stream) - size, None
-    if version == VERSION:
-        payload, checksum = _GUARD.unpack_from(stream, _FIXED.size)
     if len(stream) < size + max(payload, 1):
         raise BitstreamError(
             f"a bitstream cut short: {len(stream)} bytes, of {size + max(payload, 1)} or more"

@@ -16,7 +16,7 @@ change of range or scale lowers it.
 class RateForm(NamedTuple):
     """A form of the rate loss; as text, for example, `levels-prediction-transform`."""
 
-    of: str
+    unit: str
     """One of `UNITS`."""
     prediction: bool
     """Each feature is predicted from its left and upper neighbour (equations 1 to 3)."""
@@ -25,7 +25,7 @@ class RateForm(NamedTuple):
 
     def __str__(self) -> str:
         parts = [name for name in ("prediction", "transform") if getattr(self, name)]
-        return "-".join([self.of, *parts])
+        return "-".join([self.unit, *parts])
 
 
 FORMS = tuple(RateForm(*x) for x in product(UNITS, (True, False), (True, False)))

@@ -66,10 +66,10 @@ def level_dtype(bits: int) -> np.dtype[Any]:
     return np.dtype(np.uint8 if bits <= 8 else np.uint16)
 
 
-def quantize(features_Chw: ArrayLike, bits: int, keep: float = 100.0) -> Levels:
+def quantize(features_Chw: ArrayLike, bits: int, range_percent: float = 100.0) -> Levels:
     """Return round((F - min) / (max - min) * (2^bits - 1)), min and max over the whole tensor.
 
-    keep: per cent of the features inside the range. Below 100, percentiles stand for min and max,
+    range_percent: per cent of the features inside the range. Below 100, percentiles stand for min and max,
     as many features are clipped at either end, and a few large ones do not stretch the range.
     features_Chw: C x h x w, any real dtype. The arithmetic is float64; halves round to even.
     Features that are all equal become level 0. Raises ValueError on NaN or infinity (saying where),
@@ -79,7 +79,7 @@ def quantize(features_Chw: ArrayLike, bits: int, keep: float = 100.0) -> Levels:
     values = np.asarray(features_Chw)
     _check_features(values)
     with np.errstate(over="ignore"):
-        low, high = (float(np.float32(float(x))) for x in _range(values, keep))
+        low, high = (float(np.float32(float(x))) for x in _range(values, range_percent))
     if not np.isfinite((low, high)).all():
         raise ValueError(
             f"features range from {values.min()} to {values.max()}; the range is sent as float32, "
@@ -105,17 +105,17 @@ def dequantize(levels: Levels) -> NDArray[np.float32]:
     return (levels.low * (1 - unit) + levels.high * unit).astype(np.float32)
 
 
-def clipped(features_BChw: Tensor, keep: float) -> Tensor:
-    """Return the features inside each image's range of `keep` per cent, the others at its ends.
+def clipped(features_BChw: Tensor, range_percent: float) -> Tensor:
+    """Return the features inside each image's range of `range_percent` per cent, the others at its ends.
 
     The ends are not differentiated, so that no gradient moves them.
     """
-    if keep == 100:
+    if range_percent == 100:
         return features_BChw
     import torch
 
     values_BK = features_BChw.detach().float().flatten(1)
-    tail = (1 - keep / 100) / 2
+    tail = (1 - range_percent / 100) / 2
     # Plain numbers, one at a time: a tensor of both would be copied from the host, which waits.
     low_B111, high_B111 = (
         torch.quantile(values_BK, x, dim=1).to(features_BChw.dtype)[:, None, None, None]
@@ -130,19 +130,19 @@ def add_noise(
     noise: Noise,
     bits: int = 8,
     amplitude: float = 0.0,
-    keep: float = 100.0,
+    range_percent: float = 100.0,
     generator: Generator | None = None,
 ) -> Tensor:
     """Return features plus uniform noise: what stands in for the quantiser while training.
 
     half-step: within half a step of an n-bit quantiser over each image's own range, which is not
     differentiated (paper, section 2.1). fixed: within +-amplitude, in units of the features (the
-    authors' code has 0.002). none: the features themselves. keep: see `clipped`, which comes first.
+    authors' code has 0.002). none: the features themselves. range_percent: see `clipped`, which comes first.
     The result has the dtype and memory layout of features_BChw, under autocast too; its gradient is
     that of the features. Leave `generator` out in compiled code. Raises ValueError on an unknown
     noise, bits outside 1 to 16 or a negative amplitude.
     """
-    features_BChw = clipped(features_BChw, keep)
+    features_BChw = clipped(features_BChw, range_percent)
     if noise == "none":
         return features_BChw
     detached = features_BChw.detach()
@@ -161,12 +161,12 @@ def add_noise(
     raise ValueError(f"noise must be half-step, fixed or none, not {noise!r}")
 
 
-def _range(values: NDArray[Any], keep: float) -> tuple[float, float]:
-    if not 50 < keep <= 100:
-        raise ValueError(f"a range holds more than 50 and up to 100 % of the features, not {keep}")
-    if keep == 100:
+def _range(values: NDArray[Any], range_percent: float) -> tuple[float, float]:
+    if not 50 < range_percent <= 100:
+        raise ValueError(f"a range holds more than 50 and up to 100 % of the features, not {range_percent}")
+    if range_percent == 100:
         return values.min(), values.max()
-    low, high = np.percentile(values.astype(np.float64), [(100 - keep) / 2, 100 - (100 - keep) / 2])
+    low, high = np.percentile(values.astype(np.float64), [(100 - range_percent) / 2, 100 - (100 - range_percent) / 2])
     return low, high
 
 

@@ -70,13 +70,13 @@ def to_deviations(features_BChw: Tensor) -> Tensor:
     return features_BChw / torch.where(variance_B111 > 0, variance_B111, 1.0).sqrt()
 
 
-def in_units(features_BChw: Tensor, of: str) -> Tensor:
+def in_units(features_BChw: Tensor, unit: str) -> Tensor:
     """Return the features in one of `UNITS`, at least float32. Raises ValueError for another."""
-    if of not in UNITS:
-        raise ValueError(f"the unit of L_r is {of!r}; allowed: {', '.join(UNITS)}")
-    if of == "features":
+    if unit not in UNITS:
+        raise ValueError(f"the unit of L_r is {unit!r}; allowed: {', '.join(UNITS)}")
+    if unit == "features":
         return _at_least_float32(features_BChw)
-    return (to_unit_range if of == "levels" else to_deviations)(features_BChw)
+    return (to_unit_range if unit == "levels" else to_deviations)(features_BChw)
 
 
 def _at_least_float32(features_BChw: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def _at_least_float32(features_BChw: Tensor) -> Tensor:
 
 def rate_in_form(features_BChw: Tensor, form: RateForm) -> Tensor:
     """Return the rate loss of each image, (B,), in one of its forms."""
-    return rate_per_image(in_units(features_BChw, form.of), form.prediction, form.transform)
+    return rate_per_image(in_units(features_BChw, form.unit), form.prediction, form.transform)
 
 
 @torch.compiler.assume_constant_result

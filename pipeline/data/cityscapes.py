@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.data import png
-from pipeline.data.labels import LABELS
+from pipeline.labels import LABELS
 
 NAMED_AT_MOST = 10
 MAX_ID = max(label.id for label in LABELS)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
-from pipeline.data.labels import TRAIN_ID_OF_ID
+from pipeline.labels import TRAIN_ID_OF_ID
 from pipeline.data.threads import over_frames
 from pipeline.files import whole_file, whole_folder
 from pipeline.shards import Rows

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from pipeline.bar import tqdm
+from pipeline.progress import tqdm
 from pipeline.shards import shards, unfinished
 
 

@@ -42,14 +42,14 @@ def encode(
     features_NChw: NDArray[np.floating] | Sequence[NDArray[np.floating]],
     bits: int,
     codec: str,
-    keep: float = 100.0,
+    range_percent: float = 100.0,
 ) -> list[bytes]:
     """Return one bitstream per image: quantised to `bits`, tiled, coded by CODECS[codec].
 
-    keep: per cent of an image's features inside the quantiser's range.
+    range_percent: per cent of an image's features inside the quantiser's range.
     Raises CodecError if there is no such codec or it cannot hold so many bits, and ValueError if
     features are not finite.
     """
     # Pillow's encoders release the interpreter lock: threads use every core.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(lambda x: encode_features(x, bits, codec, keep), features_NChw))
+        return list(threads.map(lambda x: encode_features(x, bits, codec, range_percent), features_NChw))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from pipeline.data.labels import CLASSES, PALETTE, VOID
+from pipeline.labels import CLASSES, PALETTE, VOID
 from pipeline.data.truth import Truth
 from pipeline.scoring.examples import Legend
 

@@ -4,17 +4,17 @@ Every score here takes N images, and can be had for R resamples of them at once:
 how often each image is in each resample. Scores are defined so that more is better.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data.labels import CLASSES
-from pipeline.shards import chunks
+from pipeline.artifacts import Sums
+from pipeline.labels import CLASSES
 
-Sums = Mapping[str, np.ndarray]
-"""Name of a sum (see `sums`) -> array whose first dimension is the image."""
+IMAGES = 4096
+"""So many confusions become float64 at once, 11 MiB."""
 
 
 class Print(NamedTuple):
@@ -146,13 +146,12 @@ def _confusion(sums: Sums, counts_RN: np.ndarray) -> np.ndarray:
     confusion_NKK = sums["confusion"]
     classes = confusion_NKK.shape[1]
     _check_counts(confusion_NKK, counts_RN)
-    total_RC, first = np.zeros((len(counts_RN), classes**2)), 0
+    total_RC = np.zeros((len(counts_RN), classes**2))
     # In parts: as float64 all images at once would need as much memory again. Whole numbers below
     # 2^53 add up without rounding, so the parts change nothing.
-    for part_nKK in chunks(confusion_NKK):
-        end = first + len(part_nKK)
-        total_RC += counts_RN[:, first:end] @ part_nKK.reshape(len(part_nKK), -1).astype(np.float64)
-        first = end
+    for first in range(0, len(confusion_NKK), IMAGES):
+        part_nC = confusion_NKK[first : first + IMAGES].reshape(-1, classes**2)
+        total_RC += counts_RN[:, first : first + IMAGES] @ part_nC.astype(np.float64)
     return total_RC.reshape(-1, classes, classes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.data.labels import VOID
+from pipeline.labels import VOID
 from pipeline.data.truth import Truth
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data.labels import CLASSES, VOID
+from pipeline.labels import CLASSES, VOID
 from pipeline.scoring.metrics import SCORES, Sums
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.coding.quantizer import clipped
 from pipeline.coding.rate import in_units, rate_loss
-from pipeline.data.labels import VOID
+from pipeline.labels import VOID
 from pipeline.data.truth import Truth
 from pipeline.nets.split import SplitOutput
 
@@ -85,18 +85,18 @@ BALANCES = ("adam-step", "adam-epoch", "closed-form", "fixed")
 class RateTerm:
     """How L_r enters the loss."""
 
-    of: str
+    unit: str
     """The unit of the features, one of `pipeline.coding.forms.UNITS`."""
     weight: float | None
     """w_r held at this number, or None to let it move like the tasks' weights."""
     prediction: bool = True
     transform: bool = True
-    keep: float = 100.0
+    range_percent: float = 100.0
     """Per cent of an image's features inside the quantiser's range; the others are clipped."""
 
     def loss(self, features_BChw: Tensor) -> LossSum:
         """Return L_r (equation 5), summed over the images of the batch."""
-        x = in_units(clipped(features_BChw.float(), self.keep), self.of)
+        x = in_units(clipped(features_BChw.float(), self.range_percent), self.unit)
         mean = rate_loss(x, prediction=self.prediction, transform=self.transform)
         return LossSum(mean * len(x), _count(len(x), mean))
 

@@ -72,15 +72,15 @@ def png(tile_HW):
 @given(
     shape=st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 9)),
     bits=st.integers(1, 16),
-    keep=st.floats(50, 100, exclude_min=True),
+    range_percent=st.floats(50, 100, exclude_min=True),
     scale=st.floats(1e-3, 1e3),
     seed=st.integers(0, 99),
 )
 def test_the_whole_way_is_off_by_half_a_step_at_most(shape, bits, keep, scale, seed):
     """Quantised, tiled, coded, and all the way back; features outside the range become its ends."""
     features_Chw = np.float32(scale) * some_features(shape, seed)
-    back = decode_features(encode_features(features_Chw, bits, "png", keep))
-    levels = quantize(features_Chw, bits, keep)
+    back = decode_features(encode_features(features_Chw, bits, "png", range_percent))
+    levels = quantize(features_Chw, bits, range_percent)
     np.testing.assert_array_equal(back, dequantize(levels))
     half_a_step = (levels.high - levels.low) / (2**bits - 1) / 2
     float32_rounding = np.spacing(np.float32(max(abs(levels.low), abs(levels.high))))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.coding.quantizer import add_noise
 from pipeline.data.prepare import reduce_image
-from pipeline.data.scene.draw import draw
+from pipeline.streets.draw import draw
 from pipeline.nets.split import SplitNet
 
 

@@ -196,9 +196,9 @@ def test_noise_that_is_not_there_is_refused(setting, message):
 @pytest.mark.parametrize("keep", [99.0, 90.0, 60.0])
 def test_a_range_that_keeps_less_clips_as_much_at_either_end(keep):
     features_Chw = np.arange(4 * 50 * 50, dtype=np.float64).reshape(4, 50, 50)
-    levels = quantize(features_Chw, 8, keep)
+    levels = quantize(features_Chw, 8, range_percent)
     outside = (features_Chw < levels.low) | (features_Chw > levels.high)
-    assert abs(100 * outside.mean() - (100 - keep)) < 0.05
+    assert abs(100 * outside.mean() - (100 - range_percent)) < 0.05
     assert levels.levels_Chw[features_Chw < levels.low].max() == 0
     assert levels.levels_Chw[features_Chw > levels.high].min() == 255
     below, above = (features_Chw < levels.low).sum(), (features_Chw > levels.high).sum()
@@ -215,7 +215,7 @@ def test_one_large_feature_stretches_the_range_only_if_all_are_kept():
 @pytest.mark.parametrize("keep", [50.0, 0.0, 100.1, float("nan")])
 def test_a_share_that_is_none_is_refused(keep):
     with pytest.raises(ValueError, match="more than 50 and up to 100"):
-        quantize(np.zeros((1, 2, 2)), 8, keep)
+        quantize(np.zeros((1, 2, 2)), 8, range_percent)
 
 
 def test_training_clips_where_the_quantiser_does():
@@ -229,7 +229,7 @@ def test_training_clips_where_the_quantiser_does():
 
 def test_a_clipped_feature_gets_no_gradient_and_does_not_move_the_range():
     features_BChw = torch.linspace(0, 1, 101).reshape(1, 1, 1, 101).requires_grad_()
-    add_noise(features_BChw, noise="half-step", bits=8, keep=91.0).sum().backward()
+    add_noise(features_BChw, noise="half-step", bits=8, range_percent=91.0).sum().backward()
     assert features_BChw.grad.flatten().tolist() == [0.0] * 5 + [1.0] * 91 + [0.0] * 5
 
 

@@ -16,7 +16,7 @@ from pipeline.data.frames import (
     disparity_px,
     open_frames,
 )
-from pipeline.data.labels import LABELS
+from pipeline.labels import LABELS
 from pipeline.data.prepare import nearest, prepare_split, reduce_image
 from tests.support.synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 

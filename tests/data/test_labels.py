@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers import labels as official
 
-from pipeline.data.labels import CLASSES, ID_OF, LABELS, PALETTE, TRAIN_ID_OF_ID, VOID
+from pipeline.labels import CLASSES, ID_OF, LABELS, PALETTE, TRAIN_ID_OF_ID, VOID
 
 OFFICIAL = [label for label in official.labels if label.id >= 0]
 

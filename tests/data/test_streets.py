@@ -15,8 +15,8 @@ from PIL import Image
 from torchvision.datasets import Cityscapes
 
 from pipeline.data import streets
-from pipeline.data.scene.draw import SPLITS, Scene, draw
-from pipeline.data.streets import CITIES, write_streets
+from pipeline.streets.draw import SPLITS, Scene, draw
+from pipeline.streets.write import CITIES, write_streets
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +49,7 @@ def test_one_process_draws_where_locks_have_no_place(
 
 DRAW = """
 from pathlib import Path
-from pipeline.data.streets import write_streets
+from pipeline.streets.write import write_streets
 if __name__ == "__main__":
     write_streets(Path("streets"), 0, 10_000, 1, 64, 32, workers=2)
 """

@@ -8,7 +8,7 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from pipeline.data.labels import CLASSES, PALETTE
+from pipeline.labels import CLASSES, PALETTE
 from pipeline.inference.pictures import NO_TRUTH, PICTURES, disparity_colours, legend
 from pipeline.nets.decoder import DECODERS
 

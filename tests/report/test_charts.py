@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.charts.book import Charts, describe
 from pipeline.report.charts.inks import ARM_LOOKS
 from pipeline.report.charts.joint import joint

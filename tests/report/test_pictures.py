@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.looks import Tile
 from pipeline.report.paper.pictures import predictions, predictions_by_codec, tiles
 from pipeline.report.paper.sheet import Row, sheet

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from scipy.stats import pearsonr, spearmanr
 
-from pipeline.data.labels import CLASSES
+from pipeline.labels import CLASSES
 from pipeline.report.found.joint import joint_table, lost_table
 from pipeline.report.found.models import (
     iou_table,

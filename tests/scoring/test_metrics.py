@@ -14,7 +14,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torchmetrics.classification import MulticlassJaccardIndex
 
-from pipeline.data.labels import CLASSES, ID_OF
+from pipeline.labels import CLASSES, ID_OF
 from pipeline.scoring.metrics import (
     SCORES,
     bits_per_element,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.data.labels import VOID
+from pipeline.labels import VOID
 from pipeline.scoring.trivial import Truths, trivial_scores
 
 

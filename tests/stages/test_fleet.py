@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from tests.support.tiny_experiment import command, runs, small_params, tiny_repository
 
 SEEDS = [0, 1, 2, 3]

@@ -15,7 +15,7 @@ from pipeline.artifacts import PREPARED_FOLDER, STREETS_FOLDER, prepared_folder
 from pipeline.data import prepare as library
 from pipeline.data.frames import open_frames
 from pipeline.data.prepare import fill_split
-from pipeline.data.streets import CITIES, write_streets
+from pipeline.streets.write import CITIES, write_streets
 from pipeline.params import ParamsError
 from stages import link, prepare
 from tests.support.tiny_experiment import small_params

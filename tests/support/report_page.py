@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured

@@ -204,9 +204,9 @@ def cuda() -> Iterator[Runtime]:
 @pytest.mark.parametrize("keep", [100.0, 99.0])
 @pytest.mark.parametrize("noise", ["half-step", "fixed", "none"])
 def test_no_step_waits_for_the_gpu(
-    frames: Frames, cuda: Runtime, balance: str, of: str, keep: float, noise: str
+    frames: Frames, cuda: Runtime, balance: str, of: str, range_percent: float, noise: str
 ) -> None:
-    surrogate = partial(add_noise, noise=noise, bits=8, amplitude=0.002, keep=keep)
+    surrogate = partial(add_noise, noise=noise, bits=8, amplitude=0.002, range_percent=keep)
     run = start(SplitNet("tiny", TASKS), objective_of(balance, of), SCHEDULE, cuda, 0)
     batches = Batches(frames, device="cuda")
     order = [torch.arange(4, device="cuda") + i for i in range(4)]

@@ -4,7 +4,7 @@ from itertools import cycle
 
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.charts.inks import ARM_LOOKS
 from pipeline.report.charts.rate_accuracy import short_names
 from pipeline.report.charts.rates import envelope_and_rest, mean_over_seeds, rate_axis, values

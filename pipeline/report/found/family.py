@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.table import POINT, RATES, check_points
 from pipeline.scoring.bdrate import BDRate, hull_rate
 from pipeline.scoring.bootstrap import mean_percent

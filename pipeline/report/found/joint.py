@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.models import DRAW, Measured, pairs
 from pipeline.scoring.bootstrap import effect_interval, image_counts
 from pipeline.scoring.joint import JointRate, joint_rate

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.scoring.bootstrap import CurveSums, image_counts
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import Score, Sums, bits_per_element

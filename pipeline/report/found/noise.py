@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.kinds import Kind
 from pipeline.report.found.models import Measured
 from pipeline.scoring.bdrate import BDRate

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.kinds import Kind
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.scoring.bootstrap import mean_percent

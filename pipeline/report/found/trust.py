@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.kinds import Kind
 from pipeline.report.found.models import DRAW, Measured, pairs
 from pipeline.report.found.table import MEAN, with_means

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.charts.book import Charts
 from pipeline.report.charts.rate_loss import stacked
 from pipeline.report.found.findings import Findings

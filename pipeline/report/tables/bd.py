@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.kinds import NEAR_TOP
 from pipeline.report.found.table import MEAN
 from pipeline.report.tables.grid import Footnotes, Grid

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.text.names import codec_title
 
 

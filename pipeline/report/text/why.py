@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.arms import ARMS
+from pipeline.artifacts import ARMS
 from pipeline.report.found.obstacles import Missing, NoPoints, SeedsWithout
 from pipeline.report.found.trust import ARM
 from pipeline.report.text.names import Row

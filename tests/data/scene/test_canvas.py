@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.data.labels import ID_OF
-from pipeline.data.scene.camera import Camera
-from pipeline.data.scene.canvas import OBJECT_BASE, PARTS, SKY_SHADES, Air, Canvas, Paint
+from pipeline.labels import ID_OF
+from pipeline.streets.camera import Camera
+from pipeline.streets.canvas import OBJECT_BASE, PARTS, SKY_SHADES, Air, Canvas, Paint
 
 FOCAL_FULL, BASELINE = 2262.0, 0.209
 

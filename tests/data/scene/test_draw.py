@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.data.labels import CLASSES, ID_OF, LABELS
-from pipeline.data.scene.draw import SPLITS, Scene, draw
+from pipeline.labels import CLASSES, ID_OF, LABELS
+from pipeline.streets.draw import SPLITS, Scene, draw
 
 FOCAL_FULL, BASELINE = 2262.0, 0.209
 WIDTH, HEIGHT = 256, 128

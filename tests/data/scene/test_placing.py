@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.data.labels import ID_OF
-from pipeline.data.scene.camera import Camera
-from pipeline.data.scene.canvas import SKY_SHADES, Air, Canvas
-from pipeline.data.scene.ground import ground_paint
-from pipeline.data.scene.placing import Placed, paint_things, place, placed, shadows_of
-from pipeline.data.scene.street import Street, plan
+from pipeline.labels import ID_OF
+from pipeline.streets.camera import Camera
+from pipeline.streets.canvas import SKY_SHADES, Air, Canvas
+from pipeline.streets.ground import ground_paint
+from pipeline.streets.placing import Placed, paint_things, place, placed, shadows_of
+from pipeline.streets.street import Street, plan
 
 FOCAL_FULL, BASELINE = 2262.0, 0.209
 FOCAL, EYE, HORIZON = FOCAL_FULL / 2, 1.2, 200.0

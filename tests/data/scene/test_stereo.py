@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.data.scene.stereo import encode_disparity, unseen
+from pipeline.streets.stereo import encode_disparity, unseen
 
 
 def test_hidden_pixels_are_those_the_right_camera_does_not_see() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from pipeline.data.labels import CLASSES
-from pipeline.data.scene.canvas import PARTS, SHADES
-from pipeline.data.scene.street import KINDS, plan
-from pipeline.data.scene.textures import drawings, drawn, drawn_together
-from pipeline.data.scene.things import CROSSERS, ROWS, THINGS, paints
+from pipeline.labels import CLASSES
+from pipeline.streets.canvas import PARTS, SHADES
+from pipeline.streets.street import KINDS, plan
+from pipeline.streets.textures import drawings, drawn, drawn_together
+from pipeline.streets.things import CROSSERS, ROWS, THINGS, paints
 
 SURFACES = {"road", "sidewalk", "building", "wall", "fence", "terrain", "sky"}
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.scene.camera import FULL_WIDTH
-from pipeline.data.scene.textures import noise
+from pipeline.streets.camera import FULL_WIDTH
+from pipeline.streets.textures import noise
 
 MOST_DISPARITY = 126
 """The release's matcher searches no further, in pixels of the full width."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pipeline.data.scene.canvas import LIT, SHADES, Codes
+from pipeline.streets.canvas import LIT, SHADES, Codes
 
 STYLES = 6
 """Kinds of windows."""

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.labels import ID_OF
-from pipeline.data.scene.canvas import (
+from pipeline.labels import ID_OF
+from pipeline.streets.canvas import (
     BANDS_M,
     GROUND_BASE,
     GROUND_SHADES,
@@ -16,8 +16,8 @@ from pipeline.data.scene.canvas import (
     Canvas,
     Paint,
 )
-from pipeline.data.scene.street import Street
-from pipeline.data.scene.textures import noise
+from pipeline.streets.street import Street
+from pipeline.streets.textures import noise
 
 _ROAD, _MARKING, _WALK, _CURB, _GRASS, _YARD, _PARKING, _RAIL = range(PARTS)
 _REACH_M, _BINS_PER_M = 60.0, 20

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.bar import tqdm
-from pipeline.data.scene.draw import draw
+from pipeline.progress import tqdm
+from pipeline.streets.draw import draw
 from pipeline.files import whole_folder
 
 CITIES = {

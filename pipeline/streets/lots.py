@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline.data.scene.placing import Placed, placed
-from pipeline.data.scene.street import Street
-from pipeline.data.scene.textures import (
+from pipeline.streets.placing import Placed, placed
+from pipeline.streets.street import Street
+from pipeline.streets.textures import (
     STYLES,
     Texture,
     end_wall,

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data.labels import ID_OF
-from pipeline.data.scene.canvas import PARTS, Paint
+from pipeline.labels import ID_OF
+from pipeline.streets.canvas import PARTS, Paint
 
 _COLOURS = {
     "body": "24262a 24262a d8dadc 969a9e a8acb0 5c6066 283e70 962022 344a3c ac9c82 5884b0",

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.labels import ID_OF
-from pipeline.data.scene.camera import DISPARITY_AT_1M, Camera
+from pipeline.labels import ID_OF
+from pipeline.streets.camera import DISPARITY_AT_1M, Camera
 
 PARTS, SHADES = 8, 16
 """A texture code is part * SHADES + shade. Code 0 is transparent."""

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data.scene.camera import Camera
-from pipeline.data.scene.canvas import SKY_SHADES, Air
+from pipeline.streets.camera import Camera
+from pipeline.streets.canvas import SKY_SHADES, Air
 
 KINDS = ("canyon", "avenue", "suburb", "outskirts")
 _SHARES = (0.42, 0.2, 0.25, 0.13)

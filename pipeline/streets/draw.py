@@ -6,14 +6,14 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.scene.camera import Camera
-from pipeline.data.scene.canvas import LIT, SHADES, Canvas
-from pipeline.data.scene.ground import ground_paint, paint_ground, paint_sky
-from pipeline.data.scene.lots import lots
-from pipeline.data.scene.placing import paint_things, place, shadows_of
-from pipeline.data.scene.stereo import encode_disparity
-from pipeline.data.scene.street import place_camera, plan, weather
-from pipeline.data.scene.things import paints
+from pipeline.streets.camera import Camera
+from pipeline.streets.canvas import LIT, SHADES, Canvas
+from pipeline.streets.ground import ground_paint, paint_ground, paint_sky
+from pipeline.streets.lots import lots
+from pipeline.streets.placing import paint_things, place, shadows_of
+from pipeline.streets.stereo import encode_disparity
+from pipeline.streets.street import place_camera, plan, weather
+from pipeline.streets.things import paints
 
 SPLITS = ("train", "val")
 _GRAIN = (1.2, 2.0, 3.2)

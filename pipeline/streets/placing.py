@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data.scene.canvas import Canvas, Codes, Paint
-from pipeline.data.scene.ground import Shadow
-from pipeline.data.scene.street import Street
-from pipeline.data.scene.textures import Texture, drawn_together, tree
-from pipeline.data.scene.things import CROSSERS, ROWS, THINGS, paints
+from pipeline.streets.canvas import Canvas, Codes, Paint
+from pipeline.streets.ground import Shadow
+from pipeline.streets.street import Street
+from pipeline.streets.textures import Texture, drawn_together, tree
+from pipeline.streets.things import CROSSERS, ROWS, THINGS, paints
 
 _WAIST = 0.64
 """Share of a car's height up to which it is as wide and as long as its floor."""

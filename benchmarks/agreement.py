@@ -29,7 +29,7 @@ from pipeline.data.prepare import prepare_split
 from pipeline.streets.write import write_streets
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.device import Runtime, open_runtime, seed_all
+from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.loop import Schedule, fit, validate
 from pipeline.training.losses import Objective, RateTerm
 from pipeline.training.state import Row

@@ -28,7 +28,7 @@ from pipeline.labels import CLASSES
 from pipeline.inference import cloud, edge
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
-from pipeline.training.device import open_runtime, seed_all
+from pipeline.training.runtime import open_runtime, seed_all
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 CODECS_TIMED = ("png", "jpeg-90")

@@ -12,13 +12,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from pipeline.files import whole_file, write_json
+from pipeline.files import whole_file
 
 if TYPE_CHECKING:  # stages that read no table must not wait for pandas
     import pandas as pd
@@ -33,6 +33,8 @@ SPLITS = ("train", "val")
 REPORT_FOLDER = Path("reports")
 LOCK_FILE = Path("dvc.lock")
 STREAM_SUFFIX = ".cfs"
+SUMS, FACTS, EXAMPLES = "sums.npz", "evaluation.json", "examples.npz"
+"""The files of an evaluation."""
 ROWS = 64
 """Rows of a large array that are read at once: 32 MiB of Encoder2's features of 512x256 frames."""
 
@@ -94,7 +96,7 @@ def evaluation_folder(name: ModelName) -> Path:
 
 def sums_file(name: ModelName) -> Path:
     """Return the file of an evaluated model's per-image sums."""
-    return evaluation_folder(name) / "sums.npz"
+    return evaluation_folder(name) / SUMS
 
 
 def digest(path: Path) -> str:
@@ -227,8 +229,9 @@ class Streams(Sequence[bytes]):
         """Read one bitstream, or some. Several threads may read at once."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
+        name = self.names[index]
         with _reading(Path(str(self.archive.filename))):
-            return self.archive.read(self.names[index] + STREAM_SUFFIX)
+            return self.archive.read(name + STREAM_SUFFIX)
 
 
 @contextmanager
@@ -303,14 +306,9 @@ def add_sums(add: Callable[[str, np.ndarray], None], name: str, sums: Sums) -> N
         add(f"{name}/{key}", array)
 
 
-def write_evaluation_facts(name: ModelName, facts: Mapping[str, Any]) -> None:
-    """Write evaluation.json: the fields of `Evaluation` that are no arrays, and the tasks."""
-    write_json(evaluation_folder(name) / "evaluation.json", facts)
-
-
 def read_evaluation(name: ModelName) -> Evaluation:
     """Read the evaluation of one model. Raises ArtifactError if a file is damaged."""
-    facts = read_json(evaluation_folder(name) / "evaluation.json")
+    facts = read_json(evaluation_folder(name) / FACTS)
     with _reading(evaluation_folder(name)), np.load(sums_file(name), allow_pickle=False) as file:
         tasks = facts["tasks"]
 
@@ -345,15 +343,15 @@ class Examples:
     """task -> the truth."""
     predictions: Mapping[str, Mapping[str, np.ndarray]]
     """codec point -> task -> what came out of the decoded bitstream."""
-    legends: Mapping[str, Legend]
-    """task -> its legend; empty for pictures that need none."""
     tile_HW: np.ndarray
     """Levels of the first frame at the first point, as the codecs see them."""
+    legends: Mapping[str, Legend] = field(default_factory=dict)
+    """task -> its legend, which is kept among the facts; empty for pictures that need none."""
 
 
-def write_examples(name: ModelName, examples: Examples) -> None:
+def write_examples(path: Path, examples: Examples) -> None:
     """Write what there is to see of one model."""
-    with arrays_writer(evaluation_folder(name) / "examples.npz") as add:
+    with arrays_writer(path) as add:
         add("image", examples.image_BHW3)
         add("tile", examples.tile_HW)
         for task, truth_BHW3 in examples.truths.items():
@@ -365,18 +363,18 @@ def write_examples(name: ModelName, examples: Examples) -> None:
 
 def read_examples(name: ModelName) -> Examples:
     """Read what there is to see of one model. Raises ArtifactError if a file is damaged."""
-    facts = read_json(evaluation_folder(name) / "evaluation.json")
-    path = evaluation_folder(name) / "examples.npz"
+    facts = read_json(evaluation_folder(name) / FACTS)
+    path = evaluation_folder(name) / EXAMPLES
     with _reading(path.parent), np.load(path, allow_pickle=False) as file:
         return Examples(
             image_BHW3=file["image"],
             truths={task: file[f"truth/{task}"] for task in facts["tasks"]},
             predictions={x: _group(file, f"prediction/{x}") for x in facts["coders"]},
+            tile_HW=file["tile"],
             legends={
                 task: tuple((words, tuple(colour)) for words, colour in legend)
                 for task, legend in facts["legends"].items()
             },
-            tile_HW=file["tile"],
         )
 
 

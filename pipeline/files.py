@@ -1,5 +1,6 @@
 """Files and folders that appear under their final name whole or not at all."""
 
+import csv
 import errno
 import json
 import os
@@ -7,7 +8,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,15 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table without its index; a missing value is an empty cell."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write rows as CSV, with a column for each name; a value that a row lacks is an empty cell."""
+    columns = dict.fromkeys(key for row in rows for key in row)
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _refusal(error: Exception, path: Path, part: Path) -> int | None:

@@ -1,41 +1,45 @@
 """Quantise the exported features and code them, once for each point of a curve."""
 
+import math
+from itertools import chain
+
 from pipeline.artifacts import (
-    Bitstreams,
+    ArtifactError,
     ModelName,
+    array_rows,
+    array_shape,
     features_file,
-    join_streams,
-    read_features,
+    prepared_folder,
     streams_file,
     write_streams,
 )
 from pipeline.coding.codecs import find_codec
-from pipeline.coding.points import read_point
+from pipeline.data.frames import frame_names
+from pipeline.files import whole_folder
 from pipeline.inference import edge
-from pipeline.shards import done_files, rows_of, unfinished, work_folder
-from stages.resume import work_of
-from stages.settings import Number, Text, load, run
+from stages.settings import Number, Text, load, points, run
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
     """Quantise and code the exported features of one model at every point of `codecs`."""
     params = load()
     name = ModelName(encoder, arm, seed)
-    features = read_features(features_file(name))
-    count, keep = len(features.names), params.quantizer.keep
-    points = {point: read_point(point, params.quantizer.bits) for point in params.codecs}
-    coders = {point: find_codec(codec).coder for point, (codec, _) in points.items()}
-    settings = {"points": points, "keep": keep, "coders": coders}
-    with work_folder(work_of("encode", name, settings, [features_file(name)])) as work:
-        for point, (codec, bits) in points.items():
-            for shard, done in unfinished(work / point, count):
-                features_NChw = rows_of(features.features_NChw, shard)
-                streams = edge.encode(features_NChw, bits, codec, keep)
-                names = features.names[shard.start : shard.stop]
-                write_streams(done, Bitstreams(streams, names, coders[point]))
-            size = join_streams(streams_file(name, point), done_files(work / point, count))
-            bpfe = 8 * size / features.features_NChw.size
-            print(f"{name} {point}: {count} bitstreams, {bpfe:.3f} bits per feature element")
+    path, names = features_file(name), frame_names(prepared_folder("val"))
+    count, *shape_Chw = array_shape(path)
+    if count != len(names):
+        raise ArtifactError(f"{path} is of {count} frames, not of {len(names)}; run `dvc repro`")
+    # All points appear together, so that no file of an earlier setting stays among them.
+    with whole_folder(streams_file(name, "").parent) as folder:
+        for title, point in points(params).items():
+            some = (
+                edge.encode(features_NChw, point.bits, point.codec, params.quantizer.range_percent)
+                for features_NChw in array_rows(path)
+            )
+            coder = find_codec(point.codec).coder
+            file = folder / streams_file(name, title).name
+            size = write_streams(file, names, chain.from_iterable(some), coder)
+            bpfe = 8 * size / count / math.prod(shape_Chw)
+            print(f"{name} {title}: {count} bitstreams, {bpfe:.3f} bits per feature element")
 
 
 if __name__ == "__main__":

@@ -1,134 +1,223 @@
 """Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
-import torch
+import numpy as np
 
 from pipeline.arms import ARM_COLOURS
 from pipeline.artifacts import (
+    ARMS,
+    EXAMPLES,
+    FACTS,
     LOCK_FILE,
-    Evaluation,
+    SUMS,
+    ArtifactError,
+    Coded,
+    Examples,
     ModelName,
+    Sums,
+    add_coded,
+    add_sums,
+    arrays_writer,
+    digest,
     evaluation_folder,
-    examples_file,
     model_folder,
+    open_streams,
     prepared_folder,
-    read_run_id,
     streams_file,
     sums_file,
     weights_file,
-    write_evaluation,
     write_examples,
-    write_run_id,
 )
-from pipeline.coding.points import read_point
+from pipeline.coding.bitstream import BitstreamError, decode_levels
+from pipeline.coding.points import Point
+from pipeline.coding.tiling import tile
 from pipeline.data.batches import Batches
-from pipeline.data.frames import open_frames
-from pipeline.params import Params
+from pipeline.data.frames import disparity_px, frame_names, open_frames
+from pipeline.device import open_device
+from pipeline.files import whole_folder, write_json
+from pipeline.inference import edge
+from pipeline.inference.evaluate import serve_pictures, serve_streams, serve_uncoded
+from pipeline.inference.pictures import PICTURES, legend
+from pipeline.nets.encoder import ENCODERS
+from pipeline.nets.split import SplitNet
+from pipeline.nets.stored import load_model
+from pipeline.params import Params, flat
+from pipeline.scoring.coded import per_image, rates_and_scores
+from pipeline.scoring.floor import constant_predictors
 from pipeline.scoring.hull import monotone_envelope
 from pipeline.scoring.metrics import SCORES
-from pipeline.shards import work_folder
-from pipeline.tracking import face as tracking
-from pipeline.training.device import open_runtime
-from stages.measure import evaluate
-from stages.models import open_model
-from stages.resume import work_of
-from stages.settings import Number, Text, load, run
+from pipeline.scoring.sums import collect, sums_of
+from pipeline.source import in_order
+from pipeline.tracking import api as tracking
+from stages.settings import Number, Text, load, points, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SECTIONS = ("codecs", "quantizer", "evaluate")
+"""Settings that an evaluation depends on, beside those of its model."""
+FLOOR_FRAMES = 256
+"""So many training frames are enough for the three constants of a trivial prediction."""
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
     """Evaluate one model at every codec point."""
     params = load()
-    name = ModelName(encoder, arm, seed)
-    net = open_model(name, params.tasks)
-    points = {point: read_point(point, params.quantizer.bits) for point in params.codecs}
-    settings = {
-        "points": points,
-        "examples": params.report.examples,
-        "qualities": params.report.picture_qualities,
-        "torch": torch.__version__,
-    }
-    files = [
-        weights_file(name),
-        *(streams_file(name, point) for point in points),
-        *prepared_folder("val").iterdir(),
-    ]
-    with open_runtime(params.train.device, "float32", "off") as runtime:
-        settings["device"] = str(runtime.device)
-        with work_folder(work_of("evaluate", name, settings, files)) as work:
-            evaluation, examples = evaluate(
-                name,
-                net.to(runtime.device),
-                Batches(open_frames(prepared_folder("val")), device=runtime.device, resident=False),
-                points=points,
-                examples=params.report.examples,
-                qualities=params.report.picture_qualities,
-                work=work,
-            )
-            write_evaluation(sums_file(name), evaluation)
-            write_examples(examples_file(name), examples)
-            finish(name, params, evaluation)
-
-
-def finish(name: ModelName, params: Params, evaluation: Evaluation) -> None:
-    """Score the sums, track the scores and print those of the first point."""
-    values = {codec: at.values(evaluation.elements) for codec, at in evaluation.points.items()}
-    write_run_id(evaluation_folder(name), track(name, params, evaluation, values))
-    first = values[params.codecs[0]].items()
-    print(f"{name} {params.codecs[0]}: " + ", ".join(f"{k} {v:.4g}" for k, v in first))
-
-
-def track(
-    name: ModelName,
-    params: Params,
-    evaluation: Evaluation,
-    values: dict[str, dict[str, float]],
-) -> str | None:
-    """Log the evaluation to MLflow, under the run of the model's training; return its id."""
+    name, tasks = ModelName(encoder, arm, seed), list(params.tasks)
+    net, described = load_model(model_folder(name), **name._asdict(), tasks=tasks)
+    device = open_device(params.machine.device)
+    batches = Batches(open_frames(prepared_folder("val")), device=device, resident=False)
+    settings = {k: v for k, v in flat(params).items() if k.split(".")[0] in SECTIONS}
     with tracking.start(
         enabled=params.tracking.enabled,
         experiment=params.tracking.experiment,
         name=f"evaluate {name}",
         params={
+            **described["settings"],
+            **settings,
             **name._asdict(),
             "scale": f"{params.data.width}x{params.data.height}",
-            "quantizer.bits": params.quantizer.bits,
-            "codecs": params.codecs,
         },
         tags={
             "stage": "evaluate",
+            "model": str(name),
             **{key: str(value) for key, value in name._asdict().items()},
-            tracking.RUN_COLOUR: ARM_COLOURS[name.arm],
+            tracking.RUN_COLOUR: ARM_COLOURS[arm],
         },
-        parent=read_run_id(model_folder(name)),
     ) as tracked:
-        # The last step is what the runs table shows: the first codec, as in the metrics file.
-        for step, at in enumerate(reversed(curves(values))):
-            tracked.log(at, step=step)
-        # Under the point's name each point is a column of the runs table.
-        for point, at in values.items():
-            tracked.log({f"{mlflow_name(point)}/{key}": value for key, value in at.items()})
-        for task, sums in evaluation.points[params.codecs[0]].sums.items():
-            parts = SCORES[task].parts
-            found = parts(sums) if parts else {}
-            tracked.log({f"{task}/{k}": x for k, x in found.items() if math.isfinite(x)})
-        digest = tracking.data_md5(LOCK_FILE, "prepare")
-        if digest:
-            source = params.data.root
-            tracked.dataset(Path(source).name, digest=digest, source=source, context="evaluation")
-        tracked.table(image_table(evaluation), "images")
+        tracked.under(tracked.find("train", str(name), digest(weights_file(name))))
+        with whole_folder(evaluation_folder(name)) as folder:
+            values = evaluate(name, params, net.to(device), batches, folder, tracked)
+        track(params, values, tracked)
         tracked.file(sums_file(name))
-        return tracked.id
+        tracked.made(digest(sums_file(name)))
+    first = values[params.codecs[0]].items()
+    print(f"{name} {params.codecs[0]}: " + ", ".join(f"{k} {v:.4g}" for k, v in first))
+
+
+def evaluate(
+    name: ModelName,
+    params: Params,
+    net: SplitNet,
+    batches: Batches,
+    folder: Path,
+    tracked: "tracking.Run | tracking.NullRun",
+) -> dict[str, dict[str, float]]:
+    """Write what was found into an evaluation's folder; return codec point -> rates and scores.
+
+    One point is in memory at a time.
+    """
+    frames, shown = batches.frames, min(params.evaluate.examples, len(batches))
+    shape_Chw = ENCODERS[name.encoder].shape(params.data.height, params.data.width)
+    elements = math.prod(shape_Chw)
+    values, coders, predictions, images = {}, {}, {}, []
+    with arrays_writer(folder / SUMS) as add:
+        for title, point in points(params).items():
+            served = serve_point(name, title, point, net, batches, shown)
+            coders[title], predictions[title] = served.coder, served.pictures
+            add_coded(add, f"points/{title}", served.coded)
+            values[title] = rates_and_scores(served.coded, elements)
+            images.append({"codec": title, **per_image(served.coded, elements)})
+            if title == params.codecs[0]:
+                tile_HW = served.tile_HW
+                tracked.log(score_parts(served.coded.sums))
+        for task, sums in serve_uncoded(net, batches).items():
+            add_sums(add, f"uncompressed/{task}", sums)
+        # The rival of a trained split is a network that was trained without the rate term.
+        pictures = params.evaluate.pictures if name.arm == ARMS[0] else ()
+        for codec in pictures:
+            add_coded(add, f"pictures/{codec}", serve_pictures(net, batches, codec))
+    first = batches.take(np.arange(shown))
+    truths = {task: PICTURES[task].of_truth(first) for task in params.tasks}
+    image_BHW3 = np.array(frames.image_NHW3[:shown])
+    write_examples(folder / EXAMPLES, Examples(image_BHW3, truths, predictions, tile_HW))
+    facts = {
+        "tasks": list(params.tasks),
+        "names": list(frames.names),
+        "elements": elements,
+        "pixels": params.data.height * params.data.width,
+        "trained": len(frame_names(prepared_folder("train"))),
+        "floor": floor_scores(params.tasks, batches),
+        "coders": coders,
+        "pictures": list(pictures),
+        "legends": {task: legend(task, truths, predictions) for task in params.tasks},
+    }
+    write_json(folder / FACTS, facts)
+    if tracked.id:
+        tracked.table(image_table(frames.names, images), "images")
+    return values
+
+
+def floor_scores(tasks: Sequence[str], batches: Batches) -> dict[str, float]:
+    """Return task -> score of a prediction that knows the training set alone."""
+    train = open_frames(prepared_folder("train"))
+    step = math.ceil(len(train.names) / FLOOR_FRAMES)
+    encoded_NHW = train.disparity_NHW
+    disparity_NHW = None if encoded_NHW is None else disparity_px(encoded_NHW[::step])
+    predictor_of = constant_predictors(
+        train.image_NHW3[::step], train.label_NHW[::step], disparity_NHW
+    )
+    served = (
+        sums_of({task: predictor_of[task](truth) for task in tasks if task in predictor_of}, truth)
+        for truth in batches.over(in_order(len(batches), edge.BATCH))
+    )
+    return {task: SCORES[task].compute(sums) for task, sums in collect(served).items()}
+
+
+class Served(NamedTuple):
+    """What was found at one point."""
+
+    coded: Coded
+    pictures: dict[str, np.ndarray]
+    """task -> predictions of the first frames."""
+    coder: str
+    tile_HW: np.ndarray
+    """Levels of the first frame, as the codec sees them."""
+
+
+def serve_point(
+    name: ModelName, title: str, point: Point, net: SplitNet, batches: Batches, shown: int
+) -> Served:
+    """Serve the bitstreams of one point. Raises ArtifactError for those that cannot be used."""
+    path = streams_file(name, title)
+    height, width = batches.frames.image_NHW3.shape[1:3]
+    shape_Chw = ENCODERS[name.encoder].shape(height, width)
+    with open_streams(path) as streams:
+        if streams.names != batches.frames.names:
+            raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
+        try:
+            served = serve_streams(net, batches, streams, point, shape_Chw, shown=shown)
+            tile_HW = tile(decode_levels(streams[0]).levels_Chw)
+        except BitstreamError as error:
+            raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
+        return Served(*served, streams.coder, tile_HW)
+
+
+def track(
+    params: Params,
+    values: Mapping[str, Mapping[str, float]],
+    tracked: "tracking.Run | tracking.NullRun",
+) -> None:
+    """Log rates and scores of every point: as curves, and each under the point's own name."""
+    # The last step is what the runs table shows: the first codec, as in the metrics file.
+    for step, at in enumerate(reversed(curves(values))):
+        tracked.log(at, step=step)
+    for point, at in values.items():
+        tracked.log({f"{mlflow_name(point)}/{key}": value for key, value in at.items()})
+    if data := tracking.data_md5(LOCK_FILE, "prepare"):
+        root = params.data.root
+        tracked.dataset(Path(root).name, digest=data, source=root, context="evaluation")
 
 
 def curves(values: Mapping[str, Mapping[str, float]]) -> list[dict[str, float]]:
     """Return what each point gives to a chart of a score over bpfe, which joins all it is given.
 
-    values: point -> name -> value. A score is left out where another point beats the point, but for
-    the first point.
+    values: point -> name -> value. A score is left out where another point dominates the point,
+    but for the first point.
     """
     points = list(values.values())
     names = [name for name in points[0] if not name.startswith("bpfe")]
@@ -140,18 +229,27 @@ def curves(values: Mapping[str, Mapping[str, float]]) -> list[dict[str, float]]:
     ]
 
 
+def score_parts(sums: Mapping[str, Sums]) -> dict[str, float]:
+    """Return what the scores are made of, such as `segmentation/road`."""
+    found = {task: SCORES[task].parts for task in sums}
+    return {
+        f"{task}/{key}": value
+        for task, parts in found.items()
+        if parts
+        for key, value in parts(sums[task]).items()
+    }
+
+
 def mlflow_name(point: str) -> str:
     """Return the name of a point in MLflow, whose metrics allow no `@`: `png:5` for `png@5`."""
     return point.replace("@", ":")
 
 
-def image_table(evaluation: Evaluation) -> pd.DataFrame:
+def image_table(names: Sequence[str], columns: Sequence[Mapping[str, object]]) -> "pd.DataFrame":
     """Return one row per image and codec: bytes, bits per feature element, scores of the image."""
-    names = pd.Series(evaluation.names, name="image")
-    tables = [
-        pd.DataFrame({"image": names, "codec": codec, **at.per_image(evaluation.elements)})
-        for codec, at in evaluation.points.items()
-    ]
+    import pandas as pd
+
+    tables = [pd.DataFrame({"image": names, **of_point}) for of_point in columns]
     return pd.concat(tables, ignore_index=True)
 
 

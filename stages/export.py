@@ -1,25 +1,27 @@
 """Run the edge half over the validation set; keep its features and what is measured on them."""
 
-import torch
+from collections import defaultdict
+
+import numpy as np
 
 from pipeline.artifacts import (
+    Diagnostics,
     ModelName,
+    array_writer,
     diagnostics_file,
     features_file,
-    features_to_fill,
-    hashes,
-    join_diagnostics,
+    model_folder,
     prepared_folder,
-    weights_file,
     write_diagnostics,
 )
+from pipeline.coding.forms import FORMS
+from pipeline.coding.rate import rate_in_form
 from pipeline.data.batches import Batches
-from pipeline.data.frames import open_frames, some_frames
-from pipeline.inference.export import export
-from pipeline.shards import done_files, move, unfinished, work_folder
-from pipeline.training.device import open_runtime
-from stages.models import features_shape, open_model
-from stages.resume import work_of
+from pipeline.data.frames import open_frames
+from pipeline.device import open_device
+from pipeline.inference import edge
+from pipeline.nets.encoder import ENCODERS
+from pipeline.nets.stored import load_model
 from stages.settings import Number, Text, load, run
 
 
@@ -30,25 +32,24 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     the rate term, and the benchmark's bitstreams stay when they change.
     """
     params = load()
-    name = ModelName(encoder, arm, seed)
-    net = open_model(name, params.tasks)
-    frames = open_frames(prepared_folder("val"))
-    count, shape_Chw = len(frames.names), features_shape(name, frames)
-    files = [weights_file(name), *prepared_folder("val").iterdir()]
-    with open_runtime(params.train.device, "float32", "off") as runtime:
-        computed_by = {"torch": torch.__version__, "device": str(runtime.device)}
-        net = net.to(runtime.device)
-        with work_folder(work_of("export", name, computed_by, files)) as work:
-            features = features_to_fill(work / "features", (count, *shape_Chw), frames.names)
-            for shard, done in unfinished(work, count):
-                batches = Batches(some_frames(frames, shard), device=runtime.device)
-                features_NChw, rate_loss = export(net, batches)
-                features.write(shard.start, features_NChw)
-                write_diagnostics(done, rate_loss, {})
-            made_of = hashes([weights_file(name)])
-            join_diagnostics(diagnostics_file(name), done_files(work, count), made_of)
-            move(features.path, features_file(name))
-    print(f"{name}: features of {count} frames, {' x '.join(map(str, shape_Chw))}")
+    name, tasks = ModelName(encoder, arm, seed), list(params.tasks)
+    net, _ = load_model(model_folder(name), **name._asdict(), tasks=tasks)
+    device = open_device(params.machine.device)
+    batches = Batches(open_frames(prepared_folder("val")), device=device)
+    shape = (len(batches), *ENCODERS[encoder].shape(params.data.height, params.data.width))
+    measured: dict[str, list[np.ndarray]] = defaultdict(list)
+    with array_writer(features_file(name), shape, np.float32) as write:
+        for features_BChw in edge.features(net.to(device), batches):
+            write(features_BChw.cpu().numpy())
+            values_BK = features_BChw.flatten(1)
+            measured["span"].append((values_BK.amax(1) - values_BK.amin(1)).cpu().numpy())
+            measured["deviation"].append(values_BK.std(1, correction=0).cpu().numpy())
+            for form in FORMS:
+                measured[str(form)].append(rate_in_form(features_BChw, form).cpu().numpy())
+    found = {key: np.concatenate(parts) for key, parts in measured.items()}
+    span_N, deviation_N = found.pop("span"), found.pop("deviation")
+    write_diagnostics(diagnostics_file(name), Diagnostics(found, span_N, deviation_N))
+    print(f"{name}: features of {shape[0]} frames, {' x '.join(map(str, shape[1:]))}")
 
 
 if __name__ == "__main__":

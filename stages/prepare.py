@@ -1,95 +1,43 @@
-"""Decode and reduce the data set once, into packed arrays; or only check it.
+"""Decode and reduce the data set once, into packed arrays."""
 
-    python -m stages.prepare --check [--root /data/cityscapes]
-
-decodes every file of the release and says what is there, missing or broken. It writes nothing, and
-ends with 1 if the data cannot be used.
-"""
-
-import hashlib
-import shutil
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from pipeline.artifacts import PREPARED_FOLDER, RELEASE_FOLDER, SPLITS, prepared_folder
-from pipeline.data.cityscapes import CityscapesError, FrameFiles, find
-from pipeline.data.examine import described, examine
-from pipeline.data.prepare import belongs, fill_split
+from pipeline.artifacts import PREPARED_FOLDER, SPLITS
+from pipeline.data.cityscapes import find
+from pipeline.data.prepare import belongs, prepare_split
 from pipeline.files import whole_folder
-from pipeline.params import Params, ParamsError, flat
-from pipeline.shards import work_folder
-from stages.resume import work_of
-from stages.settings import data_root, load, run
-
-Check = Annotated[bool, typer.Option("--check", help="Only say what is there and what is broken.")]
-Root = Annotated[Path | None, typer.Option(help="The folder to check, if not data.root.")]
+from pipeline.params import ParamsError
+from stages.settings import load, run
 
 
-def main(check: Check = False, root: Root = None) -> None:
-    """Decode and reduce both splits of data.root, once, into packed arrays; or only check them."""
-    if root is not None and not check:
-        raise typer.BadParameter("--root goes with --check; elsewhere the folder is data.root")
+def main() -> None:
+    """Decode and reduce both splits of data.root, once, into packed arrays."""
     params = load()
-    disparity = "disparity" in params.tasks
-    if check:
-        check_release(root or data_root(params), disparity=disparity)
-    else:
-        prepare(params, RELEASE_FOLDER, disparity=disparity)
-
-
-def check_release(root: Path, *, disparity: bool) -> None:
-    """Print what is in the release; raise CityscapesError if it cannot be used."""
-    found = examine(root, disparity=disparity)
-    print(described(found))
-    if found.faults:
-        faults = "1 fault" if len(found.faults) == 1 else f"{len(found.faults):,} faults"
-        raise CityscapesError(f"{root} cannot be used as it is: {faults}, see above")
-
-
-def prepare(params: Params, root: Path, *, disparity: bool) -> None:
-    """Prepare both splits of the release in root."""
+    root, disparity = Path(params.data.root), "disparity" in params.tasks
+    if not root.is_dir():
+        raise ParamsError(
+            f"data.root is {params.data.root!r}, but there is no such folder in {Path.cwd()}; "
+            "allowed: a folder with the release, by its absolute path in a temporary experiment"
+        )
     # A fault of the second split must not wait until the first is decoded.
-    found = {split: find(root, split, disparity=disparity) for split in SPLITS}
-    cities = {split: {x.city for x in found[split]} for split in SPLITS}
+    cities = {split: {x.city for x in find(root, split, disparity=disparity)} for split in SPLITS}
     tuning = frozenset(params.data.tuning_cities if params.data.tuning else ())
     check_tuning(tuning, cities["train"])
-    settings = {k: v for k, v in flat(params).items() if k.startswith("data.")}
-    settings |= {"disparity": disparity} | {split: stamp(found.pop(split)) for split in SPLITS}
-    with work_folder(work_of("prepare", "frames", settings, [])) as work:
+    # Both splits appear together: a split alone, or one of an earlier setting, is never seen.
+    with whole_folder(PREPARED_FOLDER) as folder:
         for split in SPLITS:
-            fill_split(
+            prepare_split(
                 root,
                 # To tune, some training cities stand in for the validation set, which is not
                 # looked at.
                 "train" if tuning else split,
-                work / split,
+                folder / split,
                 width=params.data.width,
                 height=params.data.height,
                 disparity=disparity,
                 cities=partial(belongs, tuning, split),
             )
-        # Both splits appear together: a split alone, or one of an earlier setting, is never seen.
-        with whole_folder(PREPARED_FOLDER) as folder:
-            for split in SPLITS:
-                shutil.move(work / split, folder / prepared_folder(split).name)
-
-
-def stamp(frames: Iterable[FrameFiles]) -> str:
-    """Return a hash of name, size and time of change of the files of frames.
-
-    Not of their bytes, for which the release would have to be read twice.
-    """
-    total = hashlib.sha256()
-    for frame in frames:
-        for file in (frame.image, frame.label, frame.disparity):
-            if file is not None:
-                stat = file.path.stat()
-                total.update(f"{file}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
-    return total.hexdigest()
 
 
 def check_tuning(tuning: frozenset[str], cities: set[str]) -> None:

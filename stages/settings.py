@@ -1,10 +1,7 @@
 """How every stage starts: checked settings, and errors a person can read."""
 
 import os
-import shlex
-import shutil
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,25 +10,26 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.artifacts import STREETS_FOLDER
+from pipeline.artifacts import ARMS, STREETS_FOLDER, ModelName
 from pipeline.coding.codecs import CodecError
-from pipeline.coding.points import read_point
+from pipeline.coding.pictures import PictureError, jpeg_quality
+from pipeline.coding.points import Point, read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
 from pipeline.params import Params, ParamsError, check_names, check_sizes, parse
-from stages.process import alone, end_with_dvc
 
 # Options, not arguments: DVC quotes what it hands over as `--encoder encoder2`.
 Text = Annotated[str, typer.Option()]
 Number = Annotated[int, typer.Option()]
 
+NO_MEMORY = (
+    "memory ran out. End other programs, or lower train.batch or the size of the frames in "
+    "params.yaml; then run the same command again"
+)
 
-def load(*, trains: bool = True) -> Params:
-    """Return the settings of params.yaml in the working directory, checked as a whole.
 
-    trains: whether a training may follow, for which its launcher and its first weights must be
-    here.
-    """
+def load() -> Params:
+    """Return the settings of params.yaml in the working directory, checked as a whole."""
     path = Path("params.yaml")
     try:
         # YAML 1.2, as DVC writes it: there 5e-05 is a number and `on` a word.
@@ -40,39 +38,23 @@ def load(*, trains: bool = True) -> Params:
         raise ParamsError(f"{path.absolute()} cannot be read: {error}") from error
     params = parse(values)
     check_names("encoders", params.encoders, ENCODERS, ", ".join(ENCODERS))
-    _check_points(params)
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
+    _check_points(params)
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
-    if trains:
-        _check_training(params)
     if Path(params.data.root) == STREETS_FOLDER:
         _check_streets(params)
     return params
 
 
-def _check_training(params: Params) -> None:
-    if params.model.weights == "file" and not Path(params.model.file).is_file():
-        raise ParamsError(
-            f"model.file is {params.model.file!r}, but there is no such file; allowed: the path of "
-            "a ResNet-34 state dict"
-        )
-    if _missing(params.train.launcher):
-        raise ParamsError(
-            f"train.launcher is {params.train.launcher!r}, but there is no such command here; "
-            "allowed: python, or a launcher such as torchrun --nproc-per-node=2"
-        )
+def points(params: Params) -> dict[str, Point]:
+    """Return the points of a curve by their names."""
+    return {name: read_point(name, params.quantizer.bits) for name in params.codecs}
 
 
-def data_root(params: Params) -> Path:
-    """Return the folder of the release; raise ParamsError if there is none."""
-    root = Path(params.data.root)
-    if not root.is_dir():
-        raise ParamsError(
-            f"data.root is {params.data.root!r}, but there is no such folder in {Path.cwd()}; "
-            "allowed: a folder with the release, by its absolute path in a temporary experiment"
-        )
-    return root
+def models(params: Params) -> list[ModelName]:
+    """Return the models of the settings, the arms of a seed one after the other."""
+    return [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
 
 
 def _check_points(params: Params) -> None:
@@ -82,13 +64,11 @@ def _check_points(params: Params) -> None:
                 read_point(name, params.quantizer.bits)
             except CodecError as error:
                 raise ParamsError(f"{key} names {name!r}: {error}") from None
-
-
-def _missing(command: str) -> bool:
-    try:
-        return shutil.which(shlex.split(command)[0]) is None
-    except ValueError:  # a quotation that does not end
-        return True
+    for codec in params.evaluate.pictures:
+        try:
+            jpeg_quality(codec)
+        except PictureError as error:
+            raise ParamsError(f"evaluate.pictures: {error}") from None
 
 
 def _check_streets(params: Params) -> None:
@@ -104,7 +84,7 @@ def _check_streets(params: Params) -> None:
 
 
 def run(command: Callable[..., None]) -> None:
-    """Run a stage from the command line.
+    """Run a stage or a command from the command line.
 
     An exception of the project's own, or of the operating system, is a message for the person at
     the keyboard: it is shown without a traceback, last and in red. Any other is a bug, and its
@@ -113,10 +93,8 @@ def run(command: Callable[..., None]) -> None:
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
-    end_with_dvc()
     try:
-        with alone(sys.argv):
-            app()
+        app()
     except SystemExit as end:
         if end.code:
             raise
@@ -124,12 +102,11 @@ def run(command: Callable[..., None]) -> None:
         sys.stderr.flush()
         os._exit(0)
     except Exception as error:
-        if _out_of_memory(error):
-            typer.secho(f"error: {_too_little_memory(error)}", fg="red", err=True)
-        elif type(error).__module__.startswith("pipeline.") or isinstance(error, OSError):
-            typer.secho(f"error: {error}", fg="red", err=True)
-        else:
+        ours = type(error).__module__.split(".")[0] in ("pipeline", "commands")
+        if not ours and not isinstance(error, OSError) and not _out_of_memory(error):
             raise
+        message = NO_MEMORY if _out_of_memory(error) else str(error)
+        typer.secho(f"error: {message}", fg="red", err=True)
         sys.exit(1)
 
 
@@ -139,15 +116,4 @@ def _out_of_memory(error: Exception) -> bool:
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
         or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
-    )
-
-
-def _too_little_memory(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    root = Path(__file__).parents[1]
-    ours = [x for x in frames if Path(x.filename).is_relative_to(root) and "/." not in x.filename]
-    where = f"{Path(ours[-1].filename).relative_to(root)}, line {ours[-1].lineno}"
-    return (
-        f"memory ran out at {where}. End other programs, or lower train.batch or the size of the "
-        "frames in params.yaml; then run the same command again"
     )

@@ -1,47 +1,48 @@
 """Train one model of one arm."""
 
 import os
+import platform
 import shlex
-from collections.abc import Mapping
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+import torchvision
 
-from pipeline.artifacts import ARMS
 from pipeline.artifacts import (
+    ARMS,
     LOCK_FILE,
     PREPARED_FOLDER,
     SPLITS,
     ModelName,
+    digest,
     history_file,
     model_folder,
     prepared_folder,
-    write_history,
-    write_run_id,
+    weights_file,
 )
+from pipeline.coding.quantizer import add_noise
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
+from pipeline.files import write_rows
 from pipeline.nets.split import SplitNet, StackedPredictions
+from pipeline.nets.stored import save_model
 from pipeline.params import Params, ParamsError, flat
-from pipeline.shards import digest
-from pipeline.tracking import face as tracking
-from pipeline.training.checkpoint import Checkpoints, save_model
-from pipeline.training.device import Runtime, open_runtime
-from pipeline.training.loop import fit
+from pipeline.tracking import api as tracking
+from pipeline.training.checkpoint import Checkpoints, checkpoint_key
+from pipeline.training.loop import Schedule, fit
+from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import Runtime, open_runtime, precision_of, seed_all
 from pipeline.training.state import Row
 from pipeline.workspace import main_root
-from stages.recipe import (
-    description,
-    new_net,
-    noise_of,
-    objective_of,
-    precision,
-    relevant_settings,
-    schedule_of,
-)
-from stages.resume import code
 from stages.settings import Number, Text, load, run
+
+SECTIONS = ("tasks", "data", "model", "balance", "train")
+"""Settings that a model of any arm depends on; `loss` comes on top for the proposed one."""
+INITIAL = 2**31
+"""A third number of a seed, which keeps it apart from the seeds of the epochs."""
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
@@ -49,108 +50,54 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     params = load()
     if arm not in ARMS:
         raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
-    launch(params.train.launcher, ["--encoder", encoder, "--arm", arm, "--seed", str(seed)])
+    launch(params.machine.launcher, ["--encoder", encoder, "--arm", arm, "--seed", str(seed)])
     name = ModelName(encoder, arm, seed)
-    settings = relevant_settings(flat(params), arm)
-    with open_runtime(params.train.device, precision(params), params.train.compile) as runtime:
+    precision = precision_of(params.train.precision, params.train.noise)
+    with open_runtime(params.machine.device, precision, params.machine.compile) as runtime:
         if params.train.batch % runtime.world:
             raise ParamsError(
                 f"train.batch is {params.train.batch}, which {runtime.world} processes cannot "
                 "share equally"
             )
-        path = checkpoint_file(name, params, settings) if runtime.rank == 0 else None
-        with open_run(params, name, settings, runtime, path) as tracked:
-            train_model(name, params, settings, runtime, path, tracked)
+        train(name, params, settings_of(params, arm), runtime)
 
 
 def launch(launcher: str, arguments: list[str]) -> None:
-    """Become `train.launcher` with this same command, unless it is python or began this process.
+    """Become `machine.launcher` with this same command, unless it is python or began this process.
 
     Here and not in the stage's command, which DVC would take for another model's.
     """
-    words = shlex.split(launcher)
+    try:
+        words = shlex.split(launcher)
+    except ValueError:  # a quotation that does not end
+        words = []
+    if not words or shutil.which(words[0]) is None:
+        raise ParamsError(
+            f"machine.launcher is {launcher!r}, but there is no such command here; allowed: "
+            "python, or a launcher such as torchrun --nproc-per-node=2"
+        )
     if words != ["python"] and "RANK" not in os.environ:
         os.execvp(words[0], [*words, "-m", "stages.train", *arguments])
 
 
-def train_model(
-    name: ModelName,
-    params: Params,
-    settings: Mapping[str, object],
-    runtime: Runtime,
-    path: Path | None,
-    tracked: "tracking.Run | tracking.NullRun",
+def settings_of(params: Params, arm: str) -> dict[str, object]:
+    """Return the settings, flat, that decide what a model of this arm becomes."""
+    sections = (*SECTIONS, "loss") if arm != "benchmark" else SECTIONS
+    chosen = {key: x for key, x in flat(params).items() if key.split(".")[0] in sections}
+    return chosen | {"quantizer.range_percent": params.quantizer.range_percent}
+
+
+def train(
+    name: ModelName, params: Params, settings: dict[str, object], runtime: Runtime
 ) -> None:
-    """Fit, and write the model's folder; `path` is that of the checkpoint."""
-    net = new_net(name, params)
-    train, val = (
-        Batches(open_frames(prepared_folder(split)), device=runtime.device) for split in SPLITS
-    )
-    checkpoints = Checkpoints(path, params.train.checkpoint_minutes)
-
-    def on_epoch(row: Row) -> None:
-        tracked.log({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
-
-    history = fit(
-        net,
-        objective_of(name, params),
-        train,
-        val,
-        schedule=schedule_of(params),
-        surrogate=noise_of(params),
-        runtime=runtime,
-        seed=name.seed,
-        checkpoints=checkpoints,
-        on_epoch=on_epoch,
-    )
-    if runtime.rank == 0:
-        write(name, params, settings, runtime, net, history, tracked)
-    checkpoints.done()
-
-
-def checkpoint_file(name: ModelName, params: Params, settings: Mapping[str, object]) -> Path:
-    """Return where a training is kept while it runs: a name for all that it depends on.
-
-    Outside the stage's outputs, which DVC deletes before the stage runs.
-    """
-    weights = [Path(params.model.file)] if params.model.weights == "file" else []
-    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code(f"train_{name.arm}")]
-    return main_root() / ".checkpoints" / f"{name}-{digest({'model': name, **settings}, files)}.pt"
-
-
-def write(
-    name: ModelName,
-    params: Params,
-    settings: Mapping[str, object],
-    runtime: Runtime,
-    net: SplitNet,
-    history: list[Row],
-    tracked: "tracking.Run | tracking.NullRun",
-) -> None:
-    """Write the model's folder, and log it."""
-    folder = model_folder(name)
-    save_model(folder, net, description(name, params, settings, runtime))
-    write_history(history_file(name), history)
-    write_run_id(folder, tracked.id)
-    tracked.file(history_file(name))
-    tracked.file(folder / "model.json")
-    digest_of_data = tracking.data_md5(LOCK_FILE, "prepare")
-    if digest_of_data:
-        source = params.data.root
-        tracked.dataset(Path(source).name, digest=digest_of_data, source=source, context="training")
-    example = torch.zeros(2, 3, params.data.height, params.data.width)
-    registered = tracking.registered_name(params.tracking.experiment, name.encoder)
-    tracked.model(StackedPredictions(net), example, name="model", registered=registered)
-
-
-def open_run(
-    params: Params,
-    name: ModelName,
-    settings: Mapping[str, object],
-    runtime: Runtime,
-    path: Path | None,
-) -> Any:
-    return tracking.start(
+    """Fit a model, or go on with it, and write and log its folder."""
+    described = runtime.described()
+    key = checkpoint_of(name, params, settings) if runtime.rank == 0 else None
+    path = main_root() / ".checkpoints" / f"{name}-{key}.pt" if key else None
+    checkpoints = Checkpoints(path, params.machine.checkpoint_minutes)
+    sources = [Batches(open_frames(prepared_folder(x)), device=runtime.device) for x in SPLITS]
+    net = initial_net(name, params)
+    with tracking.start(
         enabled=params.tracking.enabled and runtime.rank == 0,
         experiment=params.tracking.experiment,
         name=f"train {name}",
@@ -158,11 +105,118 @@ def open_run(
             **settings,
             **name._asdict(),
             "scale": f"{params.data.width}x{params.data.height}",
-            **{f"runtime.{key}": value for key, value in runtime.described().items()},
+            **{f"runtime.{key}": value for key, value in described.items()},
         },
-        tags={"stage": "train", "encoder": name.encoder, "arm": name.arm, "seed": str(name.seed)},
-        resume=path,
+        tags={"stage": "train", "model": str(name), **{k: str(v) for k, v in name._asdict().items()}},
+        resume=key,
+    ) as tracked:
+
+        def on_epoch(row: Row) -> None:
+            tracked.log({k: v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+        history = fit(
+            net,
+            objective_of(name, params),
+            *sources,
+            schedule=Schedule(
+                epochs=params.train.epochs,
+                batch=params.train.batch,
+                learning_rate=params.train.learning_rate,
+                decay_power=params.train.decay_power,
+                validate_every=params.train.validate_every,
+            ),
+            surrogate=partial(
+                add_noise,
+                noise=params.train.noise,
+                bits=params.train.noise_bits,
+                amplitude=params.train.noise_amplitude,
+                range_percent=params.quantizer.range_percent,
+            ),
+            runtime=runtime,
+            seed=name.seed,
+            checkpoints=checkpoints,
+            on_epoch=on_epoch,
+        )
+        if runtime.rank == 0:
+            save_model(model_folder(name), net, description(name, params, settings, described))
+            write_rows(history_file(name), history)
+            log_model(name, params, net, tracked)
+    checkpoints.done()
+
+
+def checkpoint_of(name: ModelName, params: Params, settings: dict[str, object]) -> str:
+    """Return a name for all that a training depends on: settings, data, first weights, code."""
+    weights = [Path(params.model.file)] if params.model.weights == "file" else []
+    code = Path(__file__).parents[1].joinpath("pipeline").rglob("*.py")
+    files = [*PREPARED_FOLDER.glob("*/*"), *weights, *code, Path(__file__)]
+    return checkpoint_key({"model": name, **settings}, files)
+
+
+def initial_net(name: ModelName, params: Params) -> SplitNet:
+    """Return the net before the first step: the same for all arms of a seed."""
+    seed_all(name.seed, 0, INITIAL)
+    model = params.model
+    return SplitNet(
+        name.encoder,
+        params.tasks,
+        model.file if model.weights == "file" else model.weights,
+        residual_init=model.residual_init,
+        decoder_init=model.decoder_init,
     )
+
+
+def objective_of(name: ModelName, params: Params) -> Objective:
+    """Return the loss of equation 6 that a model is trained on."""
+    loss, rate = params.loss, None
+    if name.arm == "proposed" and loss.rate:
+        rate = RateTerm(
+            loss.rate_unit,
+            None if loss.weight == "learned" else float(loss.weight),
+            loss.prediction,
+            loss.transform,
+            range_percent=params.quantizer.range_percent,
+        )
+    return Objective(
+        params.tasks,
+        rate,
+        balance=params.balance.method,
+        learning_rate=params.balance.learning_rate,
+        initial_weight=params.balance.initial_weight,
+    )
+
+
+def description(
+    name: ModelName, params: Params, settings: dict[str, object], runtime: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what is noted of a model beside its weights."""
+    return {
+        **name._asdict(),
+        "tasks": list(params.tasks),
+        "width": params.data.width,
+        "height": params.data.height,
+        "settings": settings,
+        "runtime": runtime,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+    }
+
+
+def log_model(
+    name: ModelName, params: Params, net: SplitNet, tracked: "tracking.Run | tracking.NullRun"
+) -> None:
+    """Log a model's files, its data and the model itself."""
+    tracked.made(digest(weights_file(name)))
+    tracked.file(history_file(name))
+    tracked.file(model_folder(name) / "model.json")
+    if data := tracking.data_md5(LOCK_FILE, "prepare"):
+        root = params.data.root
+        tracked.dataset(Path(root).name, digest=data, source=root, context="training")
+    example = torch.zeros(2, 3, params.data.height, params.data.width)
+    registered = tracking.registered_name(params.tracking.experiment, name.encoder)
+    tracked.model(StackedPredictions(net), example, name="model", registered=registered)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pipeline.data.batches import Batches
 from pipeline.nets.encoder import ENCODERS, Encoder
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.device import Runtime
+from pipeline.training.runtime import Runtime
 from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
 

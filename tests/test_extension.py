@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.artifacts import ARMS
 from pipeline.coding.codecs import CODECS, Codec, CodecError
-from pipeline.data.truth import Truth
+from pipeline.source import Truth
 from pipeline.inference.pictures import PICTURES, Picture
 from pipeline.nets.decoder import DECODERS, decoder
 from pipeline.nets.encoder import ENCODERS, Encoder

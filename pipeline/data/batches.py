@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -105,9 +106,9 @@ class Batches:
         for array in self._arrays:
             shape = (len(index_B), *array.shape[1:])
             tensor = torch.empty(shape, dtype=_DTYPES[array.dtype.name], pin_memory=pin)
-            packed = tensor.numpy()
+            packed, source = tensor.numpy(), mapped_anew(array)
             for row, index in enumerate(index_B):
-                packed[row] = array[index]
+                packed[row] = source[index]
             tensors.append(tensor)
         return tensors
 
@@ -123,6 +124,18 @@ class Batches:
             return False
         free, _ = torch.cuda.mem_get_info(self.device)
         return sum(x.nbytes for x in self._arrays) <= RESIDENT_SHARE * free
+
+
+def mapped_anew(array: np.ndarray) -> np.ndarray:
+    """Return an array that is a whole file, memory-mapped, through a mapping of its own.
+
+    Pages that are read through it count as memory of this process only while the result lives.
+    """
+    if isinstance(array, np.memmap) and array.flags.c_contiguous:
+        path = Path(str(array.filename))
+        if array.offset + array.nbytes == path.stat().st_size:
+            return np.memmap(path, array.dtype, "r", array.offset, array.shape)
+    return array
 
 
 _DTYPES = {"uint8": torch.uint8, "int16": torch.int16}

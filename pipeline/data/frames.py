@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.shards import rows_of
-
 IMAGE, LABEL, DISPARITY, TABLE = "image.npy", "label.npy", "disparity.npy", "frames.csv"
 
 
@@ -47,15 +45,16 @@ def disparity_px(encoded: np.ndarray) -> np.ndarray:
     return np.maximum(encoded.astype(np.float32) - 1, 0) / 256
 
 
-def some_frames(frames: Frames, rows: range) -> Frames:
-    """Return some frames that follow each other; what is read of them is mapped only as long."""
-    disparity_NHW = frames.disparity_NHW
-    return Frames(
-        frames.names[rows.start : rows.stop],
-        rows_of(frames.image_NHW3, rows),
-        rows_of(frames.label_NHW, rows),
-        None if disparity_NHW is None else rows_of(disparity_NHW, rows),
-    )
+def frame_names(folder: Path) -> tuple[str, ...]:
+    """Return the names of the frames of a prepared split, in order. Raises FramesError."""
+    try:
+        with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
+            names = tuple(row["name"] for row in csv.DictReader(stream))
+        if None in names:
+            raise ValueError(f"line {names.index(None) + 2} has no name")
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise FramesError(f"{folder / TABLE}: no table of prepared frames ({error})") from error
+    return names
 
 
 def open_frames(folder: Path) -> Frames:
@@ -64,13 +63,7 @@ def open_frames(folder: Path) -> Frames:
     Raises FramesError if a file is missing, damaged, or does not agree with the others.
     """
     folder = Path(folder)
-    try:
-        with (folder / TABLE).open(newline="", encoding="utf-8") as stream:
-            names = tuple(row["name"] for row in csv.DictReader(stream))
-        if None in names:
-            raise ValueError(f"line {names.index(None) + 2} has no name")
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise FramesError(f"{folder / TABLE}: no table of prepared frames ({error})") from error
+    names = frame_names(folder)
     image_NHW3 = _open_array(folder / IMAGE, np.uint8)
     shape = (len(names), *image_NHW3.shape[1:3])
     _agree(folder / IMAGE, image_NHW3, (*shape, 3))

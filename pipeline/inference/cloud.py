@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.artifacts import Sums
 from pipeline.coding.bitstream import BitstreamError, decode_features
-from pipeline.data.source import Source, in_order
+from pipeline.source import Source, in_order
 from pipeline.inference.edge import BATCH
 from pipeline.inference.pictures import PICTURES
 from pipeline.nets.split import SplitNet
-from pipeline.scoring.metrics import Sums
 from pipeline.scoring.sums import collect, sums_of
 
 
@@ -28,27 +28,22 @@ class Served(NamedTuple):
 
 
 def decode(
-    streams: Sequence[bytes],
-    shape_Chw: tuple[int, ...],
-    device: torch.device,
-    *,
-    first: int = 0,
+    streams: Sequence[bytes], shape_Chw: tuple[int, ...], device: torch.device
 ) -> Iterator[Tensor]:
     """Yield the features B x C x h x w of the bitstreams, float32, `BATCH` at a time.
 
     The next batch is decoded while this one is used. Raises BitstreamError, naming the bitstream
-    by its place, for one that is damaged or holds features of another shape. first: the place of
-    the first one.
+    by its place, for one that is damaged or holds features of another shape.
     """
 
     def decoded(index: int) -> np.ndarray:
         try:
             features_Chw = decode_features(streams[index])
         except BitstreamError as error:
-            raise BitstreamError(f"bitstream {first + index}: {error}") from error
+            raise BitstreamError(f"bitstream {index}: {error}") from error
         if features_Chw.shape != shape_Chw:
             raise BitstreamError(
-                f"bitstream {first + index} holds features of shape {features_Chw.shape}; the "
+                f"bitstream {index} holds features of shape {features_Chw.shape}; the "
                 f"model's have {shape_Chw}"
             )
         return features_Chw

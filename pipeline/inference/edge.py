@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.coding.bitstream import encode_features
-from pipeline.data.source import in_order
+from pipeline.source import in_order
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.data.source import Source
+    from pipeline.source import Source
     from pipeline.nets.split import SplitNet
 
 BATCH = 8

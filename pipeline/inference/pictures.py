@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from pipeline.labels import CLASSES, PALETTE, VOID
-from pipeline.data.truth import Truth
-from pipeline.scoring.examples import Legend
+from pipeline.source import Truth
+from pipeline.artifacts import Legend
 
 
 @dataclass(frozen=True)

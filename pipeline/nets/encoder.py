@@ -31,6 +31,10 @@ class Encoder(NamedTuple):
     channels: int
     stride: int
 
+    def shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Return C, h, w of the features of a frame of so many pixels."""
+        return self.channels, height // self.stride, width // self.stride
+
 
 DECODER_KEYS = "decoders."
 """A weights file may hold decoders too, as `decoders.<encoder>.<task>.<name>`."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.labels import VOID
-from pipeline.data.truth import Truth
+from pipeline.source import Truth
 
 
 def segmentation_sums(logits_BKHW: Tensor, truth: Truth) -> dict[str, Tensor]:

@@ -1,77 +1,31 @@
-"""What training leaves on disk: checkpoints to resume from, and the finished model."""
+"""Checkpoints: what a training that was killed goes on from."""
 
 import contextlib
+import hashlib
 import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from pipeline.files import sweep, whole_file
-from pipeline.nets.decoder import DECODERS
-from pipeline.nets.encoder import ENCODERS
-from pipeline.nets.split import SplitNet
 
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.json"
 END_SECONDS = 30.0
 """A training that took no longer since its last checkpoint is not worth one at its end."""
 
 
-class ModelError(ValueError):
-    """A model folder that cannot be used."""
-
-
-def save_model(folder: Path, net: SplitNet, description: Mapping[str, Any]) -> None:
-    """Write the weights, float32 on the CPU, and the description a net is rebuilt from.
-
-    description: holds at least `encoder` and `tasks`.
-    """
-    state = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
-    with whole_file(folder / WEIGHTS) as part:
-        save_file(state, part)
-    with whole_file(folder / DESCRIPTION) as part:
-        part.write_text(json.dumps(description, indent=2) + "\n")
-
-
-def load_model(folder: Path, encoder: str | None = None) -> tuple[SplitNet, dict[str, Any]]:
-    """Rebuild a net, in eval mode, from its folder; `encoder`, if given, is the one it must have.
-
-    Raises `ModelError` for a folder that is missing, damaged or of another encoder.
-    """
-    path = folder / DESCRIPTION
-    try:
-        description = json.loads(path.read_text())
-        name, tasks = description["encoder"], description["tasks"]
-        known = name in ENCODERS and set(tasks) <= DECODERS.keys()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} does not describe a model: {error!r}; train it again") from error
-    if encoder is not None and name != encoder:
-        raise ModelError(f"{folder} holds a model of {name}, but {encoder} was asked for")
-    if not known:
-        raise ModelError(f"{path} names {name} with tasks {tasks}, which this version cannot build")
-    net = SplitNet(name, tasks)
-    try:
-        net.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"{folder / WEIGHTS} does not hold the weights of {name} for {', '.join(tasks)}: "
-            f"{_short(error)}; train it again"
-        ) from error
-    return net.eval(), description
-
-
-def _short(error: Exception, limit: int = 200) -> str:
-    # torch names every key and shape of a net, thousands of characters of them.
-    text = " ".join(str(error).split())
-    return text if len(text) <= limit else f"{text[:limit]} ..."
+def checkpoint_key(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
+    """Return a name for all that a training depends on: its settings and the bytes of files."""
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in sorted(files):
+        with path.open("rb") as file:
+            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    return total.hexdigest()[:32]
 
 
 class Stopped(SystemExit):
@@ -81,8 +35,8 @@ class Stopped(SystemExit):
 class Checkpoints:
     """The state of one training run on disk, and when it is due to be written.
 
-    path: where it lies, outside the outputs of any stage and named by `pipeline.shards.digest`, so
-    that a checkpoint of other settings, data or code is never found. None: nothing is written.
+    path: where it lies, outside the outputs of any stage and named by `checkpoint_key`, so that a
+    checkpoint of other settings, data or code is never found. None: nothing is written.
     """
 
     def __init__(self, path: Path | None, minutes: float) -> None:

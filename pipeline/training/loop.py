@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.data.source import Source, in_order
-from pipeline.data.truth import Truth
+from pipeline.source import Source, in_order
+from pipeline.source import Truth
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.sums import collect, sums_of
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.device import Runtime, seed_all
+from pipeline.training.runtime import Runtime, seed_all
 from pipeline.training.guard import Guard
 from pipeline.training.losses import Objective
 from pipeline.training.parallel import anyone, from_first, gather, wrap
@@ -99,7 +99,6 @@ def fit(
                 train_step(run, batch, surrogate, runtime)
                 at.done += 1
                 progress.step(schedule.batch)
-                runtime.threads.adjust()
                 due = anyone(checkpoints.due(), runtime)
                 if due or runtime.device.type == "cpu":
                     run.guard.check(at.epoch, at.done - 1)

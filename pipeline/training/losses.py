@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline.coding.quantizer import clipped
 from pipeline.coding.rate import in_units, rate_loss
 from pipeline.labels import VOID
-from pipeline.data.truth import Truth
+from pipeline.source import Truth
 from pipeline.nets.split import SplitOutput
 
 RATE = "rate"

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import torch
 
-from pipeline.training.device import Runtime, seed_all
+from pipeline.training.runtime import Runtime, seed_all
 
 Row = dict[str, float]
 """The values of one epoch by name."""

@@ -13,7 +13,7 @@ from pipeline.coding.bitstream import decode_levels, encode_features
 from pipeline.coding.codecs import CodecError
 from pipeline.coding.quantizer import quantize
 from pipeline.data.batches import Batches
-from pipeline.data.source import in_order
+from pipeline.source import in_order
 from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
 

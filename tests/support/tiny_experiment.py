@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCES = (
-    *("pipeline", "stages", "experiments", "dvc.yaml", "params.yaml"),
+    *("pipeline", "stages", "commands", "experiments", "dvc.yaml", "params.yaml"),
     *(".dvc", ".gitignore", ".dvcignore"),
 )
 OWN = ("__pycache__", "tmp", "cache", "config.local")
@@ -48,7 +48,8 @@ def small_params() -> dict:
     params["data"] |= {"width": 64, "height": 32}
     params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
     params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
-    params["report"] |= {"examples": 1, "resamples": 100, "bd_points": CODECS}
+    params["evaluate"] |= {"examples": 1, "pictures": ["jpeg-90", "jpeg-20"]}
+    params["report"] |= {"resamples": 100, "bd_points": CODECS}
     return params
 
 

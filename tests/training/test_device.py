@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.params import parse
-from pipeline.training.device import DeviceError, open_runtime, seed_all
+from pipeline.training.runtime import DeviceError, open_runtime, seed_all
 from stages.recipe import precision
 
 

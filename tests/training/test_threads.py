@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pipeline.training.device import open_runtime
+from pipeline.training.runtime import open_runtime
 from pipeline.training.threads import AllThreads, SpareThreads, busy_seconds, spare
 
 STAT = """cpu  1000 200 300 4000 50 6 7 0 0 0

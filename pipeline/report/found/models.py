@@ -37,7 +37,7 @@ class Measured:
     levels: Mapping[str, float] = field(default_factory=dict)
     """What its levels look like, as `pipeline.coding.statistics` describes it."""
     trained_on: Mapping[str, object] = field(default_factory=dict)
-    """Device, precision and so on, as `pipeline.training.device` describes them."""
+    """Device, precision and so on, as `pipeline.training.runtime` describes them."""
     coders: Mapping[str, str] = field(default_factory=dict)
     """codec -> name and version of the program that coded for it."""
 

@@ -1,4 +1,4 @@
-"""What training and inference draw frames from, and the order in which they are drawn."""
+"""What training, inference and scoring draw frames from, and in which order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from pipeline.data.truth import Truth
+    from torch import Tensor
+
+
+class Truth(Protocol):
+    """What a batch of B frames holds of the truth, all of it on one device."""
+
+    @property
+    def image_B3HW(self) -> Tensor:
+        """float, RGB, 0 to 1."""
+
+    @property
+    def label_BHW(self) -> Tensor:
+        """int64, train ids 0 to 18, or 255 for void."""
+
+    @property
+    def disparity_BHW(self) -> Tensor | None:
+        """float, pixels of the original width, 0 where invalid; None for data without disparity."""
 
 
 class Source(Protocol):

@@ -5,18 +5,14 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from pipeline.training.threads import AllThreads, SpareThreads, cpu_threads
-
-
-class DeviceError(ValueError):
-    """A device or precision that this machine cannot offer."""
+from pipeline.device import DeviceError, open_device
 
 
 @dataclass(frozen=True)
@@ -31,8 +27,6 @@ class Runtime:
     world: int = 1
     host_group: Any = None
     """The process group in which processes talk on the CPU; None if there is only one."""
-    threads: AllThreads | SpareThreads = field(default_factory=AllThreads)
-    """How many threads torch uses on a CPU."""
 
     def described(self) -> dict[str, str | int | bool]:
         """Return what two trainings must share if their results are to be compared.
@@ -67,17 +61,9 @@ def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]
     auto takes a GPU if there is one, bfloat16 where the hardware multiplies it, and compiles on a
     GPU only: on a CPU compiling costs more than a short run gains.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("train.device is cuda, but torch sees no GPU; use auto or cpu")
-    cuda = device != "cpu" and torch.cuda.is_available()
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    where = (
-        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
-    )
-    if cuda:
-        torch.cuda.set_device(where)
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.benchmark = True
+    where = open_device(device, int(os.environ.get("LOCAL_RANK", 0)))
+    cuda = where.type == "cuda"
     host_group = None
     if world > 1:
         dist.init_process_group("nccl" if cuda else "gloo")
@@ -96,11 +82,26 @@ def open_runtime(device: str, precision: str, compile: str) -> Iterator[Runtime]
             rank=rank,
             world=world,
             host_group=host_group,
-            threads=AllThreads() if cuda or world > 1 else cpu_threads(),
         )
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def precision_of(precision: str, noise: str) -> str:
+    """Return the precision to train in; noise of a fixed size needs float32.
+
+    In bfloat16 more than half of the features that are not 0 would not change by +-0.002. Raises
+    DeviceError if bfloat16 was asked for.
+    """
+    if noise != "fixed" or precision == "float32":
+        return precision
+    if precision == "bfloat16":
+        raise DeviceError(
+            "train.noise is fixed and train.precision is bfloat16, which rounds most of that noise "
+            "away; use float32 or auto, or half-step noise"
+        )
+    return "float32"
 
 
 def seed_all(*numbers: int) -> None:
@@ -116,7 +117,7 @@ def _compiles(compile: str, cuda: bool) -> bool:
     compilers = (os.environ.get("CC"), "cc", "gcc", "clang")
     if any(name and shutil.which(name) for name in compilers):
         return True
-    print("train.compile: there is no C compiler here, which torch.compile needs; runs eagerly")
+    print("machine.compile: there is no C compiler here, which torch.compile needs; runs eagerly")
     return False
 
 

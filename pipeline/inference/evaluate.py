@@ -1,0 +1,84 @@
+"""What coded features, uncoded features and coded pictures cost, and how they are served.
+
+Each function takes all frames at one point. So the memory of a whole evaluation is that of one
+point, however many there are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.artifacts import Coded, Sums
+from pipeline.coding.bitstream import BitstreamError, read_header
+from pipeline.coding.pictures import decode_picture, encode_picture
+from pipeline.coding.points import Point
+from pipeline.data.batches import Batches, mapped_anew
+from pipeline.inference import cloud, edge
+from pipeline.nets.split import SplitNet
+from pipeline.scoring.sums import collect, sums_of
+from pipeline.source import in_order
+
+
+def serve_streams(
+    net: SplitNet,
+    batches: Batches,
+    streams: Sequence[bytes],
+    point: Point,
+    shape_Chw: tuple[int, ...],
+    *,
+    shown: int,
+) -> tuple[Coded, dict[str, np.ndarray]]:
+    """Return what the bitstreams of all frames cost and how they are served, with pictures to show.
+
+    streams: one for each frame of `batches`, in order, coded at `point`. shape_Chw: of the net's
+    features. shown: number of frames whose predictions are wanted as pictures; they come by task.
+    Raises BitstreamError for a bitstream that is damaged or of another point or shape.
+    """
+    headers = [read_header(stream) for stream in streams]
+    for index, header in enumerate(headers):
+        if (header.codec, header.bits) != point:
+            raise BitstreamError(
+                f"bitstream {index} is coded by {header.codec} at {header.bits} bits, not by "
+                f"{point.codec} at {point.bits} bits"
+            )
+    features = cloud.decode(streams, shape_Chw, batches.device)
+    served = cloud.serve(net, batches, features, shown=shown)
+    header_N = np.array([header.size for header in headers], np.int64)
+    size_N = np.array([len(stream) for stream in streams], np.int64)
+    return Coded(header_N, size_N - header_N, served.sums), served.pictures
+
+
+def serve_uncoded(net: SplitNet, batches: Batches) -> Mapping[str, Sums]:
+    """Return how the float features of all frames are served, neither quantised nor coded."""
+    return cloud.serve(net, batches, edge.features(net, batches)).sums
+
+
+def serve_pictures(net: SplitNet, batches: Batches, codec: str) -> Coded:
+    """Return what the input pictures cost so coded, and how the whole network serves them.
+
+    codec: such as `jpeg-90`. Nobody reconstructs a picture that has arrived: the decoded picture
+    itself is scored.
+    """
+    coded = [
+        encode_picture(image_HW3, codec)
+        for indices in in_order(len(batches), edge.BATCH)
+        for image_HW3 in mapped_anew(batches.frames.image_NHW3)[indices]
+    ]
+    with torch.no_grad():
+        features = map(net.front, _decoded(coded, batches.device))
+        sums = dict(cloud.serve(net, batches, features).sums)
+    if "reconstruction" in sums:
+        arrived = ({"reconstruction": x} for x in _decoded(coded, batches.device))
+        truths = batches.over(in_order(len(coded), edge.BATCH))
+        sums |= collect(map(sums_of, arrived, truths))
+    size_N = np.array([len(data) for data in coded], np.int64)
+    return Coded(np.zeros_like(size_N), size_N, sums)
+
+
+def _decoded(coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:
+    """Yield coded pictures as B x 3 x H x W float32 in 0 to 1, a batch at a time."""
+    for some in in_order(len(coded), edge.BATCH):
+        image_BHW3 = torch.from_numpy(np.stack([decode_picture(coded[i]) for i in some])).to(device)
+        yield image_BHW3.permute(0, 3, 1, 2).float() / 255

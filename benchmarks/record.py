@@ -1,6 +1,6 @@
 """What all measurements share: the load of other people, and the record of a run.
 
-A run is a line of runs.jsonl. The tables of RESULTS.md are made from that file:
+A run is a line of runs.jsonl. The tables of LOG.md are made from that file:
 
     python -m benchmarks.record
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 RUNS = Path(__file__).with_name("runs.jsonl")
-RESULTS = Path(__file__).with_name("RESULTS.md")
+LOG = Path(__file__).with_name("LOG.md")
 END = "<!-- end of runs -->"
 Run = dict[str, Any]
 """One line of runs.jsonl."""
@@ -47,7 +47,7 @@ def load() -> Iterator[Load]:
 def record(
     section: str, setting: str, rows: Sequence[Mapping[str, str | float]], load: Load
 ) -> None:
-    """Add a run to runs.jsonl and make the tables of RESULTS.md anew.
+    """Add a run to runs.jsonl and make the tables of LOG.md anew.
 
     section: the heading whose tables show it. setting: what was measured, in words. rows: column ->
     value; each column names its unit.
@@ -68,9 +68,9 @@ def record(
 
 
 def write_tables() -> None:
-    """Put the tables of all runs between the marks of RESULTS.md."""
-    text = RESULTS.read_text(encoding="utf-8")
-    RESULTS.write_text(with_tables(text, read_runs()), encoding="utf-8")
+    """Put the tables of all runs between the marks of LOG.md."""
+    text = LOG.read_text(encoding="utf-8")
+    LOG.write_text(with_tables(text, read_runs()), encoding="utf-8")
 
 
 def read_runs() -> list[Run]:
@@ -88,7 +88,7 @@ def with_tables(text: str, runs: Sequence[Run]) -> str:
         begin = f"<!-- runs: {section} -->"
         before, found, after = text.partition(begin)
         if not found or END not in after:
-            raise ValueError(f"{RESULTS.name} has no {begin} with a following {END}")
+            raise ValueError(f"{LOG.name} has no {begin} with a following {END}")
         of_section = [(number, run) for number, run in numbered if run["section"] == section]
         shown = "\n\n".join([*_tables(of_section), _list(of_section)])
         text = f"{before}{begin}\n\n{shown}\n\n{END}{after.partition(END)[2]}"

@@ -177,20 +177,20 @@ def test_tables_stand_between_the_marks_and_nothing_else_changes() -> None:
 
 
 def test_a_section_without_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"RESULTS.md has no <!-- runs: Streets -->"):
+    with pytest.raises(ValueError, match=r"LOG.md has no <!-- runs: Streets -->"):
         record.with_tables(TEXT, [a_run("Streets", speed=1.0)])
 
 
 def test_the_committed_tables_are_those_of_the_committed_runs() -> None:
-    text = record.RESULTS.read_text(encoding="utf-8")
+    text = record.LOG.read_text(encoding="utf-8")
     assert record.with_tables(text, record.read_runs()) == text
 
 
 def test_a_record_says_when_where_and_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(record, "LOG", tmp_path / "LOG.md")
     monkeypatch.setattr(record, "RUNS", tmp_path / "runs.jsonl")
     monkeypatch.setattr(sys, "argv", ["x", "--steps", "3", "--record"])
-    (tmp_path / "RESULTS.md").write_text(TEXT)
+    (tmp_path / "LOG.md").write_text(TEXT)
     with record.load() as load:
         pass
     record.record("Training", "a tiny net", [{"speed (images/s)": 2.5}], load)
@@ -199,7 +199,7 @@ def test_a_record_says_when_where_and_how(tmp_path: Path, monkeypatch: pytest.Mo
     assert "cores" in run["machine"]
     assert f"torch {torch.__version__}" in run["versions"]
     assert run["command"].endswith("--steps 3")
-    assert "| 1 | 2.5 |" in (tmp_path / "RESULTS.md").read_text()
+    assert "| 1 | 2.5 |" in (tmp_path / "LOG.md").read_text()
 
 
 @pytest.mark.slow  # needs a machine that nothing else uses

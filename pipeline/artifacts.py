@@ -120,7 +120,11 @@ def array_writer(
     head = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": tuple(shape)}
     with whole_file(path) as part, part.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, head)
-        yield lambda rows: file.write(np.ascontiguousarray(rows, dtype).data) and None
+
+        def write(rows: np.ndarray) -> None:
+            file.write(np.ascontiguousarray(rows, dtype).data)
+
+        yield write
 
 
 def array_rows(path: Path) -> Iterator[np.ndarray]:

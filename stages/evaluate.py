@@ -204,8 +204,8 @@ def track(
 ) -> None:
     """Log rates and scores of every point: as curves, and each under the point's own name."""
     # The last step is what the runs table shows: the first codec, as in the metrics file.
-    for step, at in enumerate(reversed(curves(values))):
-        tracked.log(at, step=step)
+    for step, of_curve in enumerate(reversed(curves(values))):
+        tracked.log(of_curve, step=step)
     for point, at in values.items():
         tracked.log({f"{mlflow_name(point)}/{key}": value for key, value in at.items()})
     if data := tracking.data_md5(LOCK_FILE, "prepare"):

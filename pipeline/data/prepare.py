@@ -78,10 +78,13 @@ def prepare_split(
         ]
 
     shape = (len(files), height, width)
-    arrays = [(IMAGE, (*shape, 3), np.uint8), (LABEL, shape, np.uint8)]
-    arrays += [(DISPARITY, shape, np.uint16)] if disparity else []
     with whole_folder(folder) as draft, ExitStack() as stack:
-        writers = [stack.enter_context(array_writer(draft / x[0], *x[1:])) for x in arrays]
+        packed = [
+            array_writer(draft / IMAGE, (*shape, 3), np.uint8),
+            array_writer(draft / LABEL, shape, np.uint8),
+            *([array_writer(draft / DISPARITY, shape, np.uint16)] if disparity else []),
+        ]
+        writers = [stack.enter_context(array) for array in packed]
         title = f"prepare {folder.name}"
         for frame in over_frames(decoded, len(files), title=title, workers=workers):
             for write, array in zip(writers, frame, strict=True):

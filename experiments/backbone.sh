@@ -26,7 +26,7 @@ train() { # train <encoder> <epochs> <weights> <bits of noise>
         -S data.width=192 -S data.height=96 -S data.tuning=false \
         -S "train.epochs=$2" -S train.batch=8 -S train.learning_rate=0.001 \
         -S train.decay_power=0.9 -S train.noise=half-step -S "train.noise_bits=$4" \
-        -S loss.balance=closed-form "${@:5}" "train_benchmark@$1-0"
+        -S balance.method=closed-form "${@:5}" "train_benchmark@$1-0"
     uv run dvc get . "models/$1-benchmark-0" --rev "backbone-$1-$stamp" --out "$made/$1"
 }
 train encoder1 12 none 8 "$@"

@@ -24,15 +24,15 @@ settings=(
     streets.seed=1 streets.train=4000 streets.val=500 streets.width=384 streets.height=192
     model.weights=file model.file=weights/streets.safetensors
     model.residual_init=zero model.decoder_init=variance
-    quantizer.bits=8 quantizer.keep=100.0
-    loss.rate=true loss.rate_of=deviation loss.prediction=true loss.transform=true
-    loss.weight=0.3 loss.balance=closed-form
+    quantizer.bits=8 quantizer.range_percent=100.0
+    loss.rate=true loss.rate_unit=deviation loss.prediction=true loss.transform=true
+    loss.weight=0.3 balance.method=closed-form
     train.epochs=5 train.batch=8 train.learning_rate=0.001 train.decay_power=0.9
     train.noise=half-step train.noise_bits=5 train.noise_amplitude=0.002
     train.validate_every=5 train.precision=auto
-    report.resamples=1000 report.level=0.95 report.joint_loss=1.0
-    report.hull_loss=10.0
-    report.bd_method=cubic 'report.bd_points=[png,jpeg-90,jpeg-85,jpeg-80]'
+    report.resamples=1000 report.confidence=0.95 'report.max_task_drops=[1,3,10]'
+    report.max_score_drop=10.0
+    'report.bd_points=[png,jpeg-90,jpeg-85,jpeg-80]'
 )
 options=()
 for setting in "${settings[@]}"; do options+=(-S "$setting"); done

@@ -15,11 +15,11 @@
 # - "the weights w_i and w_r are trainable parameters and are updated using the Adam optimizer after
 #   each epoch". It does not give their learning rate. At the networks' own 0.001, 250 updates move
 #   log w by 0.25 at most: the loss of disparity, which begins at 2,500, swamps the others for good.
-#   So here every weight is at once where those updates lead, w = 1 / (2 L): loss.balance=closed-form.
+#   So here every weight is at once where those updates lead, w = 1 / (2 L): balance.method=closed-form.
 #   experiments/paper_literal.sh takes the sentence by its letter.
 # - "uniform noise is added to emulate quantization": half a step of the 8-bit quantiser. The authors'
 #   code adds +-0.002 instead: -S train.noise=fixed. It trains in float32: bfloat16 rounds noise away.
-# - Equation 5 takes L_r of the raw features. L_r in other units: -S loss.rate_of=deviation.
+# - Equation 5 takes L_r of the raw features. L_r in other units: -S loss.rate_unit=deviation.
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -d "$1" ]; then
     echo "usage: experiments/paper.sh <folder with Cityscapes> [-S key=value ...]" >&2
@@ -36,16 +36,16 @@ settings=(
     "data.root='$root'" data.width=512 data.height=256 data.tuning=false
     model.weights=imagenet model.residual_init=zero model.decoder_init=variance
     quantizer.bits=8
-    quantizer.keep=100.0
-    loss.rate=true loss.rate_of=features loss.prediction=true loss.transform=true
-    loss.weight=learned loss.balance=closed-form
+    quantizer.range_percent=100.0
+    loss.rate=true loss.rate_unit=features loss.prediction=true loss.transform=true
+    loss.weight=learned balance.method=closed-form
     train.epochs=250 train.batch=20 train.learning_rate=0.001 train.decay_power=0.9
     train.noise=half-step train.noise_bits=8 train.noise_amplitude=0.002
     train.validate_every=10 train.precision=float32
-    loss.balance_learning_rate=0.05 loss.initial_weight=1.0
-    report.resamples=1000 report.level=0.95 report.joint_loss=1.0
-    report.hull_loss=10.0
-    report.bd_method=cubic 'report.bd_points=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80]'
+    balance.learning_rate=0.05 balance.initial_weight=1.0
+    report.resamples=1000 report.confidence=0.95 'report.max_task_drops=[1,3,10]'
+    report.max_score_drop=10.0
+    'report.bd_points=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80]'
 )
 options=()
 for setting in "${settings[@]}"; do options+=(-S "$setting"); done

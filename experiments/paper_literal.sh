@@ -9,5 +9,5 @@
 #   loss of disparity is a thousand times the others; the rate term stays under 1 % of the loss.
 set -euo pipefail
 exec "$(dirname "$0")/paper.sh" "${1:-}" \
-    -S loss.balance=adam-epoch -S loss.balance_learning_rate=0.001 -S loss.initial_weight=1.0 \
+    -S balance.method=adam-epoch -S balance.learning_rate=0.001 -S balance.initial_weight=1.0 \
     -S train.noise=fixed -S train.noise_amplitude=0.002 -S train.precision=float32 "${@:2}"

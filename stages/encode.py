@@ -24,8 +24,9 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     """Quantise and code the exported features of one model at every point of `codecs`."""
     params = load()
     name = ModelName(encoder, arm, seed)
-    path, names = features_file(name), frame_names(prepared_folder("val"))
+    path = features_file(name)
     count, *shape_Chw = array_shape(path)
+    names = frame_names(prepared_folder("val"))
     if count != len(names):
         raise ArtifactError(f"{path} is of {count} frames, not of {len(names)}; run `dvc repro`")
     # All points appear together, so that no file of an earlier setting stays among them.

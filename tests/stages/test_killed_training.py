@@ -22,9 +22,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_repository(folder)
     path = folder / "params.yaml"
     values = yaml.safe_load(path.read_text())
-    values["train"] |= {"epochs": 3, "checkpoint_minutes": 1e-6}
+    values["train"] |= {"epochs": 3}
+    values["machine"] |= {"checkpoint_minutes": 1e-6}
     path.write_text(yaml.safe_dump(values))
-    for stage in ("streets", "link", "prepare"):
+    for stage in ("streets", "prepare"):
         command(folder, sys.executable, "-m", f"stages.{stage}")
     return folder
 

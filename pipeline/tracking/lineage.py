@@ -1,4 +1,4 @@
-"""Where a run came from: repository, commit, DVC experiment and stage, md5 of its data."""
+"""Where a run came from: commit, changed files, DVC experiment and stage, md5 of its data."""
 
 import getpass
 import os
@@ -8,26 +8,28 @@ from pathlib import Path
 
 import yaml
 
+WRITTEN_BY_DVC = ("params.yaml", "dvc.lock", "reports")
+CODE = ("pipeline", "stages", "commands")
+MOST_NAMES = 10
+
 
 def lineage(cwd: Path | None = None) -> dict[str, str]:
     """Return tags that say which code and DVC experiment a run came from; unknown ones left out.
 
-    `git.dirty` looks at code and settings only: DVC itself rewrites metrics and its lock file.
+    `git.changed` names the files that differ from the commit. Files that DVC itself writes do not
+    count. An untracked file counts if it is code.
     """
     module = getattr(sys.modules["__main__"], "__spec__", None)
     tags = {
         "mlflow.source.name": module.name if module else sys.argv[0],
         "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": _git("rev-parse", "HEAD", cwd=cwd).strip(),
+        "git.changed": _changed(cwd),
         "mlflow.user": _user(),
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
-        "fleet.job": os.environ.get("FLEET_JOB", ""),
     }
-    commit = _git("rev-parse", "HEAD", cwd=cwd)
-    if commit:
-        changed = _git("status", "--porcelain", "--", "*.py", "*.yaml", "*.toml", cwd=cwd)
-        tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
     return {key: value for key, value in tags.items() if value}
 
 
@@ -46,6 +48,17 @@ def data_md5(lock: Path, stage: str, out: str | None = None) -> str | None:
     return None
 
 
+def _changed(cwd: Path | None) -> str:
+    others = [f":(top,exclude){path}" for path in WRITTEN_BY_DVC]
+    code = [f":(top){path}" for path in CODE]
+    changed = _git("diff", "--name-only", "-z", "HEAD", "--", ":/", *others, cwd=cwd)
+    untracked = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z")
+    changed += _git(*untracked, "--", *code, cwd=cwd)
+    names = sorted(filter(None, changed.split("\0")))
+    more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return ", ".join(names[:MOST_NAMES] + more)
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -58,4 +71,4 @@ def _git(*words: str, cwd: Path | None) -> str:
         done = subprocess.run(["git", *words], cwd=cwd, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout if done.returncode == 0 else ""

@@ -1,29 +1,31 @@
-"""A torch module as an MLflow model: exported to a folder first, sent to the store later.
+"""A torch module as an MLflow model that loads without this project's code and without pickle.
 
-The export needs no store, so a server that is away costs nothing; `mlflow.pytorch.log_model`
-would do both at once, and again from the start after every failure.
+`mlflow.pytorch.log_model` would also store megabytes of example JSON and load the model once more
+to validate the example, and it takes the store from a global of MLflow.
 """
 
 import copy
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel, Metric
     from mlflow.models import Model
 
-EXAMPLES = ("input_example.json", "serving_input_example.json")
+
+def registered_name(experiment: str, encoder: str) -> str:
+    """Return the name that an encoder's models have in the registry, which allows no `/` or `:`."""
+    return re.sub("[/:]", "-", f"{experiment}-{encoder}")
 
 
-def export_model(module: "torch.nn.Module", example: "torch.Tensor", *, folder: Path) -> "Model":
+def export_model(module: "torch.nn.Module", example: "torch.Tensor", folder: Path) -> "Model":
     """Write `module` to `folder` as a pt2 graph for any batch size, and return its description.
 
     `example`: float32, (2, channels, H, W); a batch of one would fix the batch size in the graph.
-    The module itself is left where it is. Raises what torch.export raises.
+    `module` returns one tensor, and is left where it is. Raises what torch.export raises.
     """
     import mlflow.pytorch
     import numpy as np
@@ -56,69 +58,47 @@ def export_model(module: "torch.nn.Module", example: "torch.Tensor", *, folder: 
         # inferring them takes half a minute
         pip_requirements=[f"mlflow=={mlflow.__version__}", f"torch=={release}", "numpy"],
     )
-    # the example comes as megabytes of JSON
-    for name in EXAMPLES:
-        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("*input_example.json"):
+        path.unlink()
     model.saved_input_example_info = None  # type: ignore[assignment]
     model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*"))
     return model
 
 
-def model_sender(
+def upload_model(
     client: "MlflowClient",
     model: "Model",
-    *,
     folder: Path,
+    *,
     run_id: str,
-    experiment_id: str,
     name: str,
-    params: Mapping[str, str],
-    metrics: Sequence["Metric"],
     registered: str | None,
-) -> Callable[[], None]:
-    """Return a call that uploads the exported `folder` as a model of the run and registers it.
-
-    Called again after a failure, or by a process that goes on with the run, it goes on where it
-    stopped: one model, one version.
-    """
+) -> None:
+    """Upload an exported model as one of the run, with its params and its last values."""
     from mlflow.entities import LoggedModelOutput, Metric
 
-    logged: LoggedModel | None = None
-    version: str | None = None
-
-    def send() -> None:
-        nonlocal logged, version
-        if logged is None:
-            found = client.search_logged_models(
-                [experiment_id], f"source_run_id = '{run_id}' AND name = '{name}'"
-            )
-            logged = next(iter(found), None)
-        if logged is None:
-            logged = client.create_logged_model(
-                experiment_id, name=name, source_run_id=run_id, params=dict(params)
-            )
-        model.run_id, model.model_id, model.model_uuid = run_id, logged.model_id, logged.model_id
-        model.artifact_path = logged.artifact_location
-        model.save(str(folder / "MLmodel"))
-        client.log_model_artifacts(logged.model_id, str(folder))
-        client.finalize_logged_model(logged.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        client.log_batch(
-            run_id,
-            metrics=[
-                Metric(m.key, m.value, m.timestamp, m.step, model_id=logged.model_id, run_id=run_id)
-                for m in metrics
-            ],
-        )
-        if registered is not None and version is None:
-            version = _register(client, registered, logged.model_id, run_id)
-
-    return send
-
-
-def registered_name(experiment: str, encoder: str) -> str:
-    """Return the name that an encoder's models have in the registry."""
-    return f"{experiment}-{encoder}"
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(
+        run.info.experiment_id, name=name, source_run_id=run_id, params=run.data.params
+    )
+    model.run_id, model.model_id, model.model_uuid = run_id, logged.model_id, logged.model_id
+    model.artifact_path = logged.artifact_location
+    model.save(str(folder / "MLmodel"))
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    histories = [client.get_metric_history(run_id, key) for key in run.data.metrics]
+    last = [max(history, key=lambda metric: metric.step) for history in histories]
+    # With the same time and step, so that the run does not hold the value twice.
+    client.log_batch(
+        run_id,
+        metrics=[
+            Metric(m.key, m.value, m.timestamp, m.step, model_id=logged.model_id, run_id=run_id)
+            for m in last
+        ],
+    )
+    if registered:
+        _register(client, registered, logged.model_id, run_id)
 
 
 def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str) -> None:
@@ -129,7 +109,7 @@ def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str
         client.set_registered_model_alias(registered, alias, newest.version)
 
 
-def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> str:
+def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -137,10 +117,5 @@ def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> 
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    if found:
-        return str(found[0].version)
-    version = client.create_model_version(
-        name, f"models:/{model_id}", run_id, model_id=model_id, await_creation_for=0
-    )
-    return str(version.version)
+    source = f"models:/{model_id}"
+    client.create_model_version(name, source, run_id, model_id=model_id, await_creation_for=0)

@@ -1,30 +1,47 @@
-"""A run of an MLflow store, and its null twin."""
+"""An MLflow run behind one small object: how it starts, what it takes, how it ends.
 
+Nothing here may hurt the work it watches. Without MLflow, with tracking off, or with a store that
+does not answer, `start` yields a `NullRun`, which takes every call and does nothing.
+"""
+
+import importlib.util
 import json
 import logging
-import shutil
+import math
+import os
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.tracking.model import export_model, model_sender, point_alias
-from pipeline.tracking.notes import Before, HeldNote
-from pipeline.tracking.outbox import Call, Outbox
+from pipeline.tracking.lineage import lineage
+from pipeline.tracking.model import export_model, point_alias, upload_model
+from pipeline.tracking.store import SQLITE, WORK_SECONDS, Calls, open_experiment, quiet, store_uri
 from pipeline.tracking.views import SavedView
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
+    from mlflow.entities import Run as MlflowRun
 
 log = logging.getLogger(__name__)
 
-PARAMS_PER_BATCH = 100  # the server's limit
-GIVEN_BY = "given_by"
-"""Tag of a run: the id of the run that first logged something to it from outside."""
+FLUSH_SECONDS = 5.0
+"""At most so often are values sent: a call costs 20 to 60 ms."""
+WORK = "work"
+"""Tag of a run: what work it is of, for the process that continues it."""
+ARTIFACT = "artifact"
+"""Tag of a run: the digest of what it made."""
+SIGTERM_EXIT = 128 + signal.SIGTERM
+SIGNAL_EXITS = (128 + signal.SIGINT, SIGTERM_EXIT)
 
 
 class NullRun:
@@ -33,147 +50,87 @@ class NullRun:
     id: str | None = None
     experiment_id: str | None = None
 
-    def log(self, values: Mapping[str, float], step: int | None = None) -> None: ...
-
-    def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None: ...
-
-    def tags(self, values: Mapping[str, str]) -> None: ...
-
-    def file(self, path: Path, folder: str | None = None) -> None: ...
-
-    def table(self, data: "pd.DataFrame", name: str) -> None: ...
-
-    def dataset(self, name: str, *, digest: str, source: str, context: str) -> None: ...
-
-    def model(
-        self,
-        module: "torch.nn.Module",
-        example: "torch.Tensor",
-        *,
-        name: str,
-        registered: str | None = None,
-    ) -> None: ...
-
-    def alias(self, registered: str, alias: str, run_id: str) -> None: ...
-
-    def view(self, view: SavedView) -> None: ...
-
-    def finish(self, status: str) -> None: ...
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        getattr(Run, name)  # raises where a Run would
+        return lambda *args, **kwargs: None
 
 
 class Run:
-    """An open MLflow run; made by `pipeline.tracking.start`. Not for several threads at once."""
+    """An open MLflow run; made by `start`. Not for several threads at once."""
 
     def __init__(
         self,
         client: "MlflowClient",
+        calls: Calls,
         *,
-        note: HeldNote,
-        before: Before,
-        params: Mapping[str, object],
+        run_id: str,
+        experiment_id: str,
+        held: set[tuple[str, int]],
     ) -> None:
-        from mlflow.entities import Param
-
-        run_id = before.run_id
-        self.id: str | None = run_id
-        self.experiment_id: str | None = note.note.experiment_id
+        self.id = run_id
+        self.experiment_id = experiment_id
         self._client = client
-        self._run_id = run_id
-        self._experiment_id = note.note.experiment_id
-        self._name = note.note.name
-        self._note = note
-        self._before = before
-        self._params = {key: str(value) for key, value in params.items()}
-        self._tables: list[str] = []
-        self._refused: list[str] = []
-        self._outbox = Outbox(client, run_id)
-        self._kept = note.kept
-        self._kept.mkdir(parents=True)
-        # A param cannot be changed: a training that goes on elsewhere keeps what it began with.
-        entries = [Param(k, v) for k, v in self._params.items() if k not in before.params]
-        for first in range(0, len(entries), PARAMS_PER_BATCH):
-            some = entries[first : first + PARAMS_PER_BATCH]
-            self._outbox.add(
-                Call(f"{len(some)} params", partial(client.log_batch, run_id, params=some))
-            )
+        self._calls = calls
+        self._held = held
+        self._waiting: list[Metric] = []
+        self._due = 0.0
 
-    def log(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics at a step; a value that is not finite is stored as not-a-number.
-
-        A run that goes on keeps the value that it has at a step.
-        """
-        new = {}
-        for key, value in values.items():
-            known = self._before.metrics.get(key, {}).get(step or 0)
-            if known is None:
-                new[key] = value
-            else:
-                self._outbox.latest[key] = known
-        self._outbox.add_metrics(new, step or 0)
+    def log(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log finite values at a step, within seconds; a continued run keeps what it has there."""
+        self._waiting += [
+            metric
+            for metric in _metrics(values, step)
+            if (metric.key, metric.step) not in self._held
+        ]
+        if time.monotonic() >= self._due:
+            self._flush()
 
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Log finite metrics and tags to another run of the same store, finished or not.
+        """Log finite values and tags to another run of the store, finished or not.
 
-        What that run was given stays: if it has another value for any of them, nothing is logged to
-        it, and `finish` says so. The tag `GIVEN_BY` of that run names the run that gave.
+        A value that the run has already is not sent again: MLflow would keep both.
         """
-        from mlflow.entities import Metric, RunTag
-
-        now = int(time.time() * 1000)
-        floats = {key: float(x) for key, x in values.items()}
+        from mlflow.entities import RunTag
 
         def send() -> None:
-            data = self._client.get_run(run_id).data
-            known, wanted = {**data.metrics, **data.tags}, {**floats, **tags}
-            if any(known.get(key, value) != value for key, value in wanted.items()):
-                self._refused.append(run_id)
-                return
-            # A value that is there already is not sent again: MLflow would keep both.
-            new = {key: x for key, x in floats.items() if key not in data.metrics}
-            said = dict(tags) if GIVEN_BY in data.tags else {**tags, GIVEN_BY: self._run_id}
-            self._client.log_batch(
-                run_id,
-                metrics=[Metric(key, x, now, 0) for key, x in new.items()],
-                tags=[RunTag(key, text) for key, text in said.items()],
-            )
+            held = self._client.get_run(run_id).data.metrics
+            new = [metric for metric in _metrics(values, 0) if held.get(metric.key) != metric.value]
+            self._client.log_batch(run_id, new, tags=[RunTag(k, v) for k, v in tags.items()])
 
-        self._outbox.add(Call(f"{', '.join(values)} of run {run_id}", send))
+        self._calls.make(send)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set or replace tags."""
         from mlflow.entities import RunTag
 
-        entries = [RunTag(key, str(value)) for key, value in values.items()]
-        what = f"tags {', '.join(values)}"
-        self._outbox.add(Call(what, partial(self._client.log_batch, self._run_id, tags=entries)))
+        tags = [RunTag(key, str(value)) for key, value in values.items()]
+        self._calls.make(partial(self._client.log_batch, self.id, tags=tags))
 
-    def file(self, path: Path, folder: str | None = None) -> None:
-        """Store a file as it is now, under its own name in `folder` of the run's artifacts."""
-        try:
-            copy = Path(shutil.copy2(path, tempfile.mkdtemp(dir=self._kept)))
-        except OSError as error:
-            log.warning("File %s is not logged: %s", path, error)
-            return
-        send = partial(self._client.log_artifact, self._run_id, str(copy), folder)
-        self._outbox.add(Call(f"file {path.name}", send, upload=True))
+    def made(self, digest: str) -> None:
+        """Note the digest of what this run made, by which `find` finds it."""
+        self.tags({ARTIFACT: digest})
+
+    def find(self, stage: str, model: str, artifact: str) -> str | None:
+        """Return the id of the newest run of a stage and model that made `artifact`, if any."""
+        wanted = {"tags.stage": stage, "tags.model": model, f"tags.{ARTIFACT}": artifact}
+        terms = [f"{key} = '{value}'" for key, value in wanted.items()]
+        terms.append("attributes.status IN ('FINISHED', 'RUNNING')")
+        search = partial(self._client.search_runs, [self.experiment_id], " and ".join(terms))
+        found = self._calls.make(partial(search, max_results=1))
+        return found[0].info.run_id if found else None
+
+    def under(self, run_id: str | None) -> None:
+        """Let MLflow show this run under another one of its experiment."""
+        if run_id:
+            self.tags({"mlflow.parentRunId": run_id})
+
+    def file(self, path: Path, folder: str = "") -> None:
+        """Store a file under its own name in `folder` of the run's artifacts."""
+        self._upload(partial(self._client.log_artifact, self.id, str(path), folder or None))
 
     def table(self, data: "pd.DataFrame", name: str) -> None:
-        """Store a table that MLflow's table view shows, as `<name>.json`."""
-        try:
-            path = Path(tempfile.mkdtemp(dir=self._kept)) / f"{name}.json"
-            data.to_json(path, orient="split", index=False, date_format="iso")
-        except OSError as error:
-            log.warning("Table %s is not logged: %s", name, error)
-            return
-        self._tables.append(path.name)
-        # MLflow's own log_table appends when repeated, which would double the rows.
-        shown = json.dumps([{"path": table, "type": "table"} for table in self._tables])
-
-        def send() -> None:
-            self._client.log_artifact(self._run_id, str(path))
-            self._client.set_tag(self._run_id, "mlflow.loggedArtifacts", shown)
-
-        self._outbox.add(Call(f"table {name}", send, upload=True))
+        """Store a table that MLflow's page shows, as `<name>.json`; once, since it appends."""
+        self._upload(partial(self._client.log_table, self.id, data, f"{name}.json"))
 
     def dataset(self, name: str, *, digest: str, source: str, context: str) -> None:
         """Note the data of the run: `digest` of at most 36 characters, `source` a path or URI."""
@@ -181,8 +138,7 @@ class Run:
 
         data = Dataset(name, digest, source_type="local", source=json.dumps({"uri": source}))
         entry = DatasetInput(data, [InputTag("mlflow.data.context", context)])
-        send = partial(self._client.log_inputs, self._run_id, [entry])
-        self._outbox.add(Call(f"dataset {name}", send))
+        self._calls.make(partial(self._client.log_inputs, self.id, [entry]))
 
     def model(
         self,
@@ -194,56 +150,180 @@ class Run:
     ) -> None:
         """Store the module as it is now, as a model that loads without this project's code.
 
-        `example` is a batch of two, and `module` returns one tensor whose first dimension is the
-        batch too. `registered` is a name in the model registry, where it becomes the next version.
+        `example` is a float32 batch of two, and `module` returns one tensor whose first dimension
+        is the batch too. `registered` is a name in the model registry, where it becomes the next
+        version. A module that cannot be exported is a warning.
         """
-        folder = self._kept / f"model-{name}"
-        try:
-            exported = export_model(module, example, folder=folder)
-        except Exception as error:
-            log.warning("Model %s is not logged: %s", name, error)
+        if self._calls.dead:  # an export takes seconds
             return
-        send = model_sender(
-            self._client,
-            exported,
-            folder=folder,
-            run_id=self._run_id,
-            experiment_id=self._experiment_id,
-            name=name,
-            params=self._params,
-            metrics=list(self._outbox.latest.values()),
-            registered=registered,
-        )
-        self._outbox.add(Call(f"model {name}", send, upload=True))
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent) / "model"
+            try:
+                exported = export_model(module, example, folder)
+            except Exception as error:
+                log.warning("Model %s is not logged: %s", name, error)
+                return
+            send = partial(upload_model, self._client, exported, folder, run_id=self.id)
+            self._upload(partial(send, name=name, registered=registered))
 
     def alias(self, registered: str, alias: str, run_id: str) -> None:
         """Let `alias` of a registered model name the version that another run has made."""
-        send = partial(point_alias, self._client, registered, alias, run_id)
-        self._outbox.add(Call(f"alias {alias} of {registered}", send))
+        self._calls.make(partial(point_alias, self._client, registered, alias, run_id))
 
     def view(self, view: SavedView) -> None:
         """Store a way to look at the experiment, which MLflow's page then offers."""
-        send = partial(self._client.set_experiment_tag, self._experiment_id, *view.tag)
-        self._outbox.add(Call(f"view {view.name}", send))
+        self._calls.make(partial(self._client.set_experiment_tag, self.experiment_id, *view.tag))
 
-    def finish(self, status: str) -> None:
-        """Send what is left and close the run; what cannot be sent is named in one warning."""
-        ended = int(time.time() * 1000)
-        send = partial(self._client.set_terminated, self._run_id, status, ended)
-        end = Call(f"its end ({status})", send)
-        left = self._outbox.close(end)
-        self._note.ended(status, told=end.what not in left)
-        if self._refused:
-            log.warning(
-                "%d MLflow runs keep what an earlier run of another outcome gave them (%s). What "
-                "this run found is in %s alone.",
-                *(len(self._refused), ", ".join(self._refused), self._run_id),
-            )
-        if left:
-            log.warning(
-                "The MLflow run %s (%s) is incomplete, not sent: %s. "
-                "The work itself is not affected.",
-                self._name,
-                self._run_id,
-                ", ".join(left),
-            )
+    def end(self, status: str) -> None:
+        """Send what waits and close the run."""
+        self._flush()
+        self._calls.make(partial(self._client.set_terminated, self.id, status))
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._calls.make(partial(self._client.log_batch, self.id, waiting))
+        self._due = time.monotonic() + FLUSH_SECONDS
+
+    def _upload(self, send: partial[None]) -> None:
+        self._flush()
+        # A store that is away is found out soon; one that answers has time for an upload.
+        self._calls.make(partial(self._client.get_run, self.id))
+        self._calls.make(send, seconds=WORK_SECONDS)
+
+
+@contextmanager
+def start(
+    *,
+    enabled: bool,
+    experiment: str,
+    name: str,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+    resume: str | None = None,
+) -> Iterator[Run | NullRun]:
+    """Open a run, yield it, and close it as FINISHED, FAILED or KILLED.
+
+    `params` is flat. `resume` identifies the work: the newest run of the same work that has not
+    finished is continued, and any other that is still open is closed as KILLED. Without it a new
+    run begins. While the run is open SIGTERM raises SystemExit(143), so that the `finally` blocks
+    of the caller are run. Raises nothing of its own: a store that cannot be opened is a warning and
+    a NullRun.
+    """
+    _show_warnings()
+    with _sigterm_as_exit():
+        run = _open(experiment, name, params, tags, resume) if enabled else NullRun()
+        try:
+            yield run
+            run.end("FINISHED")
+        except BaseException as error:  # also one that comes while the run is being ended
+            run.end(_status(error))
+            raise
+
+
+def _open(
+    experiment: str,
+    name: str,
+    params: Mapping[str, object],
+    tags: Mapping[str, str],
+    resume: str | None,
+) -> Run | NullRun:
+    if importlib.util.find_spec("mlflow") is None:
+        log.warning("MLflow is not installed: nothing is tracked")
+        return NullRun()
+    quiet()
+    import mlflow  # noqa: F401  # here, since it takes seconds and no store can be blamed for them
+
+    uri = store_uri()
+    calls = Calls(uri)
+
+    def begin() -> Run:
+        client, experiment_id = open_experiment(uri, experiment)
+        run_id, held = _continued_or_new(client, experiment_id, resume, name, params, all_tags)
+        return Run(client, calls, run_id=run_id, experiment_id=experiment_id, held=held)
+
+    all_tags = lineage() | dict(tags)
+    # A new sqlite file takes seconds to make, and others wait for it.
+    seconds = WORK_SECONDS if uri.startswith(SQLITE) else None
+    return calls.make(begin, seconds=seconds) or NullRun()
+
+
+def _continued_or_new(
+    client: "MlflowClient",
+    experiment_id: str,
+    resume: str | None,
+    name: str,
+    params: Mapping[str, object],
+    tags: dict[str, str],
+) -> tuple[str, set[tuple[str, int]]]:
+    """Return the id of the run, and the names and steps of the values it holds already."""
+    from mlflow.entities import Param, RunTag
+
+    left: list[MlflowRun] = []
+    if resume:
+        tags[WORK] = resume
+        same = f"tags.{WORK} = '{resume}' and attributes.status != 'FINISHED'"
+        left = client.search_runs([experiment_id], same)  # newest first
+    for other in left[1:]:
+        if other.info.status == "RUNNING":
+            client.set_terminated(other.info.run_id, "KILLED")
+    if left:
+        run = left[0]
+        client.update_run(run.info.run_id, status="RUNNING")
+    else:
+        run = client.create_run(experiment_id, tags=tags, run_name=name)
+    run_id, data = run.info.run_id, run.data
+    # A param cannot be changed: a continued run keeps what it began with.
+    new = [Param(key, str(value)) for key, value in params.items() if key not in data.params]
+    client.log_batch(run_id, params=new, tags=[RunTag(k, v) for k, v in tags.items()])
+    histories = [client.get_metric_history(run_id, key) for key in data.metrics]
+    return run_id, {(m.key, m.step) for history in histories for m in history}
+
+
+def _metrics(values: Mapping[str, float], step: int) -> "list[Metric]":
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    # A sqlite store would hold infinity as 1.8e308, which flattens every chart.
+    finite = {key: float(value) for key, value in values.items() if math.isfinite(value)}
+    return [Metric(key, value, now, step) for key, value in finite.items()]
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED"
+    stopped = isinstance(error, SystemExit) and error.code in SIGNAL_EXITS
+    return "KILLED" if stopped else "FAILED"
+
+
+def _show_warnings() -> None:
+    """Show the project's warnings on stderr whatever a library makes of the root logger.
+
+    MLflow's torch flavour sets it to errors alone.
+    """
+    logger = logging.getLogger("pipeline")
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    if logging.lastResort:  # the handler that Python itself uses where there is no other
+        logger.addHandler(logging.lastResort)
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Turn SIGTERM into an exit, in the main thread only, and only if nothing else handles it."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    owner = os.getpid()
+
+    def stop(signum: int, frame: FrameType | None) -> NoReturn:
+        if os.getpid() != owner:  # a forked worker has no run to close
+            os._exit(SIGTERM_EXIT)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the closing
+        raise SystemExit(SIGTERM_EXIT)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

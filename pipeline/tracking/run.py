@@ -114,7 +114,7 @@ class Run:
         """Return the id of the newest run of a stage and model that made `artifact`, if any."""
         wanted = {"tags.stage": stage, "tags.model": model, f"tags.{ARTIFACT}": artifact}
         terms = [f"{key} = '{value}'" for key, value in wanted.items()]
-        terms.append("attributes.status IN ('FINISHED', 'RUNNING')")
+        terms += [f"attributes.status != '{status}'" for status in ("FAILED", "KILLED")]
         search = partial(self._client.search_runs, [self.experiment_id], " and ".join(terms))
         found = self._calls.make(partial(search, max_results=1))
         return found[0].info.run_id if found else None

@@ -64,9 +64,9 @@ def test_a_logged_model_predicts_without_this_project(
     assert logged.params == {"encoder": "encoder2"}
     assert [(m.key, m.value) for m in logged.metrics] == [("loss", 0.25)]
     assert values(run.id, "loss") == [(6, 0.5), (7, 0.25)]
-    files = [path for path in Path(logged.artifact_location[7:]).rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {"MLmodel", "model.pt2", "requirements.txt"}
-    assert not [path for path in files if path.suffix == ".json"]
+    kept = [path for path in store.rglob("*") if logged.model_id in path.parts]
+    assert {path.name for path in kept} >= {"MLmodel", "model.pt2", "requirements.txt"}
+    assert not [path for path in kept if "example" in path.name]
 
 
 def test_the_registry_takes_the_name_of_a_model(store: Path) -> None:

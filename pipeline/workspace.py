@@ -3,7 +3,7 @@
 from pathlib import Path
 
 COPIES = ((".dvc", "tmp", "exps"), (".dvc", "tmp", "cluster"))
-"""Where in a repository copies of it lie: DVC's of experiments, and those of the cluster command."""
+"""Where in a repository copies of it lie: those of DVC's experiments and of the cluster command."""
 
 
 def main_root(cwd: Path | None = None) -> Path:

@@ -25,9 +25,9 @@ SQLITE = "sqlite:///"
 SERVED = ("http:", "https:", "databricks")
 PATIENCE_SECONDS = 8.0
 """How long a run waits for a slow store in all; calls of the usual length do not count."""
-REGAINED = 0.01
-"""Part of its time that a run may wait beside, so that a long one outlives some stalls of a disk."""
 USUAL_SECONDS = 0.5
+REGAINED = 0.01
+"""Part of its time that a run may wait besides: a long one must outlive some stalls of a disk."""
 WORK_SECONDS = 120.0
 """At most for what takes long in a store that works: its making, an upload."""
 MLFLOW_DEFAULTS = {

@@ -5,7 +5,6 @@ to validate the example, and it takes the store from a global of MLflow.
 """
 
 import copy
-import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +43,6 @@ def export_model(module: "torch.nn.Module", example: "torch.Tensor", folder: Pat
         for tensor in (example, output)
     )
     release = torch.__version__.split("+")[0]
-    # it warns when the environment has no pip, which is so in every environment made by uv
-    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     model = Model()
     mlflow.pytorch.save_model(
         module,
@@ -69,13 +66,14 @@ def upload_model(
     client: "MlflowClient",
     model: "Model",
     folder: Path,
-    *,
     run_id: str,
+    *,
     name: str,
     registered: str | None,
 ) -> None:
-    """Upload an exported model as one of the run, with its params and its last values."""
-    from mlflow.entities import LoggedModelOutput, Metric
+    """Upload an exported model as one of the run, and register it."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
 
     run = client.get_run(run_id)
     logged = client.create_logged_model(
@@ -87,18 +85,17 @@ def upload_model(
     client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    histories = [client.get_metric_history(run_id, key) for key in run.data.metrics]
-    last = [max(history, key=lambda metric: metric.step) for history in histories]
-    # With the same time and step, so that the run does not hold the value twice.
-    client.log_batch(
-        run_id,
-        metrics=[
-            Metric(m.key, m.value, m.timestamp, m.step, model_id=logged.model_id, run_id=run_id)
-            for m in last
-        ],
+    if not registered:
+        return
+    try:
+        client.create_registered_model(registered)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"models:/{logged.model_id}"
+    client.create_model_version(
+        registered, source, run_id, model_id=logged.model_id, await_creation_for=0
     )
-    if registered:
-        _register(client, registered, logged.model_id, run_id)
 
 
 def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str) -> None:
@@ -107,15 +104,3 @@ def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str
     if found:
         newest = max(found, key=lambda version: int(version.version))
         client.set_registered_model_alias(registered, alias, newest.version)
-
-
-def _register(client: "MlflowClient", name: str, model_id: str, run_id: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    source = f"models:/{model_id}"
-    client.create_model_version(name, source, run_id, model_id=model_id, await_creation_for=0)

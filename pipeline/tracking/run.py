@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import torch
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-    from mlflow.entities import Run as MlflowRun
 
 log = logging.getLogger(__name__)
 
@@ -55,33 +55,23 @@ class NullRun:
         return lambda *args, **kwargs: None
 
 
+@dataclass
 class Run:
     """An open MLflow run; made by `start`. Not for several threads at once."""
 
-    def __init__(
-        self,
-        client: "MlflowClient",
-        calls: Calls,
-        *,
-        run_id: str,
-        experiment_id: str,
-        held: set[tuple[str, int]],
-    ) -> None:
-        self.id = run_id
-        self.experiment_id = experiment_id
-        self._client = client
-        self._calls = calls
-        self._held = held
-        self._waiting: list[Metric] = []
-        self._due = 0.0
+    id: str
+    experiment_id: str
+    _client: "MlflowClient"
+    _calls: Calls
+    _held: set[tuple[str, int]]
+    """Names and steps of the values that a continued run has already."""
+    _waiting: "list[Metric]" = field(default_factory=list)
+    _due: float = 0.0
 
     def log(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log finite values at a step, within seconds; a continued run keeps what it has there."""
-        self._waiting += [
-            metric
-            for metric in _metrics(values, step)
-            if (metric.key, metric.step) not in self._held
-        ]
+        new = {key: value for key, value in values.items() if (key, step) not in self._held}
+        self._waiting += _metrics(new, step)
         if time.monotonic() >= self._due:
             self._flush()
 
@@ -94,8 +84,9 @@ class Run:
 
         def send() -> None:
             held = self._client.get_run(run_id).data.metrics
-            new = [metric for metric in _metrics(values, 0) if held.get(metric.key) != metric.value]
-            self._client.log_batch(run_id, new, tags=[RunTag(k, v) for k, v in tags.items()])
+            new = {key: value for key, value in values.items() if held.get(key) != value}
+            given = [RunTag(key, value) for key, value in tags.items()]
+            self._client.log_batch(run_id, _metrics(new, 0), tags=given)
 
         self._calls.make(send)
 
@@ -163,7 +154,7 @@ class Run:
             except Exception as error:
                 log.warning("Model %s is not logged: %s", name, error)
                 return
-            send = partial(upload_model, self._client, exported, folder, run_id=self.id)
+            send = partial(upload_model, self._client, exported, folder, self.id)
             self._upload(partial(send, name=name, registered=registered))
 
     def alias(self, registered: str, alias: str, run_id: str) -> None:
@@ -235,48 +226,39 @@ def _open(
 
     uri = store_uri()
     calls = Calls(uri)
-
-    def begin() -> Run:
-        client, experiment_id = open_experiment(uri, experiment)
-        run_id, held = _continued_or_new(client, experiment_id, resume, name, params, all_tags)
-        return Run(client, calls, run_id=run_id, experiment_id=experiment_id, held=held)
-
-    all_tags = lineage() | dict(tags)
+    all_tags = {**lineage(), **tags, **({WORK: resume} if resume else {})}
+    begin = partial(_begin, uri, calls, experiment, name, params, all_tags)
     # A new sqlite file takes seconds to make, and others wait for it.
     seconds = WORK_SECONDS if uri.startswith(SQLITE) else None
     return calls.make(begin, seconds=seconds) or NullRun()
 
 
-def _continued_or_new(
-    client: "MlflowClient",
-    experiment_id: str,
-    resume: str | None,
+def _begin(
+    uri: str,
+    calls: Calls,
+    experiment: str,
     name: str,
     params: Mapping[str, object],
-    tags: dict[str, str],
-) -> tuple[str, set[tuple[str, int]]]:
-    """Return the id of the run, and the names and steps of the values it holds already."""
+    tags: Mapping[str, str],
+) -> Run:
+    """Continue the newest run of the same work that has not finished, or create one."""
     from mlflow.entities import Param, RunTag
 
-    left: list[MlflowRun] = []
-    if resume:
-        tags[WORK] = resume
-        same = f"tags.{WORK} = '{resume}' and attributes.status != 'FINISHED'"
-        left = client.search_runs([experiment_id], same)  # newest first
+    client, experiment_id = open_experiment(uri, experiment)
+    same = f"tags.{WORK} = '{tags.get(WORK)}' and attributes.status != 'FINISHED'"
+    left = client.search_runs([experiment_id], same) if WORK in tags else []  # newest first
     for other in left[1:]:
         if other.info.status == "RUNNING":
             client.set_terminated(other.info.run_id, "KILLED")
-    if left:
-        run = left[0]
-        client.update_run(run.info.run_id, status="RUNNING")
-    else:
-        run = client.create_run(experiment_id, tags=tags, run_name=name)
+    run = left[0] if left else client.create_run(experiment_id, tags=dict(tags), run_name=name)
     run_id, data = run.info.run_id, run.data
+    client.update_run(run_id, status="RUNNING")
     # A param cannot be changed: a continued run keeps what it began with.
     new = [Param(key, str(value)) for key, value in params.items() if key not in data.params]
     client.log_batch(run_id, params=new, tags=[RunTag(k, v) for k, v in tags.items()])
     histories = [client.get_metric_history(run_id, key) for key in data.metrics]
-    return run_id, {(m.key, m.step) for history in histories for m in history}
+    held = {(metric.key, metric.step) for history in histories for metric in history}
+    return Run(run_id, experiment_id, client, calls, held)
 
 
 def _metrics(values: Mapping[str, float], step: int) -> "list[Metric]":

@@ -26,6 +26,8 @@ SERVED = ("http:", "https:", "databricks")
 PATIENCE_SECONDS = 8.0
 """How long a run waits for a slow store in all; calls of the usual length do not count."""
 USUAL_SECONDS = 0.5
+REGAINED = 0.01
+"""Part of its time that a run may wait besides: a long one must outlive some stalls of a disk."""
 WORK_SECONDS = 120.0
 """At most for what takes long in a store that works: its making, an upload."""
 MLFLOW_DEFAULTS = {
@@ -50,7 +52,8 @@ class Calls:
     def __init__(self, uri: str) -> None:
         self.dead = False
         self._uri = uri
-        self._left_s = PATIENCE_SECONDS
+        self._opened = time.monotonic()
+        self._waited_s = 0.0
 
     def make(self, call: Callable[[], T], *, seconds: float | None = None) -> T | None:
         """Return what `call` returns. If it fails or is too slow, warn and return None.
@@ -68,27 +71,24 @@ class Calls:
                 outcome.set_exception(error)
 
         began = time.monotonic()
+        regained = REGAINED * (began - self._opened)
+        left_s = min(PATIENCE_SECONDS, PATIENCE_SECONDS + regained - self._waited_s)
         threading.Thread(target=work, daemon=True).start()
         try:
-            return outcome.result(seconds or self._left_s)
+            return outcome.result(seconds or left_s)
         except Exception as error:
             self.dead = True
+            slow = "it does not answer in time" if isinstance(error, TimeoutError) else ""
             log.warning(
                 "Not tracked from here on: the MLflow store %s cannot be used: %s. "
                 "The work goes on without it.",
-                *(_plain(self._uri), self._reason(error)),
+                *(_plain(self._uri), slow or _plain(str(error)) or type(error).__name__),
             )
             return None
         finally:
             took = time.monotonic() - began
             if seconds is None and took > USUAL_SECONDS:
-                self._left_s -= took
-
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return "it does not answer in time"
-        text = str(error).replace(self._uri, "its address").strip() or type(error).__name__
-        return _plain(text.splitlines()[0]).rstrip(".")
+                self._waited_s += took
 
 
 def store_uri(cwd: Path | None = None) -> str:
@@ -123,19 +123,20 @@ def open_experiment(uri: str, experiment: str) -> "tuple[MlflowClient, str]":
     """
     from filelock import FileLock
     from mlflow import MlflowClient
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
 
     if uri.startswith(SERVED):  # a server looks after itself
         client = MlflowClient(uri, registry_uri=uri)
         return client, _experiment_id(client, experiment, None)
-    database = main_root() / "mlflow.db"
-    if uri.startswith(SQLITE):
-        database = Path(uri.removeprefix(SQLITE))
-        database.parent.mkdir(parents=True, exist_ok=True)
-    else:
-        _log_in(uri)
+    in_file = uri.startswith(SQLITE)
+    database = Path(uri.removeprefix(SQLITE)) if in_file else main_root() / "mlflow.db"
+    database.parent.mkdir(parents=True, exist_ok=True)
+    if not in_file:  # MLflow itself tries ten times before it says what is wrong
+        create_engine(uri, poolclass=NullPool).connect().close()
     artifacts = (database.parent / "mlartifacts").as_uri()
     with FileLock(f"{database}.lock"):
-        if uri.startswith(SQLITE) and not database.exists():
+        if in_file and not database.exists():
             # MLflow cannot use a file that has some of its tables, as a killed process leaves it.
             with whole_file(database) as part:
                 MlflowClient(f"{SQLITE}{part}").create_experiment(experiment, artifacts)
@@ -154,14 +155,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: str | Non
         raise
 
 
-def _log_in(uri: str) -> None:
-    """Raise what is wrong with a database; MLflow itself tries ten times before it says so."""
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
-
-    create_engine(uri, poolclass=NullPool).connect().close()
-
-
 def _plain(text: str) -> str:
-    """Return `text` without user names, passwords and queries of addresses."""
-    return re.sub(r"(//[^\s?]*)\?\S*", r"\1", re.sub(r"//[^/\s]*@", "//", text))
+    """Return the first line of `text`, without names, passwords and queries of addresses."""
+    line = text.partition("\n")[0].rstrip(".")
+    return re.sub(r"(//[^\s?]*)\?\S*", r"\1", re.sub(r"//[^/\s]*@", "//", line))

@@ -5,16 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.tracking import face as tracking
+from pipeline.tracking import api as tracking
 
 ROOT = Path(__file__).resolve().parents[2]
 MD5 = "d41d8cd98f00b204e9800998ecf8427e.dir"  # with .dir the longest digest MLflow takes
 
-
 OPEN = """
 import sys, time
-from pipeline.tracking import face as tracking
-with tracking.start(enabled=True, experiment="x", name=sys.argv[1], params={}, tags={}) as run:
+from pipeline.tracking import api as tracking
+with tracking.start(
+    enabled=True, experiment="x", name=sys.argv[1], params={}, tags={},
+    resume=(sys.argv + [None])[2],
+) as run:
     print("open", run.id, flush=True)
 """
 
@@ -43,6 +45,6 @@ def client(uri: str | None = None):
     return MlflowClient(uri or tracking.store_uri())
 
 
-def where() -> dict[str, str]:
-    """The store's address for `python`, if it is not the default."""
-    return {k: os.environ[k] for k in ["MLFLOW_TRACKING_URI"] if k in os.environ}
+def values(run_id: str, key: str) -> list[tuple[int, float]]:
+    """Step and value of all that the store holds of a metric."""
+    return [(m.step, m.value) for m in client().get_metric_history(run_id, key)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import face as tracking
+from pipeline.tracking import api as tracking
 
 
 def test_lineage_names_commit_and_experiment(
@@ -24,21 +24,33 @@ def test_lineage_names_commit_and_experiment(
         return done.stdout.strip()
 
     git("init", "-q")
-    for name in ("net.py", "dvc.lock", "metrics.json"):
+    for name in ("net.py", "params.yaml", "dvc.lock", "reports/points.csv", "a b.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     git("add", ".")
     git("commit", "-q", "-m", "first")
-    (tmp_path / "dvc.lock").write_text("changed by dvc")
-    (tmp_path / "metrics.json").unlink()
+    for name in ("params.yaml", "dvc.lock", "notes.txt"):
+        (tmp_path / name).write_text("changed by dvc, or untracked")
+    (tmp_path / "reports" / "points.csv").unlink()
     monkeypatch.setenv("DVC_EXP_NAME", "moody-hats")
     monkeypatch.setenv("DVC_STAGE", "train@0")
     tags = tracking.lineage(tmp_path)
     assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD")
-    assert tags["git.dirty"] == "false"
+    assert "git.changed" not in tags
     assert tags["dvc.experiment"] == "moody-hats"
     assert tags["dvc.stage"] == "train@0"
     (tmp_path / "net.py").write_text("x = 1")
-    assert tracking.lineage(tmp_path)["git.dirty"] == "true"
+    git("add", "net.py")
+    (tmp_path / "a b.toml").unlink()
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "new.py").write_text("x = 1")
+    for cwd in (tmp_path, tmp_path / "pipeline"):
+        assert tracking.lineage(cwd)["git.changed"] == "a b.toml, net.py, pipeline/new.py"
+    for i in range(12):
+        (tmp_path / "pipeline" / f"n{i:02}.py").write_text("")
+    changed = tracking.lineage(tmp_path)["git.changed"].split(", ")
+    assert changed[-2:] == ["pipeline/n07.py", "and 5 more"]
+    assert len(changed) == 11
 
 
 def test_md5_of_an_out(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Starting a run: where the store lies, what opens it, how a run ends."""
+"""Starting a run: where the store lies, what opens it, how a run ends, how it goes on."""
 
 import os
 import signal
@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking import face as tracking
-from pipeline.tracking.outbox import Call, Outbox
-from pipeline.tracking.run import NullRun
-from tests.support.tracked_store import OPEN, begin, client, python, where
+from pipeline.tracking import api as tracking
+from tests.support.tracked_store import OPEN, begin, client, python, values
 
 
 def test_the_store_lies_in_the_main_repository(
@@ -18,52 +16,47 @@ def test_the_store_lies_in_the_main_repository(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     main = tmp_path / "main"
-    copy = main / ".dvc" / "tmp" / "exps" / "tmpabc"
-    (copy / ".dvc").mkdir(parents=True)
-    (copy / "stages").mkdir()
-    (main / "stages").mkdir()
+    copies = [main / ".dvc" / "tmp" / kind / "tmpabc" for kind in ("exps", "cluster")]
+    for folder in (main, *copies):
+        (folder / ".dvc").mkdir(parents=True, exist_ok=True)
+        (folder / "stages").mkdir()
     expected = f"sqlite:///{main}/mlflow.db"
     assert expected.startswith("sqlite:////")
-    for cwd in (main, main / "stages", copy, copy / "stages"):
+    for cwd in (main, main / "stages", *copies, copies[0] / "stages"):
         assert tracking.store_uri(cwd) == expected
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert tracking.store_uri(copy) == "http://127.0.0.1:5000"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
-    assert tracking.store_uri(copy) == f"sqlite:///{main}/other.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/other.db")
-    assert tracking.store_uri(copy) == "sqlite:////elsewhere/other.db"
+    for given, uri in (
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("sqlite:///other.db", f"sqlite:///{main}/other.db"),
+        ("sqlite:////elsewhere/other.db", "sqlite:////elsewhere/other.db"),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+        assert tracking.store_uri(copies[0]) == uri
 
 
-def test_import_is_light(tmp_path: Path) -> None:
-    code = "import sys, pipeline.tracking; print({'mlflow', 'torch', 'pandas'} & set(sys.modules))"
-    assert python(code, cwd=tmp_path).communicate()[0] == "set()\n"
+def test_without_tracking_nothing_is_imported_or_written(tmp_path: Path) -> None:
+    code = OPEN.replace("enabled=True", "enabled=False") + (
+        "    run.log({'loss': 1.0}, step=0)\n"
+        "print({'mlflow', 'torch', 'pandas'} & set(sys.modules))"
+    )
+    output, errors = python(code, "a", cwd=tmp_path).communicate()
+    assert output == "open None\nset()\n"
+    assert errors == ""
+    assert not list(tmp_path.iterdir())
 
 
-def test_without_tracking_nothing_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_without_mlflow_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    with begin(enabled=False) as run:
-        run.log({"loss": 1.0}, step=0)
-    assert isinstance(run, NullRun)
-    assert not caplog.messages
     monkeypatch.setitem(sys.modules, "mlflow", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    for _ in range(2):
-        with begin() as run:
-            assert isinstance(run, NullRun)
-    assert caplog.messages == ["MLflow is not installed: nothing is tracked"]
-    assert not list(tmp_path.iterdir())
+    with begin() as run:
+        assert isinstance(run, tracking.NullRun)
+    assert capsys.readouterr().err == "MLflow is not installed: nothing is tracked\n"
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [
-        (ValueError("x"), "FAILED"),
-        (SystemExit(1), "FAILED"),
-        (SystemExit(0), "FINISHED"),
-        (KeyboardInterrupt(), "KILLED"),
-    ],
+    [(ValueError("x"), "FAILED"), (SystemExit(1), "FAILED"), (KeyboardInterrupt(), "KILLED")],
 )
 def test_the_status_says_how_a_run_ended(store: Path, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)), begin() as run:
@@ -71,23 +64,29 @@ def test_the_status_says_how_a_run_ended(store: Path, error: BaseException, stat
     assert client().get_run(run.id).info.status == status
 
 
-def test_sigterm_leaves_a_killed_run(store: Path) -> None:
+def test_sigterm_closes_as_killed(store: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with begin(enabled=False):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 
+    # A worker that was forked meanwhile ends at once, and leaves the run alone.
     wait = """
+    import os, signal
+    worker = os.fork()
+    if not worker:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
     try:
-        print("waiting", flush=True)
+        print(os.waitpid(worker, 0)[1] >> 8, flush=True)
         time.sleep(60)
     finally:
         print("closed")
 """
-    process = python(OPEN + wait, "a", cwd=store, **where())
-    assert process.stdout is not None
+    process = python(OPEN + wait, "a", cwd=store)
     run_id = process.stdout.readline().split()[1]
-    assert process.stdout.readline() == "waiting\n"
+    assert process.stdout.readline() == "143\n"
+    assert client().get_run(run_id).info.status == "RUNNING"
     process.terminate()
     rest, errors = process.communicate()
     assert rest == "closed\n"
@@ -95,75 +94,70 @@ def test_sigterm_leaves_a_killed_run(store: Path) -> None:
     assert client().get_run(run_id).info.status == "KILLED"
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
-def test_eight_processes_on_an_empty_store(
-    tmp_path: Path, kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_processes_at_the_first_touch_of_a_store(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
-    uri, variables = f"sqlite:///{tmp_path}/mlflow.db", {}
-    if kind == "postgres":
-        uri = request.getfixturevalue("postgres").database("empty")
-        variables = {"MLFLOW_TRACKING_URI": uri}
-    started = [python(OPEN, name, cwd=tmp_path, **variables) for name in "abcdefgh"]
+    started = [python(OPEN, name, cwd=tmp_path) for name in "abcd"]
     for process in started:
-        errors = process.communicate()[1]
+        assert process.communicate()[1] == ""
         assert process.returncode == 0
-        assert errors == ""
-    store = client(uri)
+    store = client(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = store.get_experiment_by_name("x")
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
     runs = store.search_runs([experiment.experiment_id])
-    assert sorted(run.info.run_name for run in runs) == list("abcdefgh")
-    assert not store.search_runs(["0"])  # Default
+    assert sorted(run.info.run_name for run in runs) == list("abcd")
     assert {run.info.status for run in runs} == {"FINISHED"}
+    assert not store.search_runs(["0"])  # Default
 
 
-def test_a_signal_while_the_run_is_being_finished(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deliver = Outbox._deliver
-
-    def interrupted(outbox: Outbox, call: Call) -> bool:
-        if call.what.startswith("its end"):
-            monkeypatch.setattr(Outbox, "_deliver", deliver)
-            os.kill(os.getpid(), signal.SIGTERM)
-        return deliver(outbox, call)
-
-    monkeypatch.setattr(Outbox, "_deliver", interrupted)
-    with pytest.raises(SystemExit), begin() as run:
-        run.log({"loss": 1.0})
-    seen = client().get_run(run.id)
-    assert seen.info.status == "KILLED"
-    assert seen.data.metrics == {"loss": 1.0}
+TRAIN = """
+    for step in range(3):
+        run.log({"loss": step / 2}, step=step)
+    run._flush()
+    print("logged", flush=True)
+    time.sleep(60)
+"""
 
 
-def test_a_deleted_experiment_is_named(store: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with begin(experiment="gone") as run:
+def killed(store: Path, work: str) -> str:
+    """The id of a run whose process was killed by SIGKILL."""
+    process = python(OPEN + TRAIN, "train", work, cwd=store)
+    run_id = process.stdout.readline().split()[1]
+    assert process.stdout.readline() == "logged\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert client().get_run(run_id).info.status == "RUNNING"
+    return run_id
+
+
+def test_a_killed_process_is_continued_in_the_same_run(store: Path) -> None:
+    run_id = killed(store, "work a")
+    with begin("train", params={"a": 2}, tags={"by": "second"}, resume="work a") as run:
+        assert run.id == run_id
+        assert client().get_run(run_id).info.status == "RUNNING"
+        for step in range(5):
+            run.log({"loss": step / 2}, step=step)
+    seen = client().get_run(run_id)
+    assert seen.info.status == "FINISHED"
+    assert (seen.data.params, seen.data.tags["by"]) == ({"a": "2"}, "second")
+    assert values(run_id, "loss") == [(step, step / 2) for step in range(5)]
+    with begin("train", resume="work a") as run:
+        assert run.id != run_id  # that work has finished
+
+
+def test_the_newest_run_of_the_same_work_is_continued(store: Path) -> None:
+    ids = []
+    for work in ("work b", "work b", "work c"):
+        # Begun beside the first one, as if the two had not seen each other.
+        with begin("train") as run:
+            run.tags({"work": work})
+        client().update_run(run.id, status="RUNNING")
+        ids.append(run.id)
+    with pytest.raises(RuntimeError), begin("train", params={"a": 1}, resume="work b") as run:
+        raise RuntimeError
+    assert run.id == ids[1]
+    with begin("train", params={"a": 2, "b": 3}, resume="work b") as run:
         pass
-    client().delete_experiment(client().get_run(run.id).info.experiment_id)
-    with begin(experiment="gone") as run:
-        assert isinstance(run, NullRun)
-    assert "'gone' is deleted" in caplog.text
-
-
-def test_the_runs_of_killed_jobs_are_closed_and_no_others(store: Path) -> None:
-    wait = "    time.sleep(100)\n"
-    started = {
-        name: python(OPEN + wait, name, cwd=store, **where(), FLEET_JOB=job)
-        for name, job in (("a", "fleet/a-1/"), ("b", "fleet/a-10/"), ("c", ""))
-    }
-    ids = {}
-    for name, process in started.items():
-        assert process.stdout is not None
-        ids[name] = process.stdout.readline().split()[1]
-    for process in started.values():
-        process.kill()
-        process.wait()
-
-    def statuses() -> dict[str, str]:
-        return {name: client().get_run(run_id).info.status for name, run_id in ids.items()}
-
-    tracking.close_left("x", "fleet/a-1/")
-    assert statuses() == {"a": "KILLED", "b": "RUNNING", "c": "RUNNING"}
-    tracking.close_left("x", "fleet/")
-    assert statuses() == {"a": "KILLED", "b": "KILLED", "c": "RUNNING"}
+    assert run.id == ids[1]
+    assert client().get_run(run.id).data.params == {"a": "1", "b": "3"}
+    statuses = [client().get_run(run_id).info.status for run_id in ids]
+    assert statuses == ["KILLED", "FINISHED", "RUNNING"]

@@ -4,6 +4,7 @@ Nothing here may hurt the work it watches. Without MLflow, with tracking off, or
 does not answer, `start` yields a `NullRun`, which takes every call and does nothing.
 """
 
+import hashlib
 import importlib.util
 import json
 import logging
@@ -194,9 +195,9 @@ def start(
 ) -> Iterator[Run | NullRun]:
     """Open a run, yield it, and close it as FINISHED, FAILED or KILLED.
 
-    `params` is flat. `resume` identifies the work: the newest run of the same work that has not
-    finished is continued, and any other that is still open is closed as KILLED. Without it a new
-    run begins. While the run is open SIGTERM raises SystemExit(143), so that the `finally` blocks
+    `params` is flat. Runs of the same work that a killed process has left open are closed as
+    KILLED. `resume` identifies work that goes on after a kill: the newest run of it that has not
+    finished is continued. Without it a new run begins. While the run is open SIGTERM raises SystemExit(143), so that the `finally` blocks
     of the caller are run. Raises nothing of its own: a store that cannot be opened is a warning and
     a NullRun.
     """
@@ -226,8 +227,9 @@ def _open(
 
     uri = store_uri()
     calls = Calls(uri)
-    all_tags = {**lineage(), **tags, **({WORK: resume} if resume else {})}
-    begin = partial(_begin, uri, calls, experiment, name, params, all_tags)
+    work = resume or hashlib.sha256(f"{name}{sorted(params.items())}".encode()).hexdigest()[:32]
+    all_tags = {**lineage(), **tags, WORK: work}
+    begin = partial(_begin, uri, calls, experiment, name, params, all_tags, resume is not None)
     # A new sqlite file takes seconds to make, and others wait for it.
     seconds = WORK_SECONDS if uri.startswith(SQLITE) else None
     return calls.make(begin, seconds=seconds) or NullRun()
@@ -240,17 +242,19 @@ def _begin(
     name: str,
     params: Mapping[str, object],
     tags: Mapping[str, str],
+    resume: bool,
 ) -> Run:
     """Continue the newest run of the same work that has not finished, or create one."""
     from mlflow.entities import Param, RunTag
 
     client, experiment_id = open_experiment(uri, experiment)
-    same = f"tags.{WORK} = '{tags.get(WORK)}' and attributes.status != 'FINISHED'"
-    left = client.search_runs([experiment_id], same) if WORK in tags else []  # newest first
-    for other in left[1:]:
+    same = f"tags.{WORK} = '{tags[WORK]}' and attributes.status != 'FINISHED'"
+    left = client.search_runs([experiment_id], same)  # newest first
+    run = left.pop(0) if left and resume else None
+    for other in left:
         if other.info.status == "RUNNING":
             client.set_terminated(other.info.run_id, "KILLED")
-    run = left[0] if left else client.create_run(experiment_id, tags=dict(tags), run_name=name)
+    run = run or client.create_run(experiment_id, tags=dict(tags), run_name=name)
     run_id, data = run.info.run_id, run.data
     client.update_run(run_id, status="RUNNING")
     # A param cannot be changed: a continued run keeps what it began with.

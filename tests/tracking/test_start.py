@@ -161,3 +161,11 @@ def test_the_newest_run_of_the_same_work_is_continued(store: Path) -> None:
     assert client().get_run(run.id).data.params == {"a": "1", "b": "3"}
     statuses = [client().get_run(run_id).info.status for run_id in ids]
     assert statuses == ["KILLED", "FINISHED", "RUNNING"]
+
+
+def test_a_run_that_was_left_open_is_closed_by_the_next_of_the_same_settings(store: Path) -> None:
+    left, other = (begin("evaluate", params={"a": a}) for a in (1, 2))
+    ids = [left.__enter__().id, other.__enter__().id]  # their processes are killed
+    with begin("evaluate", params={"a": 1}) as run:
+        assert run.id not in ids
+    assert [client().get_run(x).info.status for x in ids] == ["KILLED", "RUNNING"]

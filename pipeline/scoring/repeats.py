@@ -35,14 +35,14 @@ class Effect:
     """Degrees of freedom of `error`."""
     seeds: int
 
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the two-sided interval of `level` (0.95 for 95 %)."""
-        reach = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the two-sided interval of `confidence` (0.95 for 95 %)."""
+        reach = float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.error
         return self.mean - reach, self.mean + reach
 
-    def at_least(self, level: float) -> float:
-        """Return the bound that the effect is above with a confidence of `level`, one-sided."""
-        return self.mean - float(stats.t.ppf(level, self.freedom)) * self.error
+    def at_least(self, confidence: float) -> float:
+        """Return the bound that the effect is above with this confidence, one-sided."""
+        return self.mean - float(stats.t.ppf(confidence, self.freedom)) * self.error
 
 
 def repeated_effect(effect_S: ArrayLike, resampled_SR: ArrayLike) -> Effect:

@@ -29,7 +29,7 @@ from pipeline.scoring.metrics import SCORES, Score
 
 PRINT_WIDTH, HEIGHT = 280, 250
 """Pixels of a panel."""
-PRINT_SCALE = 3
+PRINT_SCALE = 2
 """Pixels of a PNG file for each pixel of a figure."""
 UNIT = "unit"
 """Signal that chooses the unit of the rate: a column of `RATES`."""
@@ -132,7 +132,7 @@ def rate_chart(
     mark = by_sender(alt.Shape, [look[sender].mark for sender in shown])
     layers.append(best.mark_line(strokeWidth=2).encode(x, y, color=colour, strokeDash=dash))
     points = base.mark_point(filled=True, opacity=1).encode(x, y, color=colour, shape=mark)
-    size = alt.Size("front:N", scale=alt.Scale(domain=[True, False], range=[70, 18]), legend=None)
+    size = alt.condition("datum.front", alt.value(70), alt.value(18))
     layers.append(points.encode(size=size, tooltip=tooltip))
     units = "{" + ", ".join(f"{name}: '{words}'" for name, words in RATES.items()) + "}"
     return (
@@ -194,13 +194,14 @@ def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
     shown = list(dict.fromkeys(table["sender"]))
     log = name.startswith(("loss/", "weight/", "lr")) and 0 < table[name].min() < table[name].max()
     few = table["epoch"].nunique() <= 30
+    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
     table = table.rename(columns={name: "value"})
     return (
         alt.Chart(table)
         .mark_line(point=few)
         .encode(
             alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False)),
+            alt.Y("value:Q", title=None, scale=scale),
             alt.Color(
                 "sender:N",
                 scale=alt.Scale(domain=shown, range=[look[sender].colour for sender in shown]),
@@ -227,13 +228,13 @@ def for_page(chart: Any) -> dict[str, Any]:
     return {**spec, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
-def for_print(charts: Mapping[str, Any], title: str, *, unit: str | None = None) -> dict[str, Any]:
-    """Return charts side by side as one figure; unit: of the rate, another than the page's."""
-    row = alt.hconcat(
-        *(chart.properties(width=PRINT_WIDTH) for chart in charts.values()),
-        title=alt.Title(title, anchor="start", fontSize=13),
-    )
-    spec = {**row.to_dict(), "config": CONFIG}
+def for_print(
+    charts: Mapping[str, Any], title: str, *, columns: int, unit: str | None = None
+) -> dict[str, Any]:
+    """Return charts as the panels of one figure; unit: of the rate, another than the page's."""
+    panels = [chart.properties(width=PRINT_WIDTH) for chart in charts.values()]
+    heading = alt.Title(title, anchor="start", fontSize=13)
+    spec = {**alt.concat(*panels, columns=columns, title=heading).to_dict(), "config": CONFIG}
     for param in spec.get("params", []):
         if unit is not None and param["name"] == UNIT:
             param["value"] = unit
@@ -245,9 +246,19 @@ def figures(results: Results, encoder: str) -> dict[str, dict[str, Any]]:
     charts = rate_charts(results, encoder, legend=True)
     title = f"{encoder_title(encoder)}: score over rate"
     return {
-        f"rate-accuracy-{encoder}": for_print(charts, title),
-        f"rate-accuracy-{encoder}-bpfe": for_print(charts, title, unit="bpfe"),
+        f"rate-accuracy-{encoder}": for_print(charts, title, columns=len(charts)),
+        f"rate-accuracy-{encoder}-bpfe": for_print(
+            charts, title, columns=len(charts), unit="bpfe"
+        ),
     }
+
+
+def training_figure(histories: Mapping[str, pd.DataFrame], encoder: str) -> dict[str, Any]:
+    """Return the training of one encoder's arms for print."""
+    charts = {
+        title: chart.properties(title=title) for title, chart in training_charts(histories).items()
+    }
+    return for_print(charts, f"{encoder_title(encoder)}: training", columns=4)
 
 
 def write_figure(spec: Mapping[str, Any], stem: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline.report.names import codec_title
 
 WIDEST = 256
 """Pixels: on the page pictures of predictions are reduced to it."""
-PIXELS = 1_400_000
+PIXELS = 4_200_000
 """About so many pixels of predictions are put into the page for each encoder."""
 GAP, MARGIN, FONT = 6, 110, 14
 """Pixels of an image grid: between images, for the names of rows, of a letter's height."""
@@ -127,5 +127,5 @@ def data_uri(pixels: np.ndarray, *, exact: bool) -> str:
         size = (WIDEST, round(image.height * WIDEST / image.width))
         image = image.resize(size, Image.Resampling.NEAREST if exact else Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=exact, quality=85)
+    image.save(buffer, "WEBP", lossless=exact, quality=85, method=2)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

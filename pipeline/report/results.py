@@ -47,6 +47,12 @@ class Results:
     """encoder, arm, seed, codec (or uncompressed), class, iou (NaN where the class is absent)."""
 
     @property
+    def files(self) -> dict[str, pd.DataFrame]:
+        """The tables beside points.csv by the name of the file they go to."""
+        names = ("bd_rate", "noise", "changes", "lowest_rates", "uncompressed", "pictures")
+        return {name: getattr(self, name) for name in (*names, "diagnostics", "iou")}
+
+    @property
     def encoders(self) -> list[str]:
         """In the order of the models."""
         return list(dict.fromkeys(self.points["encoder"]))

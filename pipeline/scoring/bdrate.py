@@ -1,20 +1,20 @@
 """BD-rate: the average change of rate at equal score. Whether it may be quoted: `verdict`.
 
 Method: Bjontegaard, VCEG-M33, 2001, with a cubic fit of the logarithm of the rate as a function of
-the score, as in Alvar and Bajic, ICIP 2019; fits and integrals are the `bjontegaard` package's.
+the score, as in Alvar and Bajic, ICIP 2019. The `bjontegaard` package gives the same (see the
+tests); it is not used because a bootstrap needs thousands of values, and it loads Matplotlib.
 A curve is a set of points (rate > 0 in any unit, score where more is better) in any order.
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import bjontegaard
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 
 from pipeline.scoring import hull
 from pipeline.scoring.hull import Averaged, dominated_points, itself
@@ -127,7 +127,9 @@ def _compare(
 ) -> BDRate:
     """Return the rate that a mean gap of ln(rate) over the shared scores is."""
     scores = anchor.score_P, test.score_P
-    overlap = _overlap(*scores)
+    finite = all(len(x) and np.isfinite(x).all() for x in scores)
+    ranges = [(x.min(), x.max()) for x in scores] if finite else [(np.inf, -np.inf)] * 2
+    overlap = _overlap(*ranges) if finite else 0.0
     why = _unusable(anchor) or _unusable(test)
     if why:
         return BDRate(None, overlap, why)
@@ -136,8 +138,9 @@ def _compare(
         return BDRate(0.0, 1.0)
     why = _disorder(anchor, fewest) or _disorder(test, fewest)
     if not why and overlap <= 0:
-        ranges = [f"{x.name} {x.score_P.min():.4g} to {x.score_P.max():.4g}" for x in (anchor, test)]
-        why = f"the score ranges do not overlap: {', '.join(ranges)}"
+        named = zip((anchor.name, test.name), ranges, strict=True)
+        texts = [f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in named]
+        why = f"the score ranges do not overlap: {', '.join(texts)}"
     if why:
         return BDRate(None, overlap, why)
     try:
@@ -148,33 +151,42 @@ def _compare(
 
 
 def _fitted_gap(scores: _Pair, logs: _Pair, method: str) -> float:
-    """Return the mean gap of the library's fits; raise _NoFit if a fit cannot be used."""
+    """Return the mean gap of two fits over the shared scores; raise _NoFit if one cannot be used."""
     # Origin and unit of the score do not change the gap, but they do condition the cubic fit.
     origin, unit = scores[0].min(), np.ptp(scores[0])
-    curves = []
-    for score_P, log_P in zip(scores, logs, strict=True):
-        order = np.argsort(score_P)
-        curves += [(score_P[order] - origin) / unit, log_P[order]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            gap = float(
-                bjontegaard.bd_linear(*curves, method, require_matching_points=False, min_overlap=0)
-            )
-        except (Warning, ValueError) as problem:
-            raise _NoFit(f"the {method} fit failed: {problem}") from None
+    units = [(score_P - origin) / unit for score_P in scores]
+    low, high = max(x.min() for x in units), min(x.max() for x in units)
+    anchor, test = (
+        _integral(*pair, low, high, method) for pair in zip(units, logs, strict=True)
+    )
+    gap = float(test - anchor) / float(high - low)
     # Over the shared range both curves lie between the points: a larger gap is the fit's own.
-    if abs(gap) > np.ptp(np.concatenate(logs)):
+    if not abs(gap) <= np.ptp(np.concatenate(logs)):
         raise _NoFit(f"the {method} fit leaves the range of the points it goes through")
     return gap
 
 
-def _overlap(anchor_P: np.ndarray, test_P: np.ndarray) -> float:
-    if not (len(anchor_P) and len(test_P) and np.isfinite([*anchor_P, *test_P]).all()):
-        return 0.0
-    shared = min(anchor_P.max(), test_P.max()) - max(anchor_P.min(), test_P.min())
-    union = max(anchor_P.max(), test_P.max()) - min(anchor_P.min(), test_P.min())
+def _integral(
+    score_P: np.ndarray, log_P: np.ndarray, low: float, high: float, method: str
+) -> float:
+    """Return the integral of a fit of ln(rate) as a function of the score."""
+    if method == "cubic":
+        coefficients, _, rank, _ = np.linalg.lstsq(
+            np.vander(score_P, 4, increasing=True), log_P, rcond=None
+        )
+        if rank < 4:
+            raise _NoFit("the cubic fit failed: scores lie too close together")
+        powers = np.arange(1, 5)
+        return coefficients @ ((high**powers - low**powers) / powers)
+    order = np.argsort(score_P)
+    fit = {"pchip": PchipInterpolator, "akima": Akima1DInterpolator}[method]
+    return fit(score_P[order], log_P[order]).integrate(low, high)
+
+
+def _overlap(anchor: tuple[float, float], test: tuple[float, float]) -> float:
+    """Return the shared part of two ranges, (lowest, highest), over their union."""
+    shared = min(anchor[1], test[1]) - max(anchor[0], test[0])
+    union = max(anchor[1], test[1]) - min(anchor[0], test[0])
     # The average over a sliver of a range would be made of rounding errors.
     return float(shared / union) if shared > 1e-9 * union else 0.0
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Effect:
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the two-sided interval of `confidence` (0.95 for 95 %)."""
-        reach = float(stats.t.ppf((1 + confidence) / 2, self.freedom)) * self.error
+        reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
         return self.mean - reach, self.mean + reach
 
     def at_least(self, confidence: float) -> float:
         """Return the bound that the effect is above with this confidence, one-sided."""
-        return self.mean - float(stats.t.ppf(confidence, self.freedom)) * self.error
+        return self.mean - float(stdtrit(self.freedom, confidence)) * self.error
 
 
 def repeated_effect(effect_S: ArrayLike, resampled_SR: ArrayLike) -> Effect:

@@ -23,7 +23,7 @@ from pipeline.artifacts import (
 from pipeline.coding.forms import RateForm
 from pipeline.files import whole_file, write_csv, write_json, write_text
 from pipeline.params import Params, flat
-from pipeline.report.charts import figures, training_figure, write_figure
+from pipeline.report.charts import figures, write_figure
 from pipeline.report.comparisons import HULL, PAPER
 from pipeline.report.measured import Model
 from pipeline.report.names import encoder_title
@@ -113,12 +113,15 @@ def write_pictures(
 ) -> None:
     """Write the figures and the page; pictures and training curves are of the first seed."""
     shown = [name for name in names if name.seed == params.seeds[0]]
-    examples = {e: {n.arm: read_examples(n) for n in shown if n.encoder == e} for e in params.encoders}
-    histories = {e: {n.arm: read_history(n) for n in shown if n.encoder == e} for e in params.encoders}
+    examples = {
+        e: {n.arm: read_examples(n) for n in shown if n.encoder == e} for e in params.encoders
+    }
+    histories = {
+        e: {n.arm: read_history(n) for n in shown if n.encoder == e} for e in params.encoders
+    }
     for encoder in params.encoders:
         for stem, figure in figures(results, encoder).items():
             write_figure(figure, FIGURES / stem)
-        write_figure(training_figure(histories[encoder], encoder), FIGURES / f"training-{encoder}")
         images = {f"tiles-{encoder}": tiles_figure(examples[encoder])}
         for arm, of_arm in examples[encoder].items():
             images[f"predictions-{encoder}-{arm}"] = predictions_figure(of_arm)
@@ -190,7 +193,9 @@ def track(
             rates = {f"{kind}/{s}": x for kind in numbers for s, x in numbers[kind][of].items()}
             known = {key: round(x, 2) for key, x in rates.items() if isinstance(x, float)}
             said = {
-                f"verdict.{kind}.{s}": str(x) for kind in verdicts for s, x in verdicts[kind][of].items()
+                f"verdict.{kind}.{s}": str(x)
+                for kind in verdicts
+                for s, x in verdicts[kind][of].items()
             }
             tracked.log_to(run_id, known, said)
     for path in (PAGE, TABLES / "table.md", TABLES / "bd_rate.csv"):

@@ -17,8 +17,8 @@ from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
 from pipeline.report.names import (
     MISSING,
-    codec_title,
     encoder_title,
+    point_title,
     printed,
     score_title,
     sender_title,
@@ -38,11 +38,7 @@ alt.data_transformers.disable_max_rows()
 
 
 def rate_table(results: Results, encoder: str) -> pd.DataFrame:
-    """Return the points of one encoder with their intervals, one row per sender, point and task.
-
-    Values are in the unit of print. `front` is false for a point that another of the same sender
-    dominates; `title` names the point.
-    """
+    """Return the points of one encoder with their intervals, as `described` gives them."""
     sent = results.sent[results.sent["encoder"] == encoder]
     bands = results.bands[results.bands["encoder"] == encoder].drop(columns="encoder")
     parts = []
@@ -50,27 +46,38 @@ def rate_table(results: Results, encoder: str) -> pd.DataFrame:
         of_task = bands[bands["task"] == task]
         table = sent[["sender", "codec", *RATES]].assign(task=task, value=sent[score.name])
         table = table.merge(of_task, on=["sender", "codec", "task"], how="left")
-        for _, points in table.groupby("sender", sort=False):
-            parts.append(_described(points, score, results.arms))
+        parts.append(described(table, score, senders(results)))
     return pd.concat(parts, ignore_index=True)
 
 
-def _described(points: pd.DataFrame, score: Score, arms: Sequence[str]) -> pd.DataFrame:
-    front = points.index[pareto_front(points["kilobytes"], points["value"])]
-    values = {name: score.printed.scale * points[name] for name in ("value", "low", "high")}
-    titles = [
-        f"{sender_title(row['sender'], arms)}, {codec_title(row['codec'])}"
-        if row["sender"] in arms
-        else f"picture as {codec_title(row['codec'])}"
-        for row in points.to_dict("records")
-    ]
-    interval = [
-        f"{printed(score, row['low'])} to {printed(score, row['high'])}"
-        for row in points.to_dict("records")
-    ]
+def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return points as `rate_chart` takes them: values in the unit of print, and words.
+
+    points: columns sender, codec, those of `RATES`, value, low and high (of the interval, NaN for
+    none). titles: of the senders. Adds `front`, false for a point that another of the same sender
+    dominates, `title`, which names the point, and `interval`. Sorted by rate.
+    """
+    front: set[object] = set()
+    for _, of_sender in points.groupby("sender"):
+        kept = pareto_front(of_sender["kilobytes"], of_sender["value"])
+        front |= set(of_sender.index[kept])
     return points.assign(
-        **values, front=points.index.isin(front), title=titles, interval=interval
+        **{name: score.printed.scale * points[name] for name in ("value", "low", "high")},
+        front=points.index.isin(front),
+        title=[
+            point_title(titles[sender], codec)
+            for sender, codec in zip(points["sender"], points["codec"], strict=True)
+        ],
+        interval=[
+            f"{printed(score, low)} to {printed(score, high)}"
+            for low, high in zip(points["low"], points["high"], strict=True)
+        ],
     ).sort_values("kilobytes")
+
+
+def senders(results: Results) -> dict[str, str]:
+    """Return what is called how."""
+    return {sender: sender_title(sender, results.arms) for sender in results.senders}
 
 
 def rate_chart(
@@ -158,7 +165,7 @@ def rate_charts(
             levels=(score.printed.scale * free.groupby("arm", sort=False)[score.name].mean())
             .dropna()
             .to_dict(),
-            senders={x: sender_title(x, results.arms) for x in results.senders},
+            senders=senders(results),
             confidence=results.confidence,
             legend=legend,
         )
@@ -190,24 +197,26 @@ def training_title(column: str) -> str:
 
 
 def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
-    look = styles(list(dict.fromkeys(table["sender"])))
     shown = list(dict.fromkeys(table["sender"]))
+    look = styles(shown)
+    epochs = sorted(table["epoch"].unique().tolist())
+    # Of few epochs each has its mark and its place on the axis.
+    few = len(epochs) <= 10
     log = name.startswith(("loss/", "weight/", "lr")) and 0 < table[name].min() < table[name].max()
-    few = table["epoch"].nunique() <= 30
-    scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
-    table = table.rename(columns={name: "value"})
+    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
+    colours = alt.Scale(domain=shown, range=[look[sender].colour for sender in shown])
     return (
-        alt.Chart(table)
+        alt.Chart(table.rename(columns={name: "value"}))
         .mark_line(point=few)
         .encode(
-            alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            alt.Y("value:Q", title=None, scale=scale),
-            alt.Color(
-                "sender:N",
-                scale=alt.Scale(domain=shown, range=[look[sender].colour for sender in shown]),
-                legend=None,
-            ),
-            tooltip=["sender:N", "epoch:Q", alt.Tooltip("value:Q", title=training_title(name))],
+            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=epochs) if few else alt.Axis()),
+            y=alt.Y("value:Q", title=None, scale=scale),
+            color=alt.Color("sender:N", scale=colours, legend=None),
+            tooltip=[
+                alt.Tooltip("sender:N", title="arm"),
+                alt.Tooltip("epoch:Q"),
+                alt.Tooltip("value:Q", title=training_title(name), format=".4~g"),
+            ],
         )
         .properties(height=150)
     )
@@ -224,21 +233,20 @@ CONFIG: dict[str, Any] = {
 
 def for_page(chart: Any) -> dict[str, Any]:
     """Return a chart as the page draws it: as wide as its place."""
-    spec = chart.properties(width="container").to_dict()
+    spec = chart.properties(width="container").to_dict(validate=False)
     return {**spec, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
 def for_print(
-    charts: Mapping[str, Any], title: str, *, columns: int, unit: str | None = None
+    charts: Mapping[str, Any], title: str, *, unit: str = next(iter(RATES))
 ) -> dict[str, Any]:
-    """Return charts as the panels of one figure; unit: of the rate, another than the page's."""
+    """Return charts over rate side by side as one figure; unit: of the rate, one of `RATES`."""
     panels = [chart.properties(width=PRINT_WIDTH) for chart in charts.values()]
     heading = alt.Title(title, anchor="start", fontSize=13)
-    spec = {**alt.concat(*panels, columns=columns, title=heading).to_dict(), "config": CONFIG}
+    spec = alt.hconcat(*panels, title=heading).to_dict(validate=False)
     for param in spec.get("params", []):
-        if unit is not None and param["name"] == UNIT:
-            param["value"] = unit
-    return spec
+        param["value"] = unit
+    return {**spec, "config": CONFIG}
 
 
 def figures(results: Results, encoder: str) -> dict[str, dict[str, Any]]:
@@ -246,19 +254,9 @@ def figures(results: Results, encoder: str) -> dict[str, dict[str, Any]]:
     charts = rate_charts(results, encoder, legend=True)
     title = f"{encoder_title(encoder)}: score over rate"
     return {
-        f"rate-accuracy-{encoder}": for_print(charts, title, columns=len(charts)),
-        f"rate-accuracy-{encoder}-bpfe": for_print(
-            charts, title, columns=len(charts), unit="bpfe"
-        ),
+        f"rate-accuracy-{encoder}": for_print(charts, title),
+        f"rate-accuracy-{encoder}-bpfe": for_print(charts, title, unit="bpfe"),
     }
-
-
-def training_figure(histories: Mapping[str, pd.DataFrame], encoder: str) -> dict[str, Any]:
-    """Return the training of one encoder's arms for print."""
-    charts = {
-        title: chart.properties(title=title) for title, chart in training_charts(histories).items()
-    }
-    return for_print(charts, f"{encoder_title(encoder)}: training", columns=4)
 
 
 def write_figure(spec: Mapping[str, Any], stem: Path) -> None:

@@ -34,11 +34,9 @@ OTHERS = (
 
 
 def styles(senders: Sequence[str]) -> dict[str, Style]:
-    """Return the style of each sender. Raises ValueError if there are more than styles."""
-    others = [sender for sender in senders if sender not in KNOWN]
-    if len(others) > len(OTHERS):
-        raise ValueError(
-            f"{len(others)} curves beside {', '.join(KNOWN)}: at most {len(OTHERS)} can be told "
-            "apart in one chart"
-        )
-    return KNOWN | dict(zip(others, OTHERS, strict=False))
+    """Return the style of each sender; a fifth other one has the first colour with another mark."""
+    found = {sender: KNOWN[sender] for sender in senders if sender in KNOWN}
+    for place, sender in enumerate(x for x in senders if x not in KNOWN):
+        colour, line = OTHERS[place % len(OTHERS)], OTHERS[(place + place // len(OTHERS)) % 4]
+        found[sender] = Style(colour.colour, line.dash, line.mark)
+    return found

@@ -31,6 +31,12 @@ def sender_title(sender: str, arms: Sequence[str]) -> str:
     return f"{sender} features" if sender in arms else f"picture as {sender.upper()}"
 
 
+def point_title(sender: str, codec: str) -> str:
+    """Return a point of a sender, given its title: `picture as JPEG` has its quality in the name."""
+    title = codec_title(codec)
+    return f"picture as {title}" if sender.startswith("picture as ") else f"{sender}, {title}"
+
+
 def family(codec: str) -> str:
     """Return the codec of a point without its number: `jpeg` for `jpeg-90`."""
     return codec.partition("@")[0].partition("-")[0]

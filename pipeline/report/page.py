@@ -79,9 +79,7 @@ def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
             for task, chart in rate_charts(results, encoder).items()
         },
         "viewer": viewer(shown.examples[encoder], kilobytes),
-        "classes": {
-            what: Markup(table) for what, table in classes_html(results, encoder).items()
-        },
+        "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},
         "training": {
             title: for_page(chart)
             for title, chart in training_charts(shown.histories[encoder]).items()

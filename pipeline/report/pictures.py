@@ -15,7 +15,7 @@ WIDEST = 256
 """Pixels: on the page pictures of predictions are reduced to it."""
 PIXELS = 4_200_000
 """About so many pixels of predictions are put into the page for each encoder."""
-GAP, MARGIN, FONT = 6, 110, 14
+GAP, MARGIN, FONT = 6, 124, 14
 """Pixels of an image grid: between images, for the names of rows, of a letter's height."""
 
 
@@ -85,7 +85,9 @@ class Viewer:
     """task -> words and colour, for tasks whose colours have a meaning."""
 
 
-def viewer(examples: Mapping[str, Examples], kilobytes: Mapping[str, Mapping[str, float]]) -> Viewer:
+def viewer(
+    examples: Mapping[str, Examples], kilobytes: Mapping[str, Mapping[str, float]]
+) -> Viewer:
     """Return the first frames of each arm's examples, as many as `PIXELS` allows, at least one.
 
     kilobytes: arm -> point -> mean of a frame.

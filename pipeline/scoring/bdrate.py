@@ -83,8 +83,7 @@ def hull_rate(
     """
     anchor = _curve(names[0], anchor_rate, anchor_score)
     test = _curve(names[1], test_rate, test_score)
-    best = anchor.score_P.max(initial=0.0, where=np.isfinite(anchor.score_P))
-    least = (1 - max_score_drop / 100) * best
+    least = (1 - max_score_drop / 100) * anchor.high
     mixed = partial(hull.mean_log_gap, averaged=averaged)
     hulls = (_hull(curve, averaged, least) for curve in (anchor, test))
     return _compare(*hulls, FEWEST_OF_HULL, mixed)
@@ -94,6 +93,11 @@ class _Curve(NamedTuple):
     name: str
     rate_P: np.ndarray
     score_P: np.ndarray
+    low: float
+    high: float
+    """The range of its scores; NaN if not all are finite."""
+    fault: str
+    """Which values of the points cannot be used; empty if all can."""
 
 
 class _NoFit(ValueError):
@@ -111,55 +115,59 @@ def _curve(name: str, rate: ArrayLike, score: ArrayLike) -> _Curve:
             f"the {name} curve has rates of shape {rate_P.shape} and scores of shape "
             f"{score_P.shape}: one rate and one score a point are needed"
         )
-    return _Curve(name, rate_P, score_P)
+    # Plain numbers, since a bootstrap asks for tens of thousands of curves of a few points.
+    rates, scores = rate_P.tolist(), score_P.tolist()
+    finite = bool(scores) and all(map(math.isfinite, scores))
+    low, high = (min(scores), max(scores)) if finite else (math.nan, math.nan)
+    fault = ""
+    if not all(map(math.isfinite, rates + scores)):
+        fault = f"the {name} curve has values that are not finite"
+    elif rates and min(rates) <= 0:
+        fault = f"the {name} curve has rates of 0 or less"
+    return _Curve(name, rate_P, score_P, low, high, fault)
 
 
 def _hull(curve: _Curve, averaged: Averaged, least: float) -> _Curve:
-    if _unusable(curve):
+    if curve.fault or not curve.rate_P.size:
         return curve
     kept = hull.hull_points(curve.rate_P, curve.score_P, averaged)
     part = hull.from_score(curve.rate_P[kept], curve.score_P[kept], least, averaged)
-    return _Curve(curve.name, *part)
+    return _curve(curve.name, *part)
 
 
 def _compare(
     anchor: _Curve, test: _Curve, fewest: int, mean_gap: Callable[[_Pair, _Pair], float]
 ) -> BDRate:
     """Return the rate that a mean gap of ln(rate) over the shared scores is."""
-    scores = anchor.score_P, test.score_P
-    finite = all(len(x) and np.isfinite(x).all() for x in scores)
-    ranges = [(x.min(), x.max()) for x in scores] if finite else [(np.inf, -np.inf)] * 2
-    overlap = _overlap(*ranges) if finite else 0.0
-    why = _unusable(anchor) or _unusable(test)
+    overlap = _overlap(anchor, test)
+    why = anchor.fault or test.fault
     if why:
         return BDRate(None, overlap, why)
     # Equal curves differ by nothing, whatever a fit through them would look like: the control.
     if anchor.rate_P.size and _equal(anchor, test):
         return BDRate(0.0, 1.0)
     why = _disorder(anchor, fewest) or _disorder(test, fewest)
-    if not why and overlap <= 0:
-        named = zip((anchor.name, test.name), ranges, strict=True)
-        texts = [f"{name} {low:.4g} to {high:.4g}" for name, (low, high) in named]
-        why = f"the score ranges do not overlap: {', '.join(texts)}"
+    if not why and not overlap:
+        ranges = [f"{x.name} {x.low:.4g} to {x.high:.4g}" for x in (anchor, test)]
+        why = f"the score ranges do not overlap: {', '.join(ranges)}"
     if why:
         return BDRate(None, overlap, why)
     try:
-        gap = mean_gap(scores, (np.log(anchor.rate_P), np.log(test.rate_P)))
+        logs = np.log(anchor.rate_P), np.log(test.rate_P)
+        gap = mean_gap((anchor.score_P, test.score_P), logs)
     except _NoFit as problem:
         return BDRate(None, overlap, str(problem))
     return BDRate(100 * math.expm1(gap), overlap)
 
 
 def _fitted_gap(scores: _Pair, logs: _Pair, method: str) -> float:
-    """Return the mean gap of two fits over the shared scores; raise _NoFit if one cannot be used."""
+    """Return the mean gap of two fits over the shared scores; raise _NoFit if there is none."""
     # Origin and unit of the score do not change the gap, but they do condition the cubic fit.
     origin, unit = scores[0].min(), np.ptp(scores[0])
     units = [(score_P - origin) / unit for score_P in scores]
     low, high = max(x.min() for x in units), min(x.max() for x in units)
-    anchor, test = (
-        _integral(*pair, low, high, method) for pair in zip(units, logs, strict=True)
-    )
-    gap = float(test - anchor) / float(high - low)
+    anchor, test = (_integral(*pair, low, high, method) for pair in zip(units, logs, strict=True))
+    gap = (test - anchor) / (high - low)
     # Over the shared range both curves lie between the points: a larger gap is the fit's own.
     if not abs(gap) <= np.ptp(np.concatenate(logs)):
         raise _NoFit(f"the {method} fit leaves the range of the points it goes through")
@@ -177,31 +185,24 @@ def _integral(
         if rank < 4:
             raise _NoFit("the cubic fit failed: scores lie too close together")
         powers = np.arange(1, 5)
-        return coefficients @ ((high**powers - low**powers) / powers)
+        return float(coefficients @ ((high**powers - low**powers) / powers))
     order = np.argsort(score_P)
     fit = {"pchip": PchipInterpolator, "akima": Akima1DInterpolator}[method]
-    return fit(score_P[order], log_P[order]).integrate(low, high)
+    return float(fit(score_P[order], log_P[order]).integrate(low, high))
 
 
-def _overlap(anchor: tuple[float, float], test: tuple[float, float]) -> float:
-    """Return the shared part of two ranges, (lowest, highest), over their union."""
-    shared = min(anchor[1], test[1]) - max(anchor[0], test[0])
-    union = max(anchor[1], test[1]) - min(anchor[0], test[0])
+def _overlap(anchor: _Curve, test: _Curve) -> float:
+    """Return the shared part of two ranges of scores over their union."""
+    shared = min(anchor.high, test.high) - max(anchor.low, test.low)
+    union = max(anchor.high, test.high) - min(anchor.low, test.low)
     # The average over a sliver of a range would be made of rounding errors.
-    return float(shared / union) if shared > 1e-9 * union else 0.0
+    return shared / union if shared > 1e-9 * union else 0.0
 
 
 def _equal(anchor: _Curve, test: _Curve) -> bool:
     return np.array_equal(anchor.rate_P, test.rate_P) and np.array_equal(
         anchor.score_P, test.score_P
     )
-
-
-def _unusable(curve: _Curve) -> str:
-    """Return which values of the points cannot be used; empty if all can."""
-    if not (np.isfinite(curve.rate_P).all() and np.isfinite(curve.score_P).all()):
-        return f"the {curve.name} curve has values that are not finite"
-    return f"the {curve.name} curve has rates of 0 or less" if (curve.rate_P <= 0).any() else ""
 
 
 def _disorder(curve: _Curve, fewest: int) -> str:

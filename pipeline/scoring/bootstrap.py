@@ -61,9 +61,7 @@ def resampled_scores(sums_of: Mapping[str, Sums], counts_RN: np.ndarray) -> dict
     }
 
 
-def resampled_curve(
-    coded: Mapping[str, Coded], *, elements: int, counts_RN: np.ndarray
-) -> Curve:
+def resampled_curve(coded: Mapping[str, Coded], *, elements: int, counts_RN: np.ndarray) -> Curve:
     """Return the curve of one model through these points; elements: C h w of its features."""
     all_RN = np.concatenate([np.ones((1, counts_RN.shape[1])), counts_RN])
     rates = [

@@ -7,4 +7,4 @@
 # `dvc exp show` has a column for each setting and for each file that a stage reads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec uv run python -m stages.show
+exec uv run python -m commands.compare

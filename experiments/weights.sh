@@ -6,7 +6,7 @@
 #   experiments/weights.sh [-S key=value ...]
 #   JOBS=4 experiments/weights.sh     # four at a time instead of two
 #
-# Leaves `reports/family/`: the curves of all weights in one figure, and a table of BD-rates.
+# Leaves `reports/family/`: the curves of all weights in a figure for each encoder, and a table of changes of bits.
 #
 # Costs: four trainings of the proposed arm for each encoder and seed, and what comes after them,
 #   and one training of each benchmark on the frames that are left.
@@ -29,4 +29,4 @@ uv run dvc exp run --run-all --jobs "$jobs"
 experiments/show.sh
 members=()
 for weight in "${weights[@]}"; do members+=("weight $weight=weight-$weight-$stamp"); done
-uv run python -m stages.family "${members[@]}"
+uv run python -m commands.compare "${members[@]}"

@@ -1,88 +1,162 @@
-"""Compare the arms: BD-rates, the tables, the figures and the page."""
+"""Compare the arms: tables, figures, the page, and the numbers that experiments compare."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from pipeline.artifacts import ARMS
 from pipeline.artifacts import (
-    BD_RATE_FILE,
-    DRAWINGS_FOLDER,
-    PAGE_FILE,
-    POINTS_FILE,
+    ARMS,
     REPORT_FOLDER,
-    SCORES_FILE,
     STREETS_FOLDER,
-    TABLES_FOLDER,
+    Evaluation,
     ModelName,
-    evaluation_folder,
-    model_description,
+    diagnostics_file,
+    digest,
     model_folder,
-    read_run_id,
-    write_run_id,
+    read_diagnostics,
+    read_evaluation,
+    read_examples,
+    read_history,
+    read_json,
+    sums_file,
+    weights_file,
 )
-from pipeline.files import write_csv, write_json, write_text
+from pipeline.coding.forms import RateForm
+from pipeline.files import whole_file, write_csv, write_json, write_text
 from pipeline.params import Params, flat
-from pipeline.report.charts.book import describe
-from pipeline.report.found.findings import Findings, find
-from pipeline.report.found.kinds import KINDS, kinds_of
-from pipeline.report.found.table import headline_rates, headline_scores, to_metrics
-from pipeline.report.page.facts import facts, versions
-from pipeline.report.page.render import RunLink, Shown, render
-from pipeline.report.paper.drawing import draw_all
-from pipeline.report.paper.style import save
-from pipeline.report.tables.grid import to_latex, to_markdown
-from pipeline.report.text.names import encoder_title
-from pipeline.report.text.verdict import in_short, verdicts
+from pipeline.report.charts import figures, write_figure
+from pipeline.report.comparisons import HULL, PAPER
+from pipeline.report.measured import Model
+from pipeline.report.names import encoder_title
+from pipeline.report.page import Shown, render
+from pipeline.report.pictures import predictions_figure, tiles_figure
+from pipeline.report.results import Results, analyse, headline_scores, nested
+from pipeline.report.summary import in_short
+from pipeline.report.tables import print_tables, to_latex, to_markdown
 from pipeline.scoring.metrics import SCORES
-from pipeline.tracking import face as tracking
+from pipeline.tracking import api as tracking
 from pipeline.workspace import main_root
-from stages.gather import classes, looks, measured, weights
-from stages.kept import frame_facts, lossless
-from stages.leftovers import remove_leftovers
 from stages.settings import load, run
 
-
-def main(folder: Annotated[str, typer.Option("--from")] = ".") -> None:
-    """Compare the arms of every encoder and seed; `--from` names another machine's results."""
-    with chdir(folder):
-        compare()
+POINTS = REPORT_FOLDER / "points.csv"
+PAGE = REPORT_FOLDER / "index.html"
+TABLES, FIGURES = REPORT_FOLDER / "tables", REPORT_FOLDER / "figures"
 
 
-def compare() -> None:
+def main() -> None:
     """Compare, track and say in short what was found."""
-    params = load(trains=False)
+    params = load()
     names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
-    if left := remove_leftovers(names):
-        print(f"removed what earlier settings left: {', '.join(map(str, left))}")
-    evaluated = {name: read_run_id(evaluation_folder(name)) for name in names}
-    runs = {f"train {name}": read_run_id(model_folder(name)) for name in names}
-    runs |= {f"evaluate {name}": run_id for name, run_id in evaluated.items()}
+    settings = {k: v for k, v in flat(params).items() if not k.startswith("tracking.")}
     views = saved_views(params)
     with tracking.start(
         enabled=params.tracking.enabled,
         experiment=params.tracking.experiment,
         name="report",
-        params={"encoders": params.encoders, "seeds": params.seeds, "codecs": params.codecs},
-        tags={"stage": "report", **{f"run.{name}": id for name, id in evaluated.items() if id}},
+        params=settings,
+        tags={"stage": "report"},
     ) as tracked:
+        results = compare(names, params)
+        write_tables(results)
+        write_pictures(results, names, params, settings)
+        track(results, names, params, tracked)
         for view in views:
             tracked.view(view)
         links = tracking.view_links(views, tracked.experiment_id)
-        findings = report(params, names, runs | {"report": tracked.id}, links)
-        track(findings, evaluated, tracked)
-        name_models(params, runs, tracked)
-        write_run_id(REPORT_FOLDER, tracked.id)
-    print(in_short(findings.trust, findings.bounds, findings.scores))
-    print(f"More in {PAGE_FILE} and {TABLES_FOLDER / 'table.md'}")
+    print(in_short(results))
+    print(f"The page is {PAGE}; tables are in {TABLES}, figures in {FIGURES}")
     if links:
         command = tracking.server().command
         print(f"In MLflow{f', once `{command}` is running' if command else ''}:")
     for title, url in links.items():
         print(f"  {title}: {url}")
+
+
+def compare(names: Sequence[ModelName], params: Params) -> Results:
+    """Return the results of these models, whose evaluations are read one after the other."""
+    form = RateForm(params.loss.rate_unit, params.loss.prediction, params.loss.transform)
+    return analyse(
+        read_models(names),
+        rate_form=str(form),
+        bd_points=params.report.bd_points,
+        max_score_drop=params.report.max_score_drop,
+        max_task_drops=params.report.max_task_drops,
+        resamples=params.report.resamples,
+        confidence=params.report.confidence,
+    )
+
+
+def read_models(names: Sequence[ModelName]) -> Iterator[Model]:
+    """Yield what the stages before have left of each model."""
+    for name in names:
+        runtime = read_json(model_folder(name) / "model.json").get("runtime", {})
+        diagnostics = read_diagnostics(diagnostics_file(name))
+        yield Model(name, read_evaluation(name), diagnostics, runtime)
+
+
+def write_tables(results: Results) -> None:
+    """Write the tables as CSV, Markdown and LaTeX, and the numbers that experiments compare."""
+    write_csv(POINTS, results.points)
+    numbers = nested(results.final, "percent")
+    verdicts = {"verdict": nested(results.final, "verdict")}
+    write_json(REPORT_FOLDER / "bd_rate.json", {**numbers, **verdicts})
+    write_json(REPORT_FOLDER / "scores.json", headline_scores(results))
+    for name, table in results.files.items():
+        write_csv(TABLES / f"{name}.csv", table)
+    tables = print_tables(results)
+    for key, printed in tables.items():
+        write_text(TABLES / f"{key}.tex", to_latex(printed))
+    write_text(TABLES / "table.md", to_markdown(list(tables.values())))
+
+
+def write_pictures(
+    results: Results, names: Sequence[ModelName], params: Params, settings: Mapping[str, object]
+) -> None:
+    """Write the figures and the page; pictures and training curves are of the first seed."""
+    shown = [name for name in names if name.seed == params.seeds[0]]
+    examples = {
+        e: {n.arm: read_examples(n) for n in shown if n.encoder == e} for e in params.encoders
+    }
+    histories = {
+        e: {n.arm: read_history(n) for n in shown if n.encoder == e} for e in params.encoders
+    }
+    for encoder in params.encoders:
+        for stem, figure in figures(results, encoder).items():
+            write_figure(figure, FIGURES / stem)
+        images = {f"tiles-{encoder}": tiles_figure(examples[encoder])}
+        for arm, of_arm in examples[encoder].items():
+            images[f"predictions-{encoder}-{arm}"] = predictions_figure(of_arm)
+        for stem, image in images.items():
+            with whole_file(FIGURES / f"{stem}.png") as part:
+                image.save(part, "PNG")
+    page = Shown(
+        facts=facts(results, read_evaluation(names[0]), params),
+        toy=Path(params.data.root) == STREETS_FOLDER,
+        examples=examples,
+        histories=histories,
+        digests={str(n): (digest(weights_file(n)), digest(sums_file(n))) for n in names},
+        settings=settings,
+    )
+    write_text(PAGE, render(results, page))
+
+
+def facts(results: Results, evaluation: Evaluation, params: Params) -> dict[str, str]:
+    """Return what a reader must know before any number."""
+    toy = Path(params.data.root) == STREETS_FOLDER
+    name = "built-in streets" if toy else Path(params.data.root).name
+    weights = {"none": "from scratch", "imagenet": "ImageNet", "file": Path(params.model.file).name}
+    of = " of the tuning cities" if params.data.tuning else ""
+    found = {
+        "Data": f"{name}, {params.data.width} × {params.data.height}",
+        "Frames": f"{evaluation.trained:,} to train on, {results.images:,}{of} to test on",
+        "Training": f"epochs: {params.train.epochs}, batch: {params.train.batch}",
+        "Encoder weights": weights[params.model.weights],
+        "Seeds": ", ".join(map(str, params.seeds)),
+        "Quantiser": f"{params.quantizer.bits} bits",
+        "Coded by": ", ".join(sorted(set(evaluation.coders.values()))),
+    }
+    if "miou_classes" in results.points:
+        found["mIoU"] = f"mean over {results.points['miou_classes'].iloc[0]} classes"
+    return found
 
 
 def saved_views(params: Params) -> list[tracking.SavedView]:
@@ -91,151 +165,55 @@ def saved_views(params: Params) -> list[tracking.SavedView]:
     return tracking.experiment_views(
         {encoder: encoder_title(encoder) for encoder in params.encoders},
         scores=scores,
-        rates=[f"{kind}/{score}" for kind in KINDS for score in scores],
+        rates=[f"{kind}/{score}" for kind in (HULL, PAPER) for score in scores],
     )
-
-
-def report(
-    params: Params,
-    names: Sequence[ModelName],
-    runs: Mapping[str, str | None],
-    views: Mapping[str, str],
-) -> Findings:
-    """Compare, and write the tables, the figures and the page, with links to MLflow's views.
-
-    This function is long on purpose: the page's content is gathered in one place.
-    """
-    frames = frame_facts(params.tasks)
-    keeping = lossless(params.codecs, params.quantizer.bits)
-    findings = find(
-        measured(names, params, frames.pixels),
-        {task: SCORES[task] for task in params.tasks},
-        kinds=kinds_of(
-            params.codecs,
-            fixed=params.report.bd_points,
-            lossless=keeping,
-            method=params.report.bd_method,
-            hull_loss=params.report.hull_loss,
-        ),
-        resamples=params.report.resamples,
-        level=params.report.level,
-        joint_loss=params.report.joint_loss,
-        lossless=keeping,
-        trivial=frames.trivial,
-    )
-    write_tables(findings, first_codec=params.codecs[0])
-    toy = Path(params.data.root) == STREETS_FOLDER
-    first = [name for name in names if name.seed == params.seeds[0]]
-    seen = {e: looks([n for n in first if n.encoder == e], params) for e in params.encoders}
-    charts = describe(
-        findings,
-        {encoder: of.histories for encoder, of in seen.items()},
-        toy=toy,
-        joint_loss=params.report.joint_loss,
-    )
-    drawn = draw_all(findings, charts, seen)
-    stills = {stem: save(figure, DRAWINGS_FOLDER / stem)[0] for stem, figure in drawn.items()}
-    page = Shown(
-        facts=facts(
-            data="built-in streets" if toy else Path(params.data.root).name,
-            size=(params.data.width, params.data.height),
-            trained=frames.trained,
-            tested=frames.tested,
-            tuning=params.data.tuning,
-            epochs=params.train.epochs,
-            batch=params.train.batch,
-            weights=weights(params),
-            seeds=params.seeds,
-            bits=params.quantizer.bits,
-            classes=classes(findings),
-        ),
-        toy=toy,
-        looks=seen,
-        stills={stem: path.read_bytes() for stem, path in stills.items()},
-        settings={k: v for k, v in flat(params).items() if not k.startswith("tracking.")},
-        versions=versions(
-            model_description(names[0])["versions"],
-            {coder for model in findings.models for coder in model.coders.values()},
-            tracking.lineage(),
-        ),
-        runs=[RunLink(k, runs[k] or "", url) for k, url in tracking.run_links(runs).items()],
-        views=views,
-        mlflow=tracking.server().command,
-        joint_loss=params.report.joint_loss,
-    )
-    write_text(PAGE_FILE, render(findings, charts, page))
-    return findings
-
-
-def write_tables(findings: Findings, first_codec: str) -> None:
-    """Write the tables as CSV, Markdown and LaTeX, and the numbers that experiments compare."""
-    write_csv(POINTS_FILE, findings.points)
-    rates, words = headline_rates(to_metrics(findings.trust)), verdicts(findings.trust)
-    said = {kind: {x: words[kind][x] for x in models} for kind, models in rates.items()}
-    write_json(BD_RATE_FILE, {**rates, "verdict": said})
-    write_json(SCORES_FILE, headline_scores(findings.points, first_codec, findings.scores))
-    for name, table in findings.tables.items():
-        write_csv(TABLES_FOLDER / f"{name}.csv", table)
-    for grid in findings.grids:
-        write_text(TABLES_FOLDER / f"{grid.key}.tex", to_latex(grid))
-    write_text(TABLES_FOLDER / "table.md", to_markdown(findings.grids))
 
 
 def track(
-    findings: Findings,
-    evaluated: Mapping[ModelName, str | None],
-    tracked: tracking.Run | tracking.NullRun,
+    results: Results,
+    names: Sequence[ModelName],
+    params: Params,
+    tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
-    """Log the BD-rates, the tables and the figures to the report's run.
+    """Log BD-rates with their verdicts, tables and figures; name the first seed's models.
 
     The BD-rates of a model are logged to its evaluation too, so that a row of MLflow's table of
     runs shows them beside the scores.
     """
-    metrics, words = to_metrics(findings.trust), verdicts(findings.trust)
-    for kind, models in metrics.items():
+    numbers, verdicts = nested(results.bd_rate, "percent"), nested(results.bd_rate, "verdict")
+    trained = {n: tracked.find("train", str(n), digest(weights_file(n))) for n in names}
+    evaluated = {n: tracked.find("evaluate", str(n), digest(sums_file(n))) for n in names}
+    for kind, models in numbers.items():
         for model, by_score in models.items():
-            known = {score: x for score, x in by_score.items() if x is not None}
+            known = {score: x for score, x in by_score.items() if isinstance(x, float)}
             tracked.log({f"{kind}/{model}/{score}": x for score, x in known.items()})
     for name, run_id in evaluated.items():
-        values = {
-            f"{kind}/{score}": round(percent, 2)
-            for kind, models in metrics.items()
-            for score, percent in models[f"{name.encoder}-{name.seed}"].items()
-            if percent is not None
-        }
-        if name.arm == ARMS[1] and run_id and values:
-            model = f"{name.encoder}-{name.seed}"
+        if name.arm == ARMS[1] and run_id:
+            of = f"{name.encoder}-{name.seed}"
+            rates = {f"{kind}/{s}": x for kind in numbers for s, x in numbers[kind][of].items()}
+            known = {key: round(x, 2) for key, x in rates.items() if isinstance(x, float)}
             said = {
-                f"verdict.{kind}.{score}": text
-                for kind, models in words.items()
-                for score, text in models[model].items()
+                f"verdict.{kind}.{s}": str(x)
+                for kind in verdicts
+                for s, x in verdicts[kind][of].items()
             }
-            tracked.log_to(run_id, values, tags=said)
-    for path in (PAGE_FILE, TABLES_FOLDER / "table.md", TABLES_FOLDER / "bd_rate.csv"):
+            tracked.log_to(run_id, known, said)
+    for path in (PAGE, TABLES / "table.md", TABLES / "bd_rate.csv"):
         tracked.file(path)
-    for path in sorted(DRAWINGS_FOLDER.glob("*.png")):
-        tracked.file(path, DRAWINGS_FOLDER.name)
-    tracked.table(findings.points, "points")
-
-
-def name_models(
-    params: Params,
-    runs: Mapping[str, str | None],
-    tracked: tracking.Run | tracking.NullRun,
-) -> None:
-    """Let the registry's aliases `benchmark` and `proposed` name the first seed's models.
-
-    Only the workspace moves them: a queued or temporary experiment is not the result until it is
-    applied.
-    """
-    if main_root() != Path.cwd().resolve():
-        return
-    for encoder in params.encoders:
-        registered = tracking.registered_name(params.tracking.experiment, encoder)
-        for arm in ARMS:
-            run_id = runs[f"train {ModelName(encoder, arm, params.seeds[0])}"]
-            if run_id:
-                tracked.alias(registered, arm, run_id)
+    for path in sorted(FIGURES.glob("*.png")):
+        tracked.file(path, FIGURES.name)
+    tracked.table(results.points, "points")
+    tracked.made(digest(POINTS))
+    # A queued or temporary experiment is not the result until it is applied.
+    if main_root() == Path.cwd().resolve():
+        for name, run_id in trained.items():
+            if run_id and name.seed == params.seeds[0]:
+                registered = tracking.registered_name(params.tracking.experiment, name.encoder)
+                tracked.alias(registered, name.arm, run_id)
+    lost = [f"train {n}" for n, x in trained.items() if not x]
+    lost += [f"evaluate {n}" for n, x in evaluated.items() if not x]
+    if params.tracking.enabled and lost:
+        print(f"not in MLflow: {', '.join(lost)}")
 
 
 if __name__ == "__main__":

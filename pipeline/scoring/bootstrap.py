@@ -1,33 +1,43 @@
 """How far a BD-rate depends on the images, and the seeds, it happened to be measured on.
 
-Paired bootstrap: images are drawn with replacement, the same draw for both arms, every codec point
-and every seed. The interval of one seed is made of percentiles: it knows nothing of the noise of
-training. That of several seeds counts images and seeds (see `repeats`).
+Paired bootstrap: images are drawn with replacement, the same draw for all arms, points, tasks and
+seeds. The interval of one seed is made of percentiles: it knows nothing of the noise of training.
+That of several seeds counts images and seeds (see `repeats`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline.scoring.bdrate import BDRate, bd_rate
-from pipeline.scoring.metrics import Score
+from pipeline.artifacts import Coded, Sums
+from pipeline.scoring.bdrate import BDRate
+from pipeline.scoring.metrics import SCORES, bits_per_element_resampled
 from pipeline.scoring.repeats import repeated_effect
-from pipeline.scoring.trust import Interval, NoRate, ResamplesWithout
 
 FAILED_AT_MOST = 0.05
-"""Share of resamples that may lack a BD-rate: what is left is no longer a sample of them all."""
+"""Share of resamples that may lack a value: what is left is no longer a sample of them all."""
 
 
 @dataclass(frozen=True)
-class CurveSums:
-    """One trained model over P codec points, image by image."""
+class Curve:
+    """Rates and scores of one model at P points. Column 0 is of all images, R others of resamples.
 
-    rate_PN: np.ndarray
-    """(P, N) rate of each of N images, bits per feature element or any other unit of size."""
-    sums: Sequence[Mapping[str, np.ndarray]]
-    """For each point, the sums the score is computed from, of the same N images in order."""
+    A score that does not exist (no valid pixel) is NaN, in a resample too.
+    """
+
+    points: tuple[str, ...]
+    rate_PR: np.ndarray
+    """(P, 1 + R), bits per feature element."""
+    score_PR_of: Mapping[str, np.ndarray]
+    """task -> (P, 1 + R)."""
+
+    def of(self, task: str, points: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rates, scores) of one task, each (P, 1 + R); points: some of them, or all."""
+        chosen = [i for i, name in enumerate(self.points) if points is None or name in points]
+        return self.rate_PR[chosen], self.score_PR_of[task][chosen]
 
 
 def image_counts(images: int, *, resamples: int, seed: int) -> np.ndarray:
@@ -39,49 +49,83 @@ def image_counts(images: int, *, resamples: int, seed: int) -> np.ndarray:
     return counts.reshape(resamples, images).astype(np.float64)
 
 
-def bootstrap_bd_rate(
-    anchors: Sequence[CurveSums],
-    tests: Sequence[CurveSums],
-    score: Score,
+def resampled_scores(sums_of: Mapping[str, Sums], counts_RN: np.ndarray) -> dict[str, np.ndarray]:
+    """Return task -> scores of all images and of each resample, (1 + R,), NaN where there is none.
+
+    counts_RN: as `image_counts` makes them.
+    """
+    every_1N = np.ones((1, counts_RN.shape[1]))
+    return {
+        task: np.concatenate([SCORES[task].resampled(sums, x) for x in (every_1N, counts_RN)])
+        for task, sums in sums_of.items()
+    }
+
+
+def resampled_curve(coded: Mapping[str, Coded], *, elements: int, counts_RN: np.ndarray) -> Curve:
+    """Return the curve of one model through these points; elements: C h w of its features."""
+    all_RN = np.concatenate([np.ones((1, counts_RN.shape[1])), counts_RN])
+    rates = [
+        bits_per_element_resampled(x.bytes_N, all_RN, elements=elements) for x in coded.values()
+    ]
+    scores = [resampled_scores(x.sums, counts_RN) for x in coded.values()]
+    return Curve(
+        tuple(coded),
+        np.stack(rates),
+        {task: np.stack([of_point[task] for of_point in scores]) for task in scores[0]},
+    )
+
+
+class Interval(NamedTuple):
+    """Interval of a change of rate, in per cent; NaN with a reason if there is none."""
+
+    low: float
+    high: float
+    why: str = ""
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether no difference is shown."""
+        return self.low <= 0 <= self.high
+
+
+def bd_interval(
+    anchors: Sequence[tuple[np.ndarray, np.ndarray]],
+    tests: Sequence[tuple[np.ndarray, np.ndarray]],
+    rate: Callable[..., BDRate],
     *,
-    resamples: int,
-    level: float,
-    seed: int,
-    rate: Callable[..., BDRate] = bd_rate,
+    confidence: float,
 ) -> Interval:
     """Return the interval of a BD-rate; of several training seeds, of their mean BD-rate.
 
-    `anchors` and `tests` hold one model per training seed, in the same order of seeds: a pair
-    shares its seed. `seed` is the draw's own; the same draw is made for every task, so
-    that intervals of several tasks belong together. `rate` is `bd_rate` or another of its form.
-    A resample fails if any seed in it has no BD-rate; beyond `FAILED_AT_MOST` there is no interval.
-    Raises ValueError if the arms do not have the same number of models or of images.
+    anchors, tests: (rates, scores) as `Curve.of` gives them, one pair per training seed, in the
+    same order of seeds. rate: `bd_rate` or another of its form. A resample fails if any seed in it
+    has no BD-rate; beyond `FAILED_AT_MOST` there is no interval.
     """
-    images = _common_images(anchors, tests)
-    counts_RN = image_counts(images, resamples=resamples, seed=seed)
-    every_1N = np.ones((1, images))
-    pairs = list(zip(anchors, tests, strict=True))
-    whole_S = [_rates(*pair, score, every_1N, rate)[0] for pair in pairs]
-    for whole in whole_S:
-        if whole.obstacle is not None:
-            return Interval(None, None, None, level, resamples, 0, NoRate(whole.obstacle))
-    percent_SR = np.array(
-        [[each.percent for each in _rates(*pair, score, counts_RN, rate)] for pair in pairs],
-        dtype=float,
-    )
-    percent_S = np.array([whole.percent for whole in whole_S], dtype=float)
-    percent = mean_percent(percent_S)
-    failed = int(np.isnan(percent_SR).any(0).sum())
-    ends = effect_interval(np.log1p(percent_S / 100), np.log1p(percent_SR / 100), level)
+    pairs = [(*anchor, *test) for anchor, test in zip(anchors, tests, strict=True)]
+    whole = [rate(*(column_PR[:, 0] for column_PR in pair)) for pair in pairs]
+    for found in whole:
+        if found.percent is None:
+            return Interval(np.nan, np.nan, found.why)
+    percent_SR = [
+        [rate(*columns).percent for columns in zip(*(x_PR[:, 1:].T for x_PR in pair), strict=True)]
+        for pair in pairs
+    ]
+    log_S = np.log1p(np.array([found.percent for found in whole], float) / 100)
+    log_SR = np.log1p(np.array(percent_SR, float) / 100)
+    return rate_interval(log_S, log_SR, confidence=confidence)
+
+
+def rate_interval(log_S: np.ndarray, log_SR: np.ndarray, *, confidence: float) -> Interval:
+    """Return the interval of a mean change of rate over seeds, from changes of ln(rate)."""
+    ends = effect_interval(log_S, log_SR, confidence)
     if ends is None:
-        obstacle = ResamplesWithout(failed, resamples)
-        return Interval(percent, None, None, level, resamples, failed, obstacle)
-    low, high = (float(100 * np.expm1(end)) for end in ends)
-    return Interval(percent, low, high, level, resamples, failed, None)
+        failed = int(np.isnan(log_SR).any(0).sum())
+        return Interval(np.nan, np.nan, f"{failed} of {log_SR.shape[1]} resamples have no number")
+    return Interval(*(float(100 * np.expm1(end)) for end in ends))
 
 
 def effect_interval(
-    effect_S: np.ndarray, resampled_SR: np.ndarray, level: float
+    effect_S: np.ndarray, resampled_SR: np.ndarray, confidence: float
 ) -> tuple[float, float] | None:
     """Return the interval of the mean of an effect over seeds, over images and seeds.
 
@@ -94,9 +138,9 @@ def effect_interval(
     if np.isnan(effect_S).any() or resamples - known_SR.shape[1] > FAILED_AT_MOST * resamples:
         return None
     if len(effect_S) == 1:
-        low, high = np.quantile(known_SR[0], [(1 - level) / 2, (1 + level) / 2])
+        low, high = np.quantile(known_SR[0], [(1 - confidence) / 2, (1 + confidence) / 2])
         return float(low), float(high)
-    return repeated_effect(effect_S, known_SR).interval(level)
+    return repeated_effect(effect_S, known_SR).interval(confidence)
 
 
 def mean_percent(percent_S: ArrayLike) -> float:
@@ -105,32 +149,3 @@ def mean_percent(percent_S: ArrayLike) -> float:
     Taken of ln(rate), in which a BD-rate is itself an average.
     """
     return float(100 * np.expm1(np.log1p(np.asarray(percent_S, np.float64) / 100).mean()))
-
-
-def _common_images(anchors: Sequence[CurveSums], tests: Sequence[CurveSums]) -> int:
-    if not anchors or len(anchors) != len(tests):
-        raise ValueError(
-            f"{len(anchors)} anchor and {len(tests)} test models: one pair for each seed is needed"
-        )
-    sizes = {curve.rate_PN.shape[1] for curve in (*anchors, *tests)}
-    if len(sizes) > 1:
-        raise ValueError(f"curves over {sorted(sizes)} images: a paired bootstrap needs the same")
-    return sizes.pop()
-
-
-def _rates(
-    anchor: CurveSums,
-    test: CurveSums,
-    score: Score,
-    counts_RN: np.ndarray,
-    rate: Callable[..., BDRate],
-) -> list[BDRate]:
-    """Return one rate for each of R resamples."""
-    columns = (*_points(anchor, score, counts_RN), *_points(test, score, counts_RN))
-    return [rate(*points) for points in zip(*columns, strict=True)]
-
-
-def _points(curve: CurveSums, score: Score, counts_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rates_RP, scores_RP) of the resamples."""
-    rate_RP = counts_RN @ curve.rate_PN.T / counts_RN.sum(1, keepdims=True)
-    return rate_RP, np.stack([score.resampled(sums, counts_RN) for sums in curve.sums], axis=1)

@@ -27,10 +27,11 @@ def itself(score: np.ndarray) -> np.ndarray:
     return score
 
 
-def monotone_envelope(rate: ArrayLike, score: ArrayLike) -> np.ndarray:
-    """Return indices, by rising rate, of the points no other point beats (Pareto-optimal ones).
+def pareto_front(rate: ArrayLike, score: ArrayLike) -> np.ndarray:
+    """Return indices, by rising rate, of the points that no other point dominates.
 
-    A point is beaten by one that costs no more and scores no less; of equal points the first stays.
+    A point is dominated by one that costs no more and scores no less; of equal points the first
+    stays.
     """
     rate_P, score_P = np.asarray(rate, float), np.asarray(score, float)
     order = np.lexsort((-score_P, rate_P))
@@ -41,23 +42,24 @@ def monotone_envelope(rate: ArrayLike, score: ArrayLike) -> np.ndarray:
 def hull_points(rate: ArrayLike, score: ArrayLike, averaged: Averaged = itself) -> np.ndarray:
     """Return indices, by rising rate, of the points on the upper hull.
 
-    These are the points of `monotone_envelope` that no mix of two others beats. A point below the
+    These are the points of `pareto_front` that no mix of two others dominates. A point below the
     line between two others costs more than their mix: kept, it would make an arm look worse because
-    it has more points. The ends of the envelope stay.
+    it has more points. The ends of the front stay.
     """
-    rate_P, value_P = np.asarray(rate, float), averaged(np.asarray(score, float))
+    # Plain numbers: a resampled report asks for tens of thousands of hulls of a few points.
+    x, y = (np.asarray(values, float).tolist() for values in (rate, averaged(np.asarray(score))))
     kept: list[int] = []
-    for point in monotone_envelope(rate, score):
-        while len(kept) > 1 and not _above(kept[-1], kept[-2], point, rate_P, value_P):
+    for point in pareto_front(rate, score).tolist():
+        while len(kept) > 1 and not _above(kept[-1], kept[-2], point, x, y):
             kept.pop()
-        kept.append(int(point))
+        kept.append(point)
     return np.array(kept, int)
 
 
-def _above(point: int, left: int, right: int, x_P: np.ndarray, y_P: np.ndarray) -> bool:
+def _above(point: int, left: int, right: int, x: list[float], y: list[float]) -> bool:
     """Return whether a point lies above the line from `left` to `right`."""
-    run, rise = x_P[right] - x_P[left], y_P[right] - y_P[left]
-    return bool((y_P[point] - y_P[left]) * run > rise * (x_P[point] - x_P[left]))
+    run, rise = x[right] - x[left], y[right] - y[left]
+    return (y[point] - y[left]) * run > rise * (x[point] - x[left])
 
 
 def from_score(
@@ -97,7 +99,7 @@ def mean_log_gap(
     return float(((second_KX - first_KX) * WEIGHTS_X * halves_K1).sum() / (high - low))
 
 
-def beaten_points(rate: ArrayLike, score: ArrayLike) -> list[int]:
-    """Return the indices of the points that another point of the same curve beats."""
-    kept = set(monotone_envelope(rate, score).tolist())
+def dominated_points(rate: ArrayLike, score: ArrayLike) -> list[int]:
+    """Return the indices of the points that another point of the same curve dominates."""
+    kept = set(pareto_front(rate, score).tolist())
     return [index for index in range(np.size(rate)) if index not in kept]

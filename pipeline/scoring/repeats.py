@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Effect:
     """Degrees of freedom of `error`."""
     seeds: int
 
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the two-sided interval of `level` (0.95 for 95 %)."""
-        reach = float(stats.t.ppf((1 + level) / 2, self.freedom)) * self.error
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Return the two-sided interval of `confidence` (0.95 for 95 %)."""
+        reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
         return self.mean - reach, self.mean + reach
 
-    def at_least(self, level: float) -> float:
-        """Return the bound that the effect is above with a confidence of `level`, one-sided."""
-        return self.mean - float(stats.t.ppf(level, self.freedom)) * self.error
+    def at_least(self, confidence: float) -> float:
+        """Return the bound that the effect is above with this confidence, one-sided."""
+        return self.mean - float(stdtrit(self.freedom, confidence)) * self.error
 
 
 def repeated_effect(effect_S: ArrayLike, resampled_SR: ArrayLike) -> Effect:

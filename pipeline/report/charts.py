@@ -1,0 +1,281 @@
+"""Charts by Altair: one description gives the page's interactive chart and the paper's figure.
+
+Each chart here has a width of its own only in print; the page gives it the width that there is.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from pipeline.files import whole_file
+from pipeline.report.colours import styles
+from pipeline.report.measured import RATES
+from pipeline.report.names import (
+    MISSING,
+    encoder_title,
+    point_title,
+    printed,
+    score_title,
+    sender_title,
+)
+from pipeline.report.results import Results
+from pipeline.scoring.hull import pareto_front
+from pipeline.scoring.metrics import SCORES, Score
+
+PRINT_WIDTH, HEIGHT = 280, 250
+"""Pixels of a panel."""
+PRINT_SCALE = 2
+"""Pixels of a PNG file for each pixel of a figure."""
+UNIT = "unit"
+"""Signal that chooses the unit of the rate: a column of `RATES`."""
+
+alt.data_transformers.disable_max_rows()
+
+
+def rate_table(results: Results, encoder: str) -> pd.DataFrame:
+    """Return the points of one encoder with their intervals, as `described` gives them."""
+    sent = results.sent[results.sent["encoder"] == encoder]
+    bands = results.bands[results.bands["encoder"] == encoder].drop(columns="encoder")
+    parts = []
+    for task, score in results.scores.items():
+        of_task = bands[bands["task"] == task]
+        table = sent[["sender", "codec", *RATES]].assign(task=task, value=sent[score.name])
+        table = table.merge(of_task, on=["sender", "codec", "task"], how="left")
+        parts.append(described(table, score, senders(results)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return points as `rate_chart` takes them: values in the unit of print, and words.
+
+    points: columns sender, codec, those of `RATES`, value, low and high (of the interval, NaN for
+    none). titles: of the senders. Adds `front`, false for a point that another of the same sender
+    dominates, `title`, which names the point, and `interval`. Sorted by rate.
+    """
+    front: set[object] = set()
+    for _, of_sender in points.groupby("sender"):
+        kept = pareto_front(of_sender["kilobytes"], of_sender["value"])
+        front |= set(of_sender.index[kept])
+    return points.assign(
+        **{name: score.printed.scale * points[name] for name in ("value", "low", "high")},
+        front=points.index.isin(front),
+        title=[
+            point_title(titles[sender], codec)
+            for sender, codec in zip(points["sender"], points["codec"], strict=True)
+        ],
+        interval=[
+            f"{printed(score, low)} to {printed(score, high)}"
+            for low, high in zip(points["low"], points["high"], strict=True)
+        ],
+    ).sort_values("kilobytes")
+
+
+def senders(results: Results) -> dict[str, str]:
+    """Return what is called how."""
+    return {sender: sender_title(sender, results.arms) for sender in results.senders}
+
+
+def rate_chart(
+    table: pd.DataFrame,
+    score: Score,
+    *,
+    levels: Mapping[str, float],
+    senders: Mapping[str, str],
+    confidence: float | None = None,
+    legend: bool = False,
+) -> alt.LayerChart | alt.Chart:
+    """Return score over rate of one task: bands, lines through the best points, and marks.
+
+    table: rows of one task from `rate_table`. levels: sender -> score of its uncompressed features,
+    in the unit of print. senders: all that have a colour, with their titles. confidence: of the bands, None for none.
+    The unit of the rate is the signal `UNIT`.
+    """
+    if not table["value"].notna().any():
+        empty = alt.Chart(pd.DataFrame({"text": [f"{score.label}: {MISSING}"]}))
+        return empty.mark_text(fontSize=13).encode(text="text:N")
+    look = styles(list(senders))
+    shown = list(senders)
+    titles = "{" + ", ".join(f"'{x}': '{words}'" for x, words in senders.items()) + "}"
+    key = None
+    if legend:
+        label = f"{titles}[datum.value]"
+        key = alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelExpr=label)
+
+    def by_sender(channel: Any, values: list[Any]) -> Any:
+        return channel(
+            "sender:N", scale=alt.Scale(domain=shown, range=values), legend=key, sort=shown
+        )
+
+    colour = by_sender(alt.Color, [look[sender].colour for sender in shown])
+    x = alt.X("rate:Q", title=None, scale=alt.Scale(zero=False, nice=True))
+    y_title = score_title(score)
+    y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False))
+    base = alt.Chart(table).transform_calculate(rate=f"datum[{UNIT}]")
+    best = base.transform_filter("datum.front")
+    tooltip = [
+        alt.Tooltip("title:N", title="point"),
+        *(alt.Tooltip(f"{name}:Q", title=words, format=".3~f") for name, words in RATES.items()),
+        alt.Tooltip("value:Q", title=y_title, format=f".{score.printed.digits}f"),
+    ]
+    layers: list[Any] = []
+    if confidence is not None:
+        tooltip.append(alt.Tooltip("interval:N", title=f"{100 * confidence:g} % interval"))
+        band = best.mark_area(opacity=0.15).encode(x, alt.Y("low:Q", title=y_title), y2="high:Q")
+        layers.append(band.encode(color=colour))
+    if levels:
+        lines = pd.DataFrame({"sender": list(levels), "value": list(levels.values())})
+        rule = alt.Chart(lines).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
+        said = [
+            alt.Tooltip("sender:N", title="uncompressed features"),
+            alt.Tooltip("value:Q", title=y_title, format=f".{score.printed.digits}f"),
+        ]
+        layers.append(rule.encode(y=y, color=colour, tooltip=said))
+    dash = by_sender(alt.StrokeDash, [list(look[sender].dash) for sender in shown])
+    mark = by_sender(alt.Shape, [look[sender].mark for sender in shown])
+    layers.append(best.mark_line(strokeWidth=2).encode(x, y, color=colour, strokeDash=dash))
+    points = base.mark_point(filled=True, opacity=1).encode(x, y, color=colour, shape=mark)
+    size = alt.condition("datum.front", alt.value(70), alt.value(18))
+    layers.append(points.encode(size=size, tooltip=tooltip))
+    units = "{" + ", ".join(f"{name}: '{words}'" for name, words in RATES.items()) + "}"
+    return (
+        alt.layer(*layers)
+        .add_params(alt.param(name=UNIT, value=next(iter(RATES))))
+        .properties(
+            height=HEIGHT,
+            title=alt.Title(alt.expr(f"'Rate in ' + {units}[{UNIT}]"), orient="bottom"),
+        )
+    )
+
+
+def rate_charts(
+    results: Results, encoder: str, *, legend: bool = False
+) -> dict[str, alt.LayerChart | alt.Chart]:
+    """Return task -> score over rate of all senders of one encoder."""
+    table = rate_table(results, encoder)
+    free = results.uncompressed[results.uncompressed["encoder"] == encoder]
+    return {
+        task: rate_chart(
+            table[table["task"] == task],
+            score,
+            levels=(score.printed.scale * free.groupby("arm", sort=False)[score.name].mean())
+            .dropna()
+            .to_dict(),
+            senders=senders(results),
+            confidence=results.confidence,
+            legend=legend,
+        )
+        for task, score in results.scores.items()
+    }
+
+
+def training_charts(histories: Mapping[str, pd.DataFrame]) -> dict[str, alt.Chart]:
+    """Return a chart over epochs for each column of the histories, which go by arm.
+
+    The columns are `lr`, `loss/<part>`, `weight/<part>`, `share/<part>` (of the weighted losses)
+    and `val/<score>`, which is empty in epochs without validation.
+    """
+    table = pd.concat([x.assign(sender=arm) for arm, x in histories.items()], ignore_index=True)
+    return {
+        training_title(name): _over_epochs(table[["sender", "epoch", name]].dropna(), name)
+        for name in table
+        if name not in ("sender", "epoch") and table[name].notna().any()
+    }
+
+
+def training_title(column: str) -> str:
+    """Return a column of a history in words: `loss/disparity` as "Disparity: loss"."""
+    kind, _, part = column.partition("/")
+    if kind == "val":
+        label = next((score.label for score in SCORES.values() if score.name == part), part)
+        return f"{label} of the validation frames"
+    return f"{part.capitalize()}: {kind}" if part else "Learning rate"
+
+
+def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
+    shown = list(dict.fromkeys(table["sender"]))
+    look = styles(shown)
+    epochs = sorted(table["epoch"].unique().tolist())
+    # Of few epochs each has its mark and its place on the axis.
+    few = len(epochs) <= 10
+    log = name.startswith(("loss/", "weight/", "lr")) and 0 < table[name].min() < table[name].max()
+    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
+    colours = alt.Scale(domain=shown, range=[look[sender].colour for sender in shown])
+    return (
+        alt.Chart(table.rename(columns={name: "value"}))
+        .mark_line(point=few)
+        .encode(
+            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=epochs) if few else alt.Axis()),
+            y=alt.Y("value:Q", title=None, scale=scale),
+            color=alt.Color("sender:N", scale=colours, legend=None),
+            tooltip=[
+                alt.Tooltip("sender:N", title="arm"),
+                alt.Tooltip("epoch:Q"),
+                alt.Tooltip("value:Q", title=training_title(name), format=".4~g"),
+            ],
+        )
+        .properties(height=150)
+    )
+
+
+CONFIG: dict[str, Any] = {
+    "font": "Helvetica, Arial, sans-serif",
+    "view": {"stroke": None},
+    "axis": {"gridColor": "#e6e6e6", "domainColor": "#888", "titleFontWeight": "normal"},
+    "title": {"fontSize": 11, "fontWeight": "normal"},
+}
+"""One weight of one font: vl-convert numbers several fonts of a PDF in random order."""
+
+
+def for_page(chart: Any) -> dict[str, Any]:
+    """Return a chart as the page draws it: as wide as its place."""
+    spec = chart.properties(width="container").to_dict(validate=False)
+    return {**spec, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def for_print(
+    charts: Mapping[str, Any], title: str, *, unit: str = next(iter(RATES))
+) -> dict[str, Any]:
+    """Return charts over rate side by side as one figure; unit: of the rate, one of `RATES`."""
+    panels = [chart.properties(width=PRINT_WIDTH) for chart in charts.values()]
+    heading = alt.Title(title, anchor="start", fontSize=13)
+    spec = alt.hconcat(*panels, title=heading).to_dict(validate=False)
+    for param in spec.get("params", []):
+        param["value"] = unit
+    return {**spec, "config": CONFIG}
+
+
+def figures(results: Results, encoder: str) -> dict[str, dict[str, Any]]:
+    """Return the figures of score over rate for print, by the name of their files."""
+    charts = rate_charts(results, encoder, legend=True)
+    title = f"{encoder_title(encoder)}: score over rate"
+    return {
+        f"rate-accuracy-{encoder}": for_print(charts, title),
+        f"rate-accuracy-{encoder}-bpfe": for_print(charts, title, unit="bpfe"),
+    }
+
+
+def write_figure(spec: Mapping[str, Any], stem: Path) -> None:
+    """Write a figure as SVG, PNG and PDF: `stem` with each ending. The network is never used."""
+    svg = vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[])
+    contents = {
+        ".svg": svg.encode(),
+        ".png": vl_convert.svg_to_png(svg, scale=PRINT_SCALE),
+        ".pdf": _ordered(vl_convert.svg_to_pdf(svg)),
+    }
+    for ending, content in contents.items():
+        with whole_file(stem.with_name(stem.name + ending)) as part:
+            part.write_bytes(content)
+
+
+def _ordered(pdf: bytes) -> bytes:
+    """Return a PDF with the names of its resources in order: vl-convert's is another each time."""
+
+    def in_order(names: re.Match[bytes]) -> bytes:
+        return b"".join(sorted(names[0].splitlines(keepends=True)))
+
+    return re.sub(rb"(?: +/\w+ \d+ 0 R\n)+", in_order, pdf)

@@ -1,0 +1,290 @@
+"""The proposed arm against the benchmark: BD-rates with their verdicts, and changes at a point.
+
+The arms are paired within seed and image.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pipeline.artifacts import ARMS
+from pipeline.report.measured import Measured
+from pipeline.report.names import MEAN
+from pipeline.scoring.bdrate import METHODS, BDRate, bd_rate, hull_rate
+from pipeline.scoring.bootstrap import Interval, bd_interval, effect_interval, mean_percent
+from pipeline.scoring.metrics import SCORES, Score
+from pipeline.scoring.repeats import repeated_effect
+from pipeline.scoring.verdict import Evidence, judge, size_of
+
+HULL, PAPER = "hull_bd_rate", "bd_rate"
+NEAR_BEST = 0.2
+"""Share of the range of scores, from the benchmark's best down, over which a hull's number is given
+once more. Most of the range lies where more is lost than many a user would accept."""
+
+Pair = tuple[Measured, Measured]
+"""Benchmark and proposed of one seed."""
+Rate = Callable[..., BDRate]
+"""Makes the number of rates and scores of the anchor, then of the test."""
+
+
+class Kind(NamedTuple):
+    """One way to make a BD-rate."""
+
+    points: tuple[str, ...] | None
+    """Those of the curve; None for all."""
+    rate: Callable[[Score], Rate]
+    near_best: Callable[[Score], Rate] | None
+    """Over the best scores alone; None for the paper's."""
+    methods: tuple[str, ...]
+    """Of interpolation that it is held against; a hull needs none."""
+
+
+def kinds(*, bd_points: Sequence[str], max_score_drop: float) -> dict[str, Kind]:
+    """Return the ways to make a BD-rate by name.
+
+    `HULL`: between the hulls of all points, over scores that lie at most `max_score_drop` per cent
+    below the benchmark's best; what codec and quantiser do best for each arm. `PAPER`: a cubic fit
+    over the points fixed in advance; it exists only if each curve's score rises with its rate.
+    """
+
+    def hulls(drop: float, score: Score) -> Rate:
+        return partial(hull_rate, averaged=score.averaged, max_score_drop=drop, names=ARMS)
+
+    whole, best = partial(hulls, max_score_drop), partial(hulls, NEAR_BEST * max_score_drop)
+    return {
+        HULL: Kind(None, whole, best, ()),
+        PAPER: Kind(tuple(bd_points), lambda _: partial(bd_rate, names=ARMS), None, METHODS),
+    }
+
+
+def pairs(models: Iterable[Measured]) -> dict[str, dict[int, Pair]]:
+    """Return encoder -> seed -> (benchmark, proposed), for the seeds that have both."""
+    found: dict[str, dict[int, dict[str, Measured]]] = {}
+    for model in models:
+        of_seed = found.setdefault(model.name.encoder, {}).setdefault(model.name.seed, {})
+        of_seed[model.name.arm] = model
+    return {
+        encoder: {s: (x[ARMS[0]], x[ARMS[1]]) for s, x in seeds.items() if set(x) >= set(ARMS)}
+        for encoder, seeds in found.items()
+    }
+
+
+def bd_table(
+    models: Sequence[Measured],
+    kinds: Mapping[str, Kind],
+    noise: pd.DataFrame,
+    *,
+    confidence: float,
+) -> pd.DataFrame:
+    """Return the BD-rate of each encoder, seed, task and kind; of several seeds the mean too.
+
+    Returns the columns encoder, seed (or `mean`), task, score, kind, seeds, percent (below 0 saves
+    bits; NaN if there is none), deviation (over seeds), overlap, low and high (of the interval, of
+    the mean or of the only seed), near_best, noise and near_best_noise (the largest of
+    `noise_table`), verdict and reason (see `scoring.verdict`).
+    """
+    rows = []
+    largest = noise.groupby(["encoder", "task", "kind"])[["percent", "near_best"]].max()
+    for encoder, of_seed in pairs(models).items():
+        groups = {str(seed): [pair] for seed, pair in of_seed.items()}
+        if len(groups) > 1:
+            groups[MEAN] = list(of_seed.values())
+        for seed, judged in groups.items():
+            final = len(judged) == len(of_seed)
+            for task in judged[0][0].uncompressed:
+                for name, kind in kinds.items():
+                    of = (encoder, task, name)
+                    noises = largest.loc[of].tolist() if of in largest.index else [np.nan] * 2
+                    head = {"encoder": encoder, "seed": seed, "task": task}
+                    head |= {"score": SCORES[task].name, "kind": name, "seeds": len(judged)}
+                    row = _bd_row(judged, task, kind, noises, confidence if final else None)
+                    rows.append(head | row)
+    return pd.DataFrame(rows)
+
+
+def _bd_row(
+    judged: Sequence[Pair], task: str, kind: Kind, noises: Sequence[float], confidence: float | None
+) -> dict[str, object]:
+    """Return one row without its key; confidence: None where no interval is wanted."""
+    score = SCORES[task]
+    rate = kind.rate(score)
+    curves = [[model.coded.of(task, kind.points) for model in pair] for pair in judged]
+    found = [rate(*_whole(of_pair)) for of_pair in curves]
+    percent = _mean([x.percent for x in found])
+    interval = None
+    if confidence is not None:
+        interval = bd_interval(*zip(*curves, strict=True), rate, confidence=confidence)
+    near_best = None
+    if kind.near_best:
+        near_best = _mean([kind.near_best(score)(*_whole(x)).percent for x in curves])
+    by_method = [
+        _mean([bd_rate(*_whole(x), method=method).percent for x in curves])
+        for method in kind.methods
+    ]
+    points = len(curves[0][0][0])
+    left_out = [_mean([_without(i, x, rate) for x in curves]) for i in range(points)]
+    why = next((x.why for x in found if x.why), "")
+    verdict = judge(
+        Evidence(
+            percent=percent,
+            why=why if len(found) == 1 else f"a seed has no number: {why}",
+            overlap=min(x.overlap for x in found),
+            by_method=[x for x in by_method if np.isfinite(x)],
+            left_out=[x for x in left_out if np.isfinite(x)],
+            interval=interval,
+            seeds=len(judged),
+            noise=noises[0],
+            near_best=near_best,
+            incomparable=_incomparable(judged, task),
+        )
+    )
+    return {
+        "percent": percent,
+        "deviation": pd.Series([x.percent for x in found], dtype=float).std(skipna=False),
+        "overlap": min(x.overlap for x in found),
+        "low": interval.low if interval else np.nan,
+        "high": interval.high if interval else np.nan,
+        "near_best": np.nan if near_best is None else near_best,
+        "noise": noises[0],
+        "near_best_noise": noises[1],
+        "verdict": verdict.code,
+        "reason": verdict.sentence,
+    }
+
+
+def _whole(curves: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """Return rates and scores of each curve over all images, (P,)."""
+    return [column_PR[:, 0] for curve in curves for column_PR in curve]
+
+
+def _without(
+    point: int, curves: Sequence[tuple[np.ndarray, np.ndarray]], rate: Rate
+) -> float | None:
+    """Return the number with one point left out of both curves, if both have it."""
+    columns = _whole(curves)
+    if any(point >= len(column) for column in columns):
+        return None
+    return rate(*(np.delete(column, point) for column in columns)).percent
+
+
+def _mean(percents: Sequence[float | None]) -> float:
+    """Return the mean over seeds of BD-rates; NaN if a seed has none."""
+    values = np.array(percents, float)
+    # Of one seed the number itself, to the last digit.
+    return float(values[0]) if len(values) == 1 else mean_percent(values)
+
+
+def _incomparable(judged: Sequence[Pair], task: str) -> list[str]:
+    """Return what training and coding themselves say against any comparison of the models."""
+    against = []
+    differing = {
+        f"{key} {value} / {proposed.runtime.get(key, 'unknown')}": None
+        for benchmark, proposed in judged
+        for key, value in benchmark.runtime.items()
+        if proposed.runtime.get(key) != value
+    }
+    if differing:
+        against.append(f"the arms were not trained alike: {', '.join(differing)}")
+    coders: dict[str, dict[str, None]] = {}
+    for pair in judged:
+        for model in pair:
+            for codec, coder in model.coders.items():
+                coders.setdefault(codec, {})[coder] = None
+    mixed = [f"{codec} {' / '.join(x)}" for codec, x in coders.items() if len(x) > 1]
+    if mixed:
+        against.append(f"the models were not coded alike: {', '.join(mixed)}")
+    floor = judged[0][0].floor.get(task)
+    if floor is not None:
+        scored = float(np.mean([benchmark.uncompressed[task][0] for benchmark, _ in judged]))
+        if not scored >= SCORES[task].learned(floor):
+            against.append(
+                f"the benchmark has learned too little: it scores {scored:.3g}, a prediction that "
+                f"knows the training set alone {floor:.3g}"
+            )
+    return against
+
+
+def noise_table(models: Iterable[Measured], kinds: Mapping[str, Kind]) -> pd.DataFrame:
+    """Return the noise of training: the BD-rate of every pair of benchmarks of one encoder.
+
+    Returns the columns encoder, task, kind, first, second (their seeds), `percent`: the change of
+    bits without its sign, so 10 for -9.1 % and for +10 %, NaN where there is none; and `near_best`:
+    the same over the best scores alone, NaN for the paper's.
+    """
+    benchmarks: dict[str, list[Measured]] = {}
+    for model in models:
+        if model.name.arm == ARMS[0]:
+            benchmarks.setdefault(model.name.encoder, []).append(model)
+    rows = []
+    for encoder, seeds in benchmarks.items():
+        for first, second in combinations(seeds, 2):
+            for task in first.uncompressed:
+                for name, kind in kinds.items():
+                    columns = _whole(x.coded.of(task, kind.points) for x in (first, second))
+                    near_best = kind.near_best and kind.near_best(SCORES[task])
+                    sizes = _size(kind.rate(SCORES[task]), columns), _size(near_best, columns)
+                    rows.append((encoder, task, name, first.name.seed, second.name.seed, *sizes))
+    names = ["encoder", "task", "kind", "first", "second", "percent", "near_best"]
+    return pd.DataFrame(rows, columns=names).astype({"percent": float, "near_best": float})
+
+
+def _size(rate: Rate | None, columns: Sequence[np.ndarray]) -> float:
+    """Return the larger of both directions: a hull counts scores from the best of its anchor."""
+    if rate is None:
+        return np.nan
+    found = rate(*columns).percent, rate(*columns[2:], *columns[:2]).percent
+    return max((size_of(x) for x in found if x is not None), default=np.nan)
+
+
+def changes_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame:
+    """Return the change of bits and scores at each point that both arms have, mean over seeds.
+
+    Returns a row per encoder and point with the columns encoder, codec, seeds, bits_percent,
+    bits_low and bits_high (its interval); for each score `<name>_change` and `<name>_bound`, in the
+    score's own unit. The change is above `<name>_bound` with this confidence, one-sided. Of one
+    seed the bounds are NaN: nothing is known of the noise of training.
+    """
+    rows = []
+    for encoder, of_seed in pairs(models).items():
+        judged = list(of_seed.values())
+        shared = [set(model.coded.points) for pair in judged for model in pair]
+        for codec in judged[0][0].coded.points if judged else ():
+            if all(codec in points for points in shared):
+                row = _changes_row(judged, codec, confidence)
+                rows.append({"encoder": encoder, "codec": codec, "seeds": len(judged)} | row)
+    return pd.DataFrame(rows)
+
+
+def _changes_row(judged: Sequence[Pair], codec: str, confidence: float) -> dict[str, float]:
+    def differences(task: str, of_scores: bool) -> np.ndarray:
+        """Return proposed minus benchmark of ln(rate) or of a score, seeds x (1 + R)."""
+        rows = []
+        for pair in judged:
+            curves = [model.coded.of(task, [codec])[of_scores][0] for model in pair]
+            # Two infinite scores, of predictions that are the truth itself, have no difference.
+            with np.errstate(invalid="ignore"):
+                rows.append(curves[1] - curves[0] if of_scores else np.log(curves[1] / curves[0]))
+        return np.stack(rows)
+
+    tasks = list(judged[0][0].uncompressed)
+    bits_SR = differences(tasks[0], False)
+    several = len(judged) > 1
+    ends = effect_interval(bits_SR[:, 0], bits_SR[:, 1:], confidence) if several else None
+    interval = Interval(*(ends or (np.nan, np.nan)))
+    row = {
+        "bits_percent": float(100 * np.expm1(bits_SR[:, 0].mean())),
+        "bits_low": float(100 * np.expm1(interval.low)),
+        "bits_high": float(100 * np.expm1(interval.high)),
+    }
+    for task in tasks:
+        change_SR = differences(task, True)
+        bound = np.nan
+        if several and np.isfinite(change_SR).all():
+            bound = repeated_effect(change_SR[:, 0], change_SR[:, 1:]).at_least(confidence)
+        name = SCORES[task].name
+        row |= {f"{name}_change": float(change_SR[:, 0].mean()), f"{name}_bound": bound}
+    return row

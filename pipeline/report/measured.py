@@ -1,0 +1,202 @@
+"""From the evaluation of each model to the tables of points, and to what comparisons need of it.
+
+A sender is what sends a frame: an arm, whose features are coded, or the codec of the input picture
+(`jpeg`), on which the whole network of the benchmark runs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.artifacts import Coded, Diagnostics, Evaluation, ModelName, Sums
+from pipeline.report.names import family
+from pipeline.scoring.bootstrap import Curve, image_counts, resampled_curve, resampled_scores
+from pipeline.scoring.metrics import SCORES, bits_per_element
+
+DRAW = 0
+"""Seed of every bootstrap here: all intervals of a report come from the same resamples."""
+RATES = {
+    "kilobytes": "kilobytes per frame",
+    "bpfe": "bits per feature element",
+    "bpp": "bits per pixel",
+}
+"""Unit of a rate by the column of a table. Of a picture BPFE are its bits over the elements of the
+features that would be sent in its place."""
+
+
+class ResultsError(ValueError):
+    """Evaluations that cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a report reads of one model."""
+
+    name: ModelName
+    evaluation: Evaluation
+    diagnostics: Diagnostics
+    runtime: Mapping[str, object]
+    """What it was trained on: device, precision and so on, as model.json says it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model without its per-image sums: rates and scores of all images and of R resamples."""
+
+    name: ModelName
+    names: tuple[str, ...]
+    """Of the frames."""
+    elements: int
+    pixels: int
+    senders: Mapping[str, Curve]
+    """Sender -> its curve: the arm of the model, then codecs of the picture."""
+    uncompressed: Mapping[str, np.ndarray]
+    """task -> scores of the float features, (1 + R,)."""
+    tables: Mapping[str, list[dict[str, Any]]]
+    """Rows of this model for the tables of `results`, by name of the table."""
+    runtime: Mapping[str, object]
+    coders: Mapping[str, str]
+    floor: Mapping[str, float]
+
+    @property
+    def coded(self) -> Curve:
+        """The curve of the arm itself."""
+        return self.senders[self.name.arm]
+
+
+def measure(models: Iterable[Model], *, rate_form: str, resamples: int) -> list[Measured]:
+    """Return what there is to say of each model; only one model's sums are held at a time.
+
+    rate_form: the form of L_r whose correlation with bytes is wanted (see `coding.forms`).
+    Raises ResultsError if the models were evaluated on different frames or tasks.
+    """
+    found: list[Measured] = []
+    counts_RN = np.empty((0, 0))
+    for model in models:
+        names = model.evaluation.names
+        if not found:
+            counts_RN = image_counts(len(names), resamples=resamples, seed=DRAW)
+        elif names != found[0].names or set(model.evaluation.uncompressed) != set(
+            found[0].uncompressed
+        ):
+            raise ResultsError(
+                f"{model.name} was evaluated on other frames or tasks than {found[0].name}: "
+                "evaluate both again"
+            )
+        found.append(_measure(model, rate_form, counts_RN))
+    return found
+
+
+def _measure(model: Model, rate_form: str, counts_RN: np.ndarray) -> Measured:
+    name, evaluation = model.name, model.evaluation
+    of_sender: dict[str, dict[str, Coded]] = {name.arm: dict(evaluation.points)}
+    for codec, coded in evaluation.pictures.items():
+        of_sender.setdefault(family(codec), {})[codec] = coded
+    rows = {
+        sender: [_point_row(model, sender, codec, coded) for codec, coded in points.items()]
+        for sender, points in of_sender.items()
+    }
+    return Measured(
+        name=name,
+        names=evaluation.names,
+        elements=evaluation.elements,
+        pixels=evaluation.pixels,
+        senders={
+            sender: resampled_curve(points, elements=evaluation.elements, counts_RN=counts_RN)
+            for sender, points in of_sender.items()
+        },
+        uncompressed=resampled_scores(evaluation.uncompressed, counts_RN),
+        tables={
+            "points": rows[name.arm],
+            "pictures": [row for sender in list(rows)[1:] for row in rows[sender]],
+            "uncompressed": [{**name._asdict(), **scores_of(evaluation.uncompressed)}],
+            "iou": _iou_rows(model),
+            "diagnostics": [_diagnostics_row(model, rate_form)],
+        },
+        runtime=model.runtime,
+        coders=evaluation.coders,
+        floor=evaluation.floor,
+    )
+
+
+def _point_row(model: Model, sender: str, codec: str, coded: Coded) -> dict[str, Any]:
+    mean, elements = float(coded.bytes_N.mean()), model.evaluation.elements
+    return {
+        **model.name._asdict(),
+        **({} if sender == model.name.arm else {"sender": sender}),
+        "codec": codec,
+        "bpfe": bits_per_element(coded.bytes_N, elements=elements),
+        "bpfe_payload": bits_per_element(coded.payload_N, elements=elements),
+        "bpp": 8 * mean / model.evaluation.pixels,
+        "kilobytes": mean / 1000,
+        **scores_of(coded.sums),
+    }
+
+
+def scores_of(sums_of: Mapping[str, Sums]) -> dict[str, float]:
+    """Return the scores of all images by name, and what is said beside them."""
+    found = {SCORES[task].name: SCORES[task].compute(sums) for task, sums in sums_of.items()}
+    for task, sums in sums_of.items():
+        found |= (SCORES[task].facts or (lambda sums: {}))(sums)
+    return found
+
+
+def _iou_rows(model: Model) -> list[dict[str, Any]]:
+    """Return what each score is made of, a class a row; scores of one part have no rows."""
+    sums_at = {codec: coded.sums for codec, coded in model.evaluation.points.items()}
+    return [
+        {**model.name._asdict(), "codec": codec, "class": part, "iou": value}
+        for codec, sums_of in {**sums_at, "uncompressed": model.evaluation.uncompressed}.items()
+        for task, sums in sums_of.items()
+        for part, value in (SCORES[task].parts or (lambda sums: {}))(sums).items()
+    ]
+
+
+def _diagnostics_row(model: Model, rate_form: str) -> dict[str, Any]:
+    """Return what was measured on the features, and how L_r of an image foretells its bytes."""
+    found = model.diagnostics
+    loss_N = found.rate_loss_N_of.get(rate_form, np.full(len(found.span_N), np.nan))
+    row = {
+        **model.name._asdict(),
+        "rate_loss": float(loss_N.mean()),
+        "span": float(found.span_N.mean()),
+        "deviation": float(found.deviation_N.mean()),
+    }
+    for codec, coded in model.evaluation.points.items():
+        both = pd.DataFrame({"loss": loss_N, "bytes": coded.bytes_N})
+        varied = len(both) > 1 and (both.nunique() > 1).all()
+        row[f"correlation {codec}"] = both.corr()["loss"]["bytes"] if varied else np.nan
+    return row
+
+
+def band_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame:
+    """Return the interval of each score at each point of each sender, over images and seeds.
+
+    Returns columns encoder, sender, codec, task, low, high; NaN for a score that does not exist.
+    These are intervals of each sender alone: how hard the images happen to be is in them, which
+    paired intervals of BD-rates leave out.
+    """
+    groups: dict[tuple[str, str], list[Curve]] = {}
+    for model in models:
+        for sender, curve in model.senders.items():
+            groups.setdefault((model.name.encoder, sender), []).append(curve)
+    rows = []
+    for (encoder, sender), seeds in groups.items():
+        resamples = seeds[0].rate_PR.shape[1] - 1
+        drawn_SR = np.random.default_rng([DRAW, 1]).integers(
+            len(seeds), size=(len(seeds), resamples)
+        )
+        for point, codec in enumerate(seeds[0].points):
+            for task in seeds[0].score_PR_of:
+                score_SR = np.stack([seed.score_PR_of[task][point, 1:] for seed in seeds])
+                mean_R = np.take_along_axis(score_SR, drawn_SR, axis=0).mean(0)
+                known_R = mean_R[~np.isnan(mean_R)]
+                ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+                # Between two infinite scores there is none to interpolate.
+                with np.errstate(invalid="ignore"):
+                    low, high = np.quantile(known_R, ends) if len(known_R) else (np.nan, np.nan)
+                rows.append((encoder, sender, codec, task, low, high))
+    return pd.DataFrame(rows, columns=["encoder", "sender", "codec", "task", "low", "high"])

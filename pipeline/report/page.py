@@ -1,0 +1,100 @@
+"""One self-contained page of everything: it opens offline and asks the network for nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import vl_convert
+from markupsafe import Markup
+
+from pipeline.artifacts import Examples
+from pipeline.report.charts import for_page, rate_charts, training_charts
+from pipeline.report.colours import styles
+from pipeline.report.measured import RATES
+from pipeline.report.names import encoder_title, sender_title
+from pipeline.report.pictures import viewer
+from pipeline.report.results import Results
+from pipeline.report.summary import at_equal_score, at_first_point, of_the_picture, what_to_send
+from pipeline.report.tables import classes_html, print_tables, runs_table, to_html
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows beside the results."""
+
+    facts: Mapping[str, str]
+    """What a reader must know before any number: data, frames, training."""
+    toy: bool
+    """Whether the data are the built-in streets, whose numbers are of no use in a paper."""
+    examples: Mapping[str, Mapping[str, Examples]]
+    """encoder -> arm -> pictures, of the first seed."""
+    histories: Mapping[str, Mapping[str, pd.DataFrame]]
+    """encoder -> arm -> its training, of the first seed."""
+    digests: Mapping[str, tuple[str, str]]
+    """model -> digest of its weights and of its sums: the tag `artifact` of its MLflow runs."""
+    settings: Mapping[str, object]
+
+
+def render(results: Results, shown: Shown) -> str:
+    """Return the page as HTML; the same for the same arguments, to the byte."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"setting": setting, "json": _json}
+    tables = print_tables(results)
+    look = styles(results.senders)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        results=results,
+        shown=shown,
+        encoders=[_encoder(results, shown, encoder) for encoder in results.encoders],
+        tables={key: (table.caption, Markup(to_html(table))) for key, table in tables.items()},
+        runs=Markup(to_html(runs_table(shown.digests))),
+        legend=[(sender_title(x, results.arms), look[x]) for x in results.senders],
+        rates=RATES,
+        bundle=Markup(vl_convert.javascript_bundle()),
+    )
+
+
+def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
+    """Return what the page says of one encoder."""
+    sent = results.sent[results.sent["encoder"] == encoder]
+    kilobytes = {
+        str(sender): points.set_index("codec")["kilobytes"].to_dict()
+        for sender, points in sent.groupby("sender", sort=False)
+    }
+    return {
+        "name": encoder,
+        "title": encoder_title(encoder),
+        "found": what_to_send(results, encoder),
+        "sentences": [at_equal_score(results, encoder), at_first_point(results, encoder)],
+        "picture": of_the_picture(results, encoder),
+        "charts": {
+            results.scores[task].title: for_page(chart)
+            for task, chart in rate_charts(results, encoder).items()
+        },
+        "viewer": viewer(shown.examples[encoder], kilobytes),
+        "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},
+        "training": {
+            title: for_page(chart)
+            for title, chart in training_charts(shown.histories[encoder]).items()
+        },
+    }
+
+
+def _json(value: object) -> Markup:
+    """Return JSON that may stand in a script element."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def setting(value: object) -> str:
+    """Return a value as params.yaml has it, lists without their brackets."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

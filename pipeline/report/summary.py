@@ -1,0 +1,135 @@
+"""What the numbers say, in sentences. Only what nothing speaks against is said to be found."""
+
+import numpy as np
+
+from pipeline.report.comparisons import HULL
+from pipeline.report.names import (
+    changed,
+    codec_title,
+    encoder_title,
+    listed,
+    sender_title,
+    signed,
+)
+from pipeline.report.rates import ALL
+from pipeline.report.results import Results
+from pipeline.scoring.metrics import Score
+from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
+
+
+def in_short(results: Results) -> str:
+    """Return the result of the whole report as a few sentences for each encoder."""
+    several = len(results.encoders) > 1
+    texts = []
+    for encoder in results.encoders:
+        name = f"{encoder_title(encoder)}: " if several else ""
+        sentences = what_to_send(results, encoder), at_equal_score(results, encoder)
+        texts.append(name + " ".join([*filter(None, sentences), at_first_point(results, encoder)]))
+    return "\n".join(text.strip() for text in texts)
+
+
+def what_to_send(results: Results, encoder: str) -> str:
+    """Return which sender needs the lowest rate at which no task loses too much.
+
+    The loss allowed is the middle one of those asked for that some sender reaches.
+    """
+    table = results.lowest_rates[results.lowest_rates["encoder"] == encoder]
+    if ALL in set(table["task"]):
+        table = table[table["task"] == ALL]
+    drops = list(dict.fromkeys(table["max_task_drop"]))
+    for allowed in sorted(drops, key=lambda x: abs(drops.index(x) - len(drops) // 2)):
+        of_drop = table[table["max_task_drop"] == allowed]
+        means = of_drop.groupby("sender", sort=False)["kilobytes"].agg("mean", skipna=False)
+        reached = means.dropna().sort_values()
+        if reached.empty:
+            continue
+        best, *others = (
+            (sender_title(str(sender), results.arms), f"{kilobytes:.2f} kB")
+            for sender, kilobytes in reached.items()
+        )
+        text = f"Where no task may lose more than {allowed:g} %, the lowest rate is {best[1]} a frame, "
+        text += f"with the {best[0]}"
+        against = listed([f"{rate} with {title}" for title, rate in others]) if others else ""
+        return f"{text}; it is {against}." if others else f"{text}."
+    return ""
+
+
+def at_equal_score(results: Results, encoder: str) -> str:
+    """Return what the hulls of both arms show at equal score, task by task."""
+    final = results.final
+    if final.empty:
+        return ""
+    rows = final[(final["encoder"] == encoder) & (final["kind"] == HULL)].to_dict("records")
+    labels: dict[str, list[str]] = {}
+    for row in rows:
+        label = results.scores[row["task"]].label
+        outcome = row["verdict"]
+        if outcome == QUOTABLE:
+            outcome = "saves" if row["percent"] < 0 else "costs"
+            label = f"{abs(row['percent']):.1f} % of the bits at equal {label}"
+        labels.setdefault(outcome, []).append(label)
+    parts = [f"the rate loss {x} {listed(labels[x])}" for x in ("saves", "costs") if x in labels]
+    if NO_DIFFERENCE in labels:
+        parts.append(f"at equal {listed(labels[NO_DIFFERENCE])} no difference is shown")
+    if DO_NOT_QUOTE in labels:
+        one = any(row["seeds"] == 1 for row in rows)
+        why = "one seed supports none" if one else "the table says why"
+        parts.append(f"at equal {listed(labels[DO_NOT_QUOTE])} nothing can be claimed ({why})")
+    if NOT_AVAILABLE in labels:
+        parts.append(f"at equal {listed(labels[NOT_AVAILABLE])} there is no comparison")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def at_first_point(results: Results, encoder: str) -> str:
+    """Return the change at the first point: bits and scores together, never one alone."""
+    if results.changes.empty:
+        return ""
+    rows = results.changes[results.changes["encoder"] == encoder].to_dict("records")
+    if not rows:
+        return ""
+    row = rows[0]
+    bits = row["bits_percent"]
+    change = f"{abs(bits):.1f} % {'fewer' if bits < 0 else 'more'} bits" if bits else "equal bits"
+    if np.isfinite(row["bits_low"]):
+        change += f" [{signed(row['bits_low'], 1)}, {signed(row['bits_high'], 1)}]"
+    scores = [
+        f"{score.label} {_in_unit(changed(score, row[f'{score.name}_change']), score)}"
+        for score in results.scores.values()
+    ]
+    text = f"As {codec_title(row['codec'])} the proposed features cost {change}; "
+    text += f"the scores change by {listed(scores)}"
+    lost = [
+        f"{score.label} {_in_unit(_positive(score, -row[f'{score.name}_bound']), score)}"
+        for score in results.scores.values()
+        if np.isfinite(row[f"{score.name}_bound"])
+    ]
+    if not lost:
+        return f"{text}. This is one pair of trainings."
+    return f"{text}. Over images and {row['seeds']} seeds the loss is at most {listed(lost)}."
+
+
+def _positive(score: Score, value: float) -> str:
+    return f"{score.printed.scale * max(0.0, value):.{score.printed.digits}f}"
+
+
+def _in_unit(number: str, score: Score) -> str:
+    unit = "points" if score.printed.unit == "%" else score.printed.unit
+    return f"{number} {unit}".strip()
+
+
+def of_the_picture(results: Results, encoder: str) -> str:
+    """Return what the reconstruction is worth beside a picture that was sent; empty if unknown."""
+    score = results.scores.get("reconstruction")
+    if score is None or results.pictures.empty:
+        return ""
+    sent = results.sent[results.sent["encoder"] == encoder]
+    of_features = sent["sender"].isin(results.arms)
+    picture, network = sent[~of_features][score.name], sent[of_features][score.name].max()
+    if not np.isfinite([picture.min(), network]).all():
+        return ""
+    return (
+        f"A picture that was sent has {picture.min():.0f} to {picture.max():.0f} dB itself; the "
+        f"network's reconstruction has at most {network:.1f} dB. Who needs the picture should send "
+        "the picture."
+    )

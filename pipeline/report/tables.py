@@ -1,0 +1,338 @@
+"""Tables for print: cells as text, written as Markdown, LaTeX and HTML by pandas."""
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.artifacts import ARMS
+from pipeline.report.comparisons import HULL, NEAR_BEST
+from pipeline.report.measured import RATES
+from pipeline.report.names import (
+    MISSING,
+    changed,
+    codec_title,
+    encoder_title,
+    percent,
+    printed,
+    score_title,
+    sender_title,
+    signed,
+)
+from pipeline.report.rates import ALL
+from pipeline.report.results import Results
+from pipeline.scoring.bootstrap import mean_percent
+
+PUBLISHED = {
+    ("encoder1", "miou"): -7.81,
+    ("encoder1", "irmse"): -2.12,
+    ("encoder1", "psnr"): -4.37,
+    ("encoder2", "miou"): -20.68,
+    ("encoder2", "irmse"): -5.15,
+    ("encoder2", "psnr"): -6.09,
+}
+"""BD-rates of the paper's Table 1, per cent: Cityscapes at 512x256, one training of each arm."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready for print."""
+
+    key: str
+    """Names its file."""
+    caption: str
+    frame: pd.DataFrame
+    """Text alone."""
+    words: int = 1
+    """How many of the first columns are aligned left."""
+
+
+def print_tables(results: Results) -> dict[str, Table]:
+    """Return the tables of the report by key, in the order of print."""
+    makers: Sequence[Callable[[Results], Table]] = (
+        send_table,
+        bd_table,
+        changes_table,
+        rates_table,
+        points_table,
+        diagnostics_table,
+    )
+    tables = (maker(results) for maker in makers)
+    return {table.key: table for table in tables if len(table.frame)}
+
+
+def send_table(results: Results) -> Table:
+    """Return what to send: for each sender the lowest rate at which no task loses too much."""
+    table = results.lowest_rates
+    if ALL in set(table["task"]):
+        table = table[table["task"] == ALL]
+    rows = []
+    for (encoder, sender), of_sender in table.groupby(["encoder", "sender"], sort=False):
+        row = {"Encoder": encoder_title(encoder), "Send": sender_title(sender, results.arms)}
+        for allowed, of_drop in of_sender.groupby("max_task_drop", sort=False):
+            row[f"at most {allowed:g} % lost"] = rate_cell(of_drop)
+        rows.append(row)
+    caption = (
+        "What to send: the lowest rate, in kilobytes per frame, at which no task loses more than so "
+        "many per cent of the score that the benchmark of the same seed has with uncompressed "
+        "features. In brackets the task that sets the rate. Means over seeds."
+    )
+    return Table("send", caption, pd.DataFrame(rows), words=2)
+
+
+def rate_cell(of_seeds: pd.DataFrame) -> str:
+    """Return the mean lowest rate over seeds in words."""
+    known = of_seeds["kilobytes"].notna()
+    if not known.any():
+        return "not reached" if of_seeds["limiting"].any() else MISSING
+    if not known.all():
+        return f"not reached by {(~known).sum()} of {len(known)} seeds"
+    kilobytes = f"{of_seeds['kilobytes'].mean():.2f} kB"
+    limiting = list(dict.fromkeys(filter(None, of_seeds["limiting"])))
+    return f"{kilobytes} ({', '.join(limiting)})" if limiting else f"at most {kilobytes}"
+
+
+def bd_table(results: Results) -> Table:
+    """Return the change of bits at equal score with its verdict: means over seeds."""
+    rows = []
+    for row in results.final.to_dict("records"):
+        score = results.scores[row["task"]]
+        hull = row["kind"] == HULL
+        known = np.isfinite(row["percent"])
+        near = f"{percent(row['near_best'], 1)}" if np.isfinite(row["near_best"]) else "not reached"
+        paper = PUBLISHED.get((row["encoder"], row["score"]))
+        rows.append(
+            {
+                "Encoder": encoder_title(row["encoder"]),
+                "At equal": score.label,
+                "Kind": "hull" if hull else "BD-rate",
+                "Bits": percent(row["percent"]),
+                "Interval": _interval(row["low"], row["high"], 2),
+                "Near the best": near if hull and known else "",
+                "Noise of training": _noise(row["noise"]),
+                "Paper": "" if hull or paper is None else percent(paper),
+                "Verdict": row["verdict"],
+                "Why": row["reason"],
+            }
+        )
+    seeds = int(results.final["seeds"].max())
+    over = f"images and {seeds} seeds" if seeds > 1 else "images"
+    caption = (
+        "Change of bits at equal score, proposed arm against benchmark; below 0 bits are saved. "
+        "Hull: each arm with the best of its points, or mixes of two, over scores down to "
+        f"{results.max_score_drop:g} % below the benchmark's best; near the best: down to "
+        f"{NEAR_BEST * results.max_score_drop:g} % below it. BD-rate: the paper's cubic fit over "
+        f"points fixed in advance. Interval: {100 * results.confidence:g} %, over {over} "
+        f"({results.resamples:,} resamples of {results.images:,} images). Noise of training: the "
+        "largest change between two benchmarks that differ in their seed alone."
+    )
+    return Table("bd-rate", caption, pd.DataFrame(rows), words=3)
+
+
+def _interval(low: float, high: float, digits: int) -> str:
+    return f"{signed(low, digits)} to {signed(high, digits)} %" if np.isfinite(low) else MISSING
+
+
+def _noise(value: float) -> str:
+    return f"{value:.1f} %" if np.isfinite(value) else "not known"
+
+
+def changes_table(results: Results) -> Table:
+    """Return what changes at each point that both arms have."""
+    rows = []
+    for row in results.changes.to_dict("records"):
+        bits = percent(row["bits_percent"])
+        if np.isfinite(row["bits_low"]):
+            bits += f" [{signed(row['bits_low'], 1)}, {signed(row['bits_high'], 1)}]"
+        cells = {"Encoder": encoder_title(row["encoder"]), "Point": codec_title(row["codec"])}
+        cells["Bits"] = bits
+        for score in results.scores.values():
+            change, bound = row[f"{score.name}_change"], row[f"{score.name}_bound"]
+            cells[score_title(score)] = changed(score, change) + (
+                f" (above {changed(score, bound)})" if np.isfinite(bound) else ""
+            )
+        rows.append(cells)
+    share = f"{100 * results.confidence:g} %"
+    caption = (
+        "Change at each point, proposed minus benchmark, mean over seeds, whose arms are paired. "
+        f"Square brackets hold the {share} interval over images and seeds. A change lies above the "
+        f"value in round brackets with {share} confidence. One seed has neither."
+    )
+    return Table("changes", caption, pd.DataFrame(rows), words=2)
+
+
+def rates_table(results: Results) -> Table:
+    """Return the lowest rate of each sender for each task and all, means over seeds."""
+    rows = []
+    keys = ["encoder", "task", "max_task_drop", "sender"]
+    for (encoder, task, allowed, sender), group in results.lowest_rates.groupby(keys, sort=False):
+        low, high = group[["low", "high"]].iloc[0]
+        compared = sender != ARMS[0] and group["bits_percent"].notna().all()
+        bits = percent(mean_percent(group["bits_percent"]), 1) if compared else ""
+        if compared and np.isfinite(low):
+            bits += f" [{signed(low, 1)}, {signed(high, 1)}]"
+        rows.append(
+            {
+                "Encoder": encoder_title(encoder),
+                "Task": task,
+                "Lost": f"at most {allowed:g} %",
+                "Send": sender_title(sender, results.arms),
+                "Lowest rate": rate_cell(group),
+                "BPFE": f"{mean:.3f}" if np.isfinite(mean := _mean(group["bpfe"])) else "",
+                "Against benchmark features": bits,
+            }
+        )
+    share = f"{100 * results.confidence:g} %"
+    over = "images and seeds" if results.lowest_rates["seed"].nunique() > 1 else "images"
+    caption = (
+        "The lowest rate at which a task, or none of all, loses more than allowed, and its change "
+        f"against the benchmark's features with the {share} interval over {over}. One seed says "
+        "nothing of the noise of training."
+    )
+    return Table("lowest-rates", caption, pd.DataFrame(rows), words=4)
+
+
+def _mean(column: pd.Series) -> float:
+    """Return the mean over seeds; NaN if one has none."""
+    return float(column.mean(skipna=False))
+
+
+def points_table(results: Results) -> Table:
+    """Return rates and scores of every sender at every point, means over seeds."""
+    free = results.uncompressed.assign(sender=results.uncompressed["arm"], codec="uncompressed")
+    names = [score.name for score in results.scores.values()]
+    means = free.groupby(["encoder", "sender", "codec"], sort=False)[names].agg(
+        "mean", skipna=False
+    )
+    table = pd.concat([results.sent, means.reset_index()])
+    bands = results.bands.set_index(["encoder", "sender", "codec", "task"])
+    rows = []
+    for row in table.to_dict("records"):
+        free_row = row["codec"] == "uncompressed"
+        cells = {
+            "Encoder": encoder_title(row["encoder"]),
+            "Send": sender_title(row["sender"], results.arms),
+            "Point": row["codec"] if free_row else codec_title(row["codec"]),
+            **{name: "" if free_row else f"{row[name]:.3f}" for name in RATES},
+        }
+        for task, score in results.scores.items():
+            cell = printed(score, row[score.name])
+            if not free_row and np.isfinite(row[score.name]):
+                low, high = bands.loc[(row["encoder"], row["sender"], row["codec"], task)]
+                cell += f" [{printed(score, low)}, {printed(score, high)}]"
+            cells[score_title(score)] = cell
+        rows.append(cells)
+    units = {"kilobytes": "kB per frame", "bpfe": "BPFE", "bpp": "Bits per pixel"}
+    caption = (
+        "All points, means over seeds: rates in kilobytes per frame, bits per feature element "
+        "(BPFE) and bits per pixel, then scores with the interval of the sender alone. A picture "
+        "that was sent is scored itself as its reconstruction; its BPFE are its bits over the "
+        "elements of the features. Uncompressed: float features, neither quantised nor coded."
+    )
+    return Table("points", caption, pd.DataFrame(rows).rename(columns=units), words=3)
+
+
+def diagnostics_table(results: Results) -> Table:
+    """Return what was measured on the features of each model."""
+    rows = []
+    for row in results.diagnostics.to_dict("records"):
+        cells = {"Encoder": encoder_title(row["encoder"]), "Arm": row["arm"]}
+        cells |= {"Seed": str(row["seed"]), "Rate loss": _number(row["rate_loss"], 4)}
+        cells |= {"Span": _number(row["span"], 3), "Deviation": _number(row["deviation"], 3)}
+        for name, value in row.items():
+            if str(name).startswith("correlation "):
+                codec = str(name).removeprefix("correlation ")
+                cells[codec_title(codec)] = _number(value, 2)
+        rows.append(cells)
+    caption = (
+        "Does the rate loss measure bits? Rate loss: L_r, mean over images. Span (largest minus "
+        "smallest) and standard deviation of an image's features, before the quantiser: a rate loss "
+        "that only stretches the span lets the deviation fall against it, and a quantiser of fewer "
+        "bits would save the same. Then, for each point, the correlation (Pearson) over images of "
+        "L_r with bytes; 1 would be a perfect measure."
+    )
+    return Table("diagnostics", caption, pd.DataFrame(rows), words=2)
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else "n/a"
+
+
+def classes_html(results: Results, encoder: str) -> dict[str, str]:
+    """Return what to show -> IoU of each class at each point as HTML, coloured by value.
+
+    Means over seeds of each arm, then the difference of the two arms of the paper.
+    """
+    iou = results.iou[results.iou["encoder"] == encoder]
+    wide = {
+        arm: of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
+        for arm, of_arm in iou.groupby("arm", sort=False)
+    }
+    if set(ARMS) <= set(wide):
+        wide["proposed minus benchmark"] = wide[ARMS[1]] - wide[ARMS[0]]
+
+    def cell(value: float, difference: bool) -> str:
+        if not np.isfinite(value):
+            return "–"
+        text = signed(100 * value, 1) if difference else f"{100 * value:.1f}"
+        strength = min(1.0, abs(value) * (5 if difference else 1))
+        kind = "less" if value < 0 else "more"
+        return f'<span class="{kind}" style="--v:{strength:.2f}">{_shown(text)}</span>'
+
+    return {
+        what: table.rename(columns=lambda x: x if x == "uncompressed" else codec_title(x))
+        .map(lambda value, d=" minus " in what: cell(value, d))
+        .rename_axis(index=None, columns=None)
+        .to_html(border=0, escape=False, classes="heat")
+        for what, table in wide.items()
+    }
+
+
+# Formats
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """Return the tables as one text that reads well unrendered too."""
+    blocks = []
+    for table in tables:
+        aligned = ["left" if i < table.words else "right" for i in range(table.frame.shape[1])]
+        text = table.frame.to_markdown(index=False, disable_numparse=True, colalign=aligned)
+        blocks += [f"**{table.key}.** {table.caption}", text]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_latex(table: Table) -> str:
+    """Return a float for the `booktabs` package, with the label `tab:<key>`."""
+    columns = table.frame.shape[1]
+    sentences = table.frame.columns[-1] == "Why"
+    form = "l" * table.words + "r" * (columns - table.words - sentences) + "p{5cm}" * sentences
+    text = table.frame.to_latex(
+        index=False,
+        escape=True,
+        caption=re.sub(r"([%&_#])", r"\\\1", table.caption),
+        label=f"tab:{table.key}",
+        column_format=form,
+    )
+    return f"% needs \\usepackage{{booktabs}}\n{text}"
+
+
+def to_html(table: Table) -> str:
+    """Return the table alone; numbers have minus signs, words stand left."""
+    frame = table.frame.rename(columns=html.escape).map(_shown)
+    text = frame.to_html(index=False, border=0, escape=False, classes=f"words{table.words}")
+    return text.replace(' style="text-align: right;"', "")
+
+
+def _shown(text: str) -> str:
+    """Return a cell as HTML: minus signs for hyphens before numbers."""
+    escaped = html.escape(text)
+    return re.sub(r"(?<![\w.-])-(?=[\d.])", "\N{MINUS SIGN}", escaped)
+
+
+def runs_table(digests: Mapping[str, tuple[str, str]]) -> Table:
+    """Return the digests of each model's files; digests: model -> of its weights, of its sums."""
+    rows = [{"Model": model, "Weights": a, "Evaluation": b} for model, (a, b) in digests.items()]
+    return Table("runs", "", pd.DataFrame(rows), words=3)

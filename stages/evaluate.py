@@ -48,7 +48,7 @@ from pipeline.nets.stored import load_model
 from pipeline.params import Params, flat
 from pipeline.scoring.coded import per_image, rates_and_scores
 from pipeline.scoring.floor import constant_predictors
-from pipeline.scoring.hull import monotone_envelope
+from pipeline.scoring.hull import pareto_front
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.sums import collect, sums_of
 from pipeline.source import in_order
@@ -222,7 +222,7 @@ def curves(values: Mapping[str, Mapping[str, float]]) -> list[dict[str, float]]:
     points = list(values.values())
     names = [name for name in points[0] if not name.startswith("bpfe")]
     rates = [at["bpfe"] for at in points]
-    kept = {x: {0, *monotone_envelope(rates, [at[x] for at in points]).tolist()} for x in names}
+    kept = {x: {0, *pareto_front(rates, [at[x] for at in points]).tolist()} for x in names}
     return [
         {name: value for name, value in at.items() if i in kept.get(name, {i})}
         for i, at in enumerate(points)

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-COPIES = ((".dvc", "tmp", "exps"), (".dvc", "tmp", "fleet"))
-"""Where in a repository copies of it lie: DVC's of experiments, and those of `stages.fleet`."""
+COPIES = ((".dvc", "tmp", "exps"), (".dvc", "tmp", "cluster"))
+"""Where in a repository copies of it lie: DVC's of experiments, and those of `commands.cluster`."""
 
 
 def main_root(cwd: Path | None = None) -> Path:
     """Return the root of the main repository, also from a copy of it that an experiment runs in.
 
-    DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards, and
-    so does the fleet under `.dvc/tmp/fleet`. So what must outlive them lies in the repository they
-    were started from.
+    DVC runs temporary and queued experiments under `.dvc/tmp/exps` and deletes them afterwards. The
+    cluster command does the same under `.dvc/tmp/cluster`. So what must outlive them lies in the
+    repository they were started from.
     """
     cwd = (cwd or Path.cwd()).resolve()
     for folder in reversed(cwd.parents):

@@ -64,7 +64,6 @@ ROOMS = {
     "report": {"scoring"},
     "artifacts": {"scoring"},
     "tracking": set(),
-    "fleet": set(),
 }
 
 

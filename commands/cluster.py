@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter, deque
@@ -22,9 +21,9 @@ from typing import Annotated, Any, Literal
 import submitit
 import typer
 from filelock import FileLock, Timeout
-from submitit.core.utils import FailedJobError, UncompletedJobError
+from submitit.core.utils import FailedJobError
 
-from commands.cluster_job import FOLDER, ClusterError, Job, dvc, end_children, git, snapshot
+from commands.cluster_job import FOLDER, ClusterError, Job, call, end_children, output, snapshot
 from pipeline.arms import ARMS
 from pipeline.params import Params, ParamsError
 from stages.settings import load, run
@@ -59,7 +58,8 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with FileLock(head / FOLDER / "lock", timeout=0):
-            update(params, head, make_executor(executor, head, params, slurm), workers)
+            jobs = make_executor(executor, head, slurm, gpu=uses_gpu(params))
+            update(params, head, jobs, workers)
     except Timeout:
         raise ClusterError(
             "another cluster command runs in this repository; wait for its end or stop it"
@@ -71,10 +71,10 @@ def update(params: Params, head: Path, executor: submitit.AutoExecutor, workers:
 
     Raises ClusterError if a model has failed, or if a file has changed meanwhile.
     """
-    dvc("repro", "prepare", cwd=head)
+    call("dvc", "repro", "prepare", cwd=head)
     models = out_of_date(params, head)
     commit = snapshot(head)
-    cache = head / dvc("cache", "dir", cwd=head, stdout=subprocess.PIPE).strip()
+    cache = head / output("dvc", "cache", "dir", cwd=head)
     if executor.cluster == "slurm":
         slots: list[dict[str, str]] = [{}] * (workers or len(models))
     else:
@@ -85,26 +85,27 @@ def update(params: Params, head: Path, executor: submitit.AutoExecutor, workers:
 
     failed = run_all(models, submit, slots)
     # With files that have changed, `dvc repro` would train all models here, one by one.
-    if changed := git("diff", "--name-only", commit, snapshot(head), cwd=head).split("\n")[0]:
+    if changed := output("git", "diff", "--name-only", commit, snapshot(head), cwd=head):
         raise ClusterError(
-            f"{changed} changed while the jobs ran. Their results are of the files before, and are "
-            "in the cache. Undo the change and run `dvc repro`, or run this command again"
+            f"{', '.join(changed.splitlines())} changed while the jobs ran. Their results are of "
+            "the files before, and are in the cache. Undo the change and run `dvc repro`, or run "
+            "this command again"
         )
     done = [model for model in models if model not in failed]
     if failed:
         if done:
-            dvc("repro", *(f"evaluate@{model}" for model in done), cwd=head)
+            call("dvc", "repro", *(f"evaluate@{model}" for model in done), cwd=head)
         logs = "".join(f"\n  {model}: {log}" for model, log in failed.items())
         raise ClusterError(
             f"{len(failed)} of {len(models)} models have failed; the other models are done. Read "
             f"the end of these logs, remove the cause and run this command again:{logs}"
         )
-    dvc("repro", cwd=head)
+    call("dvc", "repro", cwd=head)
 
 
 def out_of_date(params: Params, head: Path) -> list[str]:
     """Return the models of which a stage has to be run."""
-    stale = json.loads(dvc("status", "--json", cwd=head, stdout=subprocess.PIPE)).keys()
+    stale = json.loads(output("dvc", "status", "--json", cwd=head)).keys()
     stale |= {stage.partition("@")[2] for stage in stale}
     return [
         f"{encoder}-{arm}-{seed}"
@@ -135,13 +136,15 @@ def run_all(
                 model, slot = waiting.popleft(), free.popleft()
                 attempts[model] += 1
                 running[model] = submit(model, slot), slot
-                say(f"{model}: job {running[model][0].job_id}, log {log_of(running[model][0])}")
+                say(
+                    f"{model}: job {running[model][0].job_id}, log {running[model][0].paths.stdout}"
+                )
             time.sleep(POLL_SECONDS)
             for model in [model for model, (job, _) in running.items() if job.done()]:
                 job, slot = running.pop(model)
                 free.append(slot)
                 error = job.exception()
-                how = "was killed" if isinstance(error, UncompletedJobError) else "failed"
+                how = "failed" if isinstance(error, FailedJobError) else "was killed"
                 if error is None:
                     left = len(waiting) + len(running)
                     say(f"{model}: done; {left} of {len(models)} models to go")
@@ -150,7 +153,7 @@ def run_all(
                     waiting.append(model)
                 else:
                     say(f"{model}: its job {how}; it is given up after {ATTEMPTS} attempts")
-                    failed[model] = log_of(job)
+                    failed[model] = job.paths.stdout
     finally:
         for job, _ in running.values():
             job.cancel(check=False)
@@ -177,13 +180,8 @@ def say(text: str) -> None:
     print(f"{datetime.now():%H:%M:%S} {text}", flush=True)
 
 
-def log_of(job: submitit.Job[None]) -> Path:
-    """Return where a job writes what its stages say, from the repository."""
-    return FOLDER / "jobs" / job.paths.stdout.name
-
-
 def make_executor(
-    kind: str, head: Path, params: Params, slurm: Sequence[str]
+    kind: str, head: Path, slurm: Sequence[str], *, gpu: bool
 ) -> submitit.AutoExecutor:
     """Return what starts jobs, as processes here or through Slurm.
 
@@ -195,7 +193,7 @@ def make_executor(
     try:
         executor = submitit.AutoExecutor(jobs, cluster=None if kind == "auto" else kind)
         if executor.cluster == "slurm":
-            settings["gpus_per_node"] = int(uses_gpu(params))
+            settings["gpus_per_node"] = int(gpu)
         executor.update_parameters(timeout_min=MINUTES[executor.cluster], **settings)
     except (AssertionError, KeyError, NameError, RuntimeError, ValueError) as error:
         raise ClusterError(f"jobs cannot be started with {kind!r} {list(slurm)}: {error}") from None

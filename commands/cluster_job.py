@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -44,7 +45,7 @@ class Job:
     """What of it is copied, as `snapshot` returned it."""
     cache: Path
     """Its DVC cache."""
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str]
     """Environment variables of the stages, such as the GPU that they may use."""
 
     def __call__(self) -> None:
@@ -53,7 +54,7 @@ class Job:
         # A job that a killed command left behind may still run. Then this one finds its results.
         with FileLock(copy.with_name(f"{self.model}.lock")):
             self._make(copy)
-            self._dvc("repro", f"evaluate@{self.model}", cwd=copy)
+            call("dvc", "repro", f"evaluate@{self.model}", cwd=copy, variables=self.variables)
             shutil.rmtree(copy)
 
     def checkpoint(self) -> DelayedSubmission:
@@ -66,34 +67,37 @@ class Job:
 
     def _make(self, copy: Path) -> None:
         shutil.rmtree(copy, ignore_errors=True)
-        git("clone", "--quiet", "--shared", "--no-checkout", str(self.head), str(copy), cwd=None)
-        git("checkout", "--quiet", "--detach", self.commit, cwd=copy)
+        clone = ["git", "clone", "--quiet", "--shared", "--no-checkout"]
+        call(*clone, str(self.head), str(copy), cwd=self.head)
+        call("git", "checkout", "--quiet", "--detach", self.commit, cwd=copy)
         for name in UNTRACKED:
             if (self.head / name).is_file():
                 shutil.copy(self.head / name, copy / name)
-        self._dvc("config", "--local", "cache.dir", str(self.cache), cwd=copy)
-        self._dvc("config", "--local", "cache.type", LINKS, cwd=copy)
-        # The data is ready in the cache. The release, which can be large or outside git, is not
-        # looked at again.
-        self._dvc("freeze", "prepare", cwd=copy)
-        self._dvc("checkout", "prepare", cwd=copy)
-
-    def _dvc(self, *words: str, cwd: Path) -> None:
-        dvc(*words, cwd=cwd, variables=self.variables)
+        call("dvc", "config", "--local", "cache.dir", str(self.cache), cwd=copy)
+        call("dvc", "config", "--local", "cache.type", LINKS, cwd=copy)
+        # The prepared data is in the cache. The release, which can be large and outside of git, is
+        # not looked at again.
+        call("dvc", "freeze", "prepare", cwd=copy)
+        call("dvc", "checkout", "prepare", cwd=copy)
 
 
-def dvc(
-    *words: str, cwd: Path, variables: dict[str, str] | None = None, stdout: int | None = None
-) -> str:
-    """Run DVC in a repository and return its output if `stdout` is subprocess.PIPE.
+def call(*words: str, cwd: Path, variables: Mapping[str, str] | None = None) -> None:
+    """Run git or DVC, which print as they go. Raises ClusterError if it fails."""
+    _run(words, cwd, variables or {}, stdout=None)
 
-    In its stages `python` is the one that runs here. Raises ClusterError if it fails.
-    """
+
+def output(*words: str, cwd: Path) -> str:
+    """Run git or DVC and return what it prints. Raises ClusterError if it fails."""
+    return _run(words, cwd, {}, stdout=subprocess.PIPE).strip()
+
+
+def _run(words: Sequence[str], cwd: Path, variables: Mapping[str, str], stdout: int | None) -> str:
+    # So `dvc`, and `python` in its stages, are those of the environment that runs here.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
+        words,
         cwd=cwd,
-        env={**os.environ, "PATH": path, **(variables or {})},
+        env={**os.environ, "PATH": path, **variables},
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         text=True,
@@ -101,16 +105,8 @@ def dvc(
         preexec_fn=lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN),
     )
     if done.returncode:
-        raise ClusterError(f"`dvc {' '.join(words)}` failed in {cwd}; what it says stands above")
+        raise ClusterError(f"`{' '.join(words)}` failed in {cwd}; what it says stands above")
     return done.stdout or ""
-
-
-def git(*words: str, cwd: Path | None) -> str:
-    """Run git and return its output. Raises ClusterError if it fails."""
-    done = subprocess.run(["git", *words], cwd=cwd, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise ClusterError(f"`git {' '.join(words)}` failed; what it says stands above")
-    return done.stdout.strip()
 
 
 def snapshot(head: Path) -> str:
@@ -118,7 +114,8 @@ def snapshot(head: Path) -> str:
 
     The commit is on no branch. The working tree and the index stay as they are.
     """
-    return git("stash", "create", cwd=head) or git("rev-parse", "HEAD", cwd=head)
+    changed = output("git", "stash", "create", cwd=head)
+    return changed or output("git", "rev-parse", "HEAD", cwd=head)
 
 
 def end_children() -> None:

@@ -100,8 +100,7 @@ def examine(root: Path, *, disparity: bool, workers: int | None = None) -> Exami
                 cityscapes.find(root, split, disparity=disparity)
             except CityscapesError as error:
                 findings.append(Finding(split, str(error)))
-        files = [(part, x.files[key]) for part, x in listings.items() for key in sorted(x.files)]
-        found = _decoded(files, split, workers)
+        found = _decoded(listings, split, workers)
         size = _commonest_size(found)
         findings += _findings(split, found, size)
         counts = ", ".join(f"{len(x.files):,} in {part.folder}" for part, x in listings.items())
@@ -109,17 +108,17 @@ def examine(root: Path, *, disparity: bool, workers: int | None = None) -> Exami
     return Examination(Path(root), contents, tuple(findings))
 
 
-def _decoded(
-    files: list[tuple[Part, ReleaseFile]], split: str, workers: int | None
-) -> list[_Content]:
-    found = [_Content(part, file) for part, file in files]
+def _decoded(listings: dict[Part, Listing], split: str, workers: int | None) -> list[_Content]:
+    keys = sorted(set().union(*(x.files for x in listings.values())))
+    found: list[list[_Content]] = [[] for _ in keys]
 
     def work(index: int) -> None:
-        found[index] = _content(*files[index])
+        files = [(part, x.files.get(keys[index])) for part, x in listings.items()]
+        found[index] = [_content(part, file) for part, file in files if file]
 
-    if files:
-        over_frames(work, len(files), title=f"check {split}", workers=workers)
-    return found
+    if keys:
+        over_frames(work, len(keys), title=f"check {split}", workers=workers)
+    return [x for frame in found for x in frame]
 
 
 def _content(part: Part, file: ReleaseFile) -> _Content:

@@ -1,53 +1,25 @@
-"""Decode and reduce the data set once, into packed arrays; or only check it.
-
-    python -m stages.prepare --check [--root /data/cityscapes]
-
-decodes every file of the release and says what is there, missing or broken. It writes nothing, and
-ends with 1 if the data cannot be used.
-"""
+"""Decode and reduce the data set once, into packed arrays."""
 
 import hashlib
 import shutil
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from pipeline.artifacts import PREPARED_FOLDER, RELEASE_FOLDER, SPLITS, prepared_folder
-from pipeline.data.cityscapes import CityscapesError, FrameFiles, find
-from pipeline.data.examine import described, examine
+from pipeline.data.cityscapes import FrameFiles, find
 from pipeline.data.prepare import belongs, fill_split
 from pipeline.files import whole_folder
 from pipeline.params import Params, ParamsError, flat
 from pipeline.shards import work_folder
 from stages.resume import work_of
-from stages.settings import data_root, load, run
-
-Check = Annotated[bool, typer.Option("--check", help="Only say what is there and what is broken.")]
-Root = Annotated[Path | None, typer.Option(help="The folder to check, if not data.root.")]
+from stages.settings import load, run
 
 
-def main(check: Check = False, root: Root = None) -> None:
-    """Decode and reduce both splits of data.root, once, into packed arrays; or only check them."""
-    if root is not None and not check:
-        raise typer.BadParameter("--root goes with --check; elsewhere the folder is data.root")
+def main() -> None:
+    """Decode and reduce both splits of data.root, once, into packed arrays."""
     params = load()
-    disparity = "disparity" in params.tasks
-    if check:
-        check_release(root or data_root(params), disparity=disparity)
-    else:
-        prepare(params, RELEASE_FOLDER, disparity=disparity)
-
-
-def check_release(root: Path, *, disparity: bool) -> None:
-    """Print what is in the release; raise CityscapesError if it cannot be used."""
-    found = examine(root, disparity=disparity)
-    print(described(found))
-    if found.faults:
-        faults = "1 fault" if len(found.faults) == 1 else f"{len(found.faults):,} faults"
-        raise CityscapesError(f"{root} cannot be used as it is: {faults}, see above")
+    prepare(params, RELEASE_FOLDER, disparity="disparity" in params.tasks)
 
 
 def prepare(params: Params, root: Path, *, disparity: bool) -> None:

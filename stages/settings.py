@@ -126,7 +126,9 @@ def run(command: Callable[..., None]) -> None:
     except Exception as error:
         if _out_of_memory(error):
             typer.secho(f"error: {_too_little_memory(error)}", fg="red", err=True)
-        elif type(error).__module__.startswith("pipeline.") or isinstance(error, OSError):
+        elif type(error).__module__.startswith(("pipeline.", "commands.")) or isinstance(
+            error, OSError
+        ):
             typer.secho(f"error: {error}", fg="red", err=True)
         else:
             raise

@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCES = (
-    *("pipeline", "stages", "experiments", "dvc.yaml", "params.yaml"),
+    *("pipeline", "stages", "commands", "experiments", "dvc.yaml", "params.yaml"),
     *(".dvc", ".gitignore", ".dvcignore"),
 )
 OWN = ("__pycache__", "tmp", "cache", "config.local")

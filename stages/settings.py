@@ -124,11 +124,10 @@ def run(command: Callable[..., None]) -> None:
         sys.stderr.flush()
         os._exit(0)
     except Exception as error:
+        package = type(error).__module__.partition(".")[0]
         if _out_of_memory(error):
             typer.secho(f"error: {_too_little_memory(error)}", fg="red", err=True)
-        elif type(error).__module__.startswith(("pipeline.", "commands.")) or isinstance(
-            error, OSError
-        ):
+        elif package in ("pipeline", "commands") or isinstance(error, OSError):
             typer.secho(f"error: {error}", fg="red", err=True)
         else:
             raise

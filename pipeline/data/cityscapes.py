@@ -127,7 +127,12 @@ def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
         )
     missing = [key for key in keys if key not in listings[LABEL].files]
     if missing:
-        _refuse_train_ids(missing, list_part(root, LABEL._replace(suffix=TRAIN_ID_SUFFIX), split))
+        train_ids = list_part(root, LABEL._replace(suffix=TRAIN_ID_SUFFIX), split).files
+        found = [train_ids[key] for key in missing if key in train_ids]
+        if found:
+            raise CityscapesError(
+                f"{len(found)} frames have labels in train ids only, {found[0]} the first; {WANTED}"
+            )
     _refuse_missing(keys, listings.values(), split)
 
     frames = [
@@ -171,11 +176,12 @@ def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.
         raise CityscapesError(
             f"{file}: label id {largest} is none of the official ids 0 to {MAX_ID}; {WANTED}"
         )
-    road = ID_OF["road"]
-    places = _places(image, LABELS[road].colour)
-    if places and road not in places:
+    road = LABELS[ID_OF["road"]]
+    palette = np.reshape(image.getpalette() or [], (-1, 3))
+    places = np.flatnonzero((palette == road.colour).all(axis=1))
+    if len(places) and road.id not in places:
         raise CityscapesError(
-            f"{file}: its palette has the colour of road at {places[0]}, not at {road}, so its "
+            f"{file}: its palette has the colour of road at {places[0]}, not at {road.id}, so its "
             f"indices are train ids or the numbers of colours; {WANTED}"
         )
     return label_HW
@@ -194,7 +200,9 @@ def list_part(root: Path, part: Part, split: str) -> Listing:
     folder, path = root / part.folder / split, root / part.archive
     if folder.is_dir():
         paths = (x for x in folder.glob(f"*/*{part.suffix}") if not x.name.startswith("."))
-        files = {_key(f"{x.parent.name}/{x.name}", part): ReleaseFile(x) for x in paths}
+        files = {
+            f"{x.parent.name}/{x.name}".removesuffix(part.suffix): ReleaseFile(x) for x in paths
+        }
         return Listing(files, str(folder), part.suffix)
     if not path.is_file():
         raise CityscapesError(
@@ -208,23 +216,11 @@ def list_part(root: Path, part: Part, split: str) -> Listing:
         raise CityscapesError(f"{path}: no whole zip file ({error}); download it again") from error
     prefix = f"{part.folder}/{split}/"
     files = {
-        _key(member.removeprefix(prefix), part): ReleaseFile(path, archive, member)
+        member.removeprefix(prefix).removesuffix(part.suffix): ReleaseFile(path, archive, member)
         for member in archive.namelist()
         if member.startswith(prefix) and member.endswith(part.suffix) and "/." not in member
     }
     return Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
-
-
-def _key(path: str, part: Part) -> str:
-    return path.removesuffix(part.suffix)
-
-
-def _refuse_train_ids(missing: list[str], train_ids: Listing) -> None:
-    found = [train_ids.files[x] for x in missing if x in train_ids.files]
-    if found:
-        raise CityscapesError(
-            f"{len(found)} frames have labels in train ids only, {found[0]} the first; {WANTED}"
-        )
 
 
 def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) -> None:
@@ -238,12 +234,6 @@ def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) ->
         f"split {split!r} has {len(keys)} frames, but {len(missing)} {files} missing, expected"
         f" at:{named}{more}"
     )
-
-
-def _places(image: Image.Image, colour: tuple[int, int, int]) -> list[int]:
-    """Return the indices of a colour in the palette of an image; none if it has no palette."""
-    palette = image.getpalette() or []
-    return [i // 3 for i in range(0, len(palette), 3) if tuple(palette[i : i + 3]) == colour]
 
 
 def _header(file: ReleaseFile) -> png.Header:

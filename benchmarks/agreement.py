@@ -26,12 +26,12 @@ from benchmarks.record import CORES, load, record
 from pipeline.data.batches import Batch, Batches
 from pipeline.data.frames import Frames
 from pipeline.data.prepare import prepare_split
-from pipeline.streets.write import write_streets
 from pipeline.nets.split import SplitNet
+from pipeline.streets.write import write_streets
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.loop import Schedule, fit, validate
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.state import Row
 
 TASKS = ("segmentation", "disparity", "reconstruction")

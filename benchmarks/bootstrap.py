@@ -10,11 +10,11 @@ of all tasks, for the paper's BD-rate and for the one between hulls. Target:
 import argparse
 
 import numpy as np
+from pipeline.report.found.kinds import Kind
 
 from benchmarks.clock import timed
 from benchmarks.record import load, record
 from pipeline.labels import CLASSES
-from pipeline.report.found.kinds import Kind
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate
 from pipeline.scoring.metrics import SCORES
 

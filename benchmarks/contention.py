@@ -81,9 +81,9 @@ def steps(options: argparse.Namespace) -> float:
     from pipeline.coding.quantizer import add_noise
     from pipeline.data.batches import Batches
     from pipeline.nets.split import SplitNet
-    from pipeline.training.runtime import open_runtime, seed_all
     from pipeline.training.loop import Schedule, start, train_step
     from pipeline.training.losses import Objective
+    from pipeline.training.runtime import open_runtime, seed_all
 
     surrogate = partial(add_noise, noise="half-step", bits=8)
     objective = Objective(

@@ -24,8 +24,8 @@ from benchmarks.record import CORES, load, record
 from pipeline.coding.bitstream import decode_features
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames, disparity_px
-from pipeline.labels import CLASSES
 from pipeline.inference import cloud, edge
+from pipeline.labels import CLASSES
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.runtime import open_runtime, seed_all

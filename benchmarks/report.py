@@ -14,11 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from benchmarks.record import load, record
-from pipeline.artifacts import ARMS
-from pipeline.artifacts import Evaluation, read_evaluation, write_evaluation
-from pipeline.labels import CLASSES
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import find
 from pipeline.report.found.kinds import kinds_of
@@ -27,8 +22,12 @@ from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import Shown, render
 from pipeline.report.paper.drawing import draw_all
 from pipeline.report.paper.style import save
-from pipeline.scoring.coded import Coded
 from pipeline.scoring.examples import Examples
+
+from benchmarks.record import load, record
+from pipeline.artifacts import ARMS, Evaluation, read_evaluation, write_evaluation
+from pipeline.labels import CLASSES
+from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES
 
 LEVELS = {

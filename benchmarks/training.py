@@ -34,9 +34,9 @@ from pipeline.data.frames import Frames
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.state import Row
 
 TASKS = ("segmentation", "disparity", "reconstruction")

@@ -30,6 +30,6 @@ train() { # train <encoder> <epochs> <weights> <bits of noise>
     uv run dvc get . "models/$1-benchmark-0" --rev "backbone-$1-$stamp" --out "$made/$1"
 }
 train encoder1 12 none 8 "$@"
-uv run python -m stages.backbone weights/streets.safetensors "$made/encoder1"
+uv run python -m commands.weights weights/streets.safetensors "$made/encoder1"
 train encoder2 6 file 5 "$@"
-uv run python -m stages.backbone weights/streets.safetensors "$made/encoder1" "$made/encoder2"
+uv run python -m commands.weights weights/streets.safetensors "$made/encoder1" "$made/encoder2"

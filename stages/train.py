@@ -87,9 +87,7 @@ def settings_of(params: Params, arm: str) -> dict[str, object]:
     return chosen | {"quantizer.range_percent": params.quantizer.range_percent}
 
 
-def train(
-    name: ModelName, params: Params, settings: dict[str, object], runtime: Runtime
-) -> None:
+def train(name: ModelName, params: Params, settings: dict[str, object], runtime: Runtime) -> None:
     """Fit a model, or go on with it, and write and log its folder."""
     described = runtime.described()
     key = checkpoint_of(name, params, settings) if runtime.rank == 0 else None
@@ -107,7 +105,11 @@ def train(
             "scale": f"{params.data.width}x{params.data.height}",
             **{f"runtime.{key}": value for key, value in described.items()},
         },
-        tags={"stage": "train", "model": str(name), **{k: str(v) for k, v in name._asdict().items()}},
+        tags={
+            "stage": "train",
+            "model": str(name),
+            **{k: str(v) for k, v in name._asdict().items()},
+        },
         resume=key,
     ) as tracked:
 

@@ -20,9 +20,9 @@ from pipeline.data.batches import Batches
 from pipeline.nets.encoder import ENCODERS, Encoder
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.runtime import Runtime
 from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import Runtime
 
 TINY_RUNS = {
     "training": "--width 32 --height 32 --batch 2 --steps 1 --rounds 1 --device cpu",

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from pipeline.artifacts import ARMS
 from pipeline.coding.codecs import CODECS, Codec, CodecError
-from pipeline.source import Truth
 from pipeline.inference.pictures import PICTURES, Picture
 from pipeline.nets.decoder import DECODERS, decoder
 from pipeline.nets.encoder import ENCODERS, Encoder
 from pipeline.scoring.metrics import SCORES, Print, Score, Sums
 from pipeline.scoring.sums import SUMS
+from pipeline.source import Truth
 from pipeline.training.losses import LOSSES, LossSum, TaskLoss
 from stages import encode, evaluate, export, link, prepare, report, streets, train
 from tests.support.tiny_experiment import small_params

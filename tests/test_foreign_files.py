@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pipeline.data.link import link_release
 from safetensors.numpy import save_file
 
 from pipeline.artifacts import (
@@ -31,7 +32,6 @@ from pipeline.artifacts import (
     read_streams,
 )
 from pipeline.data.frames import FramesError, open_frames
-from pipeline.data.link import link_release
 from pipeline.data.prepare import prepare_split
 from pipeline.nets.encoder import WeightsError, read_weights
 from pipeline.training.checkpoint import Checkpoints, ModelError, load_model

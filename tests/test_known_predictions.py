@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pipeline.report.found.findings import Findings, find
+from pipeline.report.found.models import Measured
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,11 +24,9 @@ from pipeline.artifacts import (
     write_evaluation,
 )
 from pipeline.data.batches import Batch
-from pipeline.labels import VOID
 from pipeline.inference import cloud
 from pipeline.inference.edge import BATCH
-from pipeline.report.found.findings import Findings, find
-from pipeline.report.found.models import Measured
+from pipeline.labels import VOID
 from pipeline.scoring.coded import Coded
 from pipeline.scoring.metrics import SCORES, Sums
 from stages.evaluate import image_table

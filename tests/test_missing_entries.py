@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline.scoring.examples import Examples
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -31,7 +32,6 @@ from pipeline.artifacts import (
     write_streams,
 )
 from pipeline.scoring.coded import Coded
-from pipeline.scoring.examples import Examples
 
 SUMS = {"disparity_squared_error": np.ones(2), "disparity_pixels": np.full(2, 3)}
 CODED = Coded(np.full(2, 4), np.full(2, 5), {"disparity": SUMS})

@@ -10,7 +10,17 @@ import pytest
 from pipeline.artifacts import ModelName, read_evaluation
 from tests.support.tiny_experiment import ROOT
 
-ABSENT = ("altair", "dvc", "filelock", "matplotlib", "mlflow", "pandas", "scipy", "submitit", "tqdm")
+ABSENT = (
+    "altair",
+    "dvc",
+    "filelock",
+    "matplotlib",
+    "mlflow",
+    "pandas",
+    "scipy",
+    "submitit",
+    "tqdm",
+)
 HIDE = f"""
 import sys
 from importlib.machinery import ModuleSpec
@@ -38,7 +48,7 @@ def offline(folder: Path, *changes: str) -> subprocess.CompletedProcess[str]:
     hidden = folder.parent / "hidden"
     hidden.mkdir(exist_ok=True)
     (hidden / "python").write_text(
-        f"#!/bin/sh\nPYTHONPATH=$PYTHONPATH:{hidden} exec {sys.executable} \"$@\"\n"
+        f'#!/bin/sh\nPYTHONPATH=$PYTHONPATH:{hidden} exec {sys.executable} "$@"\n'
     )
     (hidden / "python").chmod(0o755)
     (hidden / "sitecustomize.py").write_text(HIDE)

@@ -163,10 +163,14 @@ def add_noise(
 
 def _range(values: NDArray[Any], range_percent: float) -> tuple[float, float]:
     if not 50 < range_percent <= 100:
-        raise ValueError(f"a range holds more than 50 and up to 100 % of the features, not {range_percent}")
+        raise ValueError(
+            f"a range holds more than 50 and up to 100 % of the features, not {range_percent}"
+        )
     if range_percent == 100:
         return values.min(), values.max()
-    low, high = np.percentile(values.astype(np.float64), [(100 - range_percent) / 2, 100 - (100 - range_percent) / 2])
+    low, high = np.percentile(
+        values.astype(np.float64), [(100 - range_percent) / 2, 100 - (100 - range_percent) / 2]
+    )
     return low, high
 
 

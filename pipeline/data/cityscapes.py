@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.data import png
-from pipeline.labels import LABELS
+from pipeline.labels import ID_OF, LABELS, VOID
 
 NAMED_AT_MOST = 10
 MAX_ID = max(label.id for label in LABELS)
@@ -86,7 +86,9 @@ class Part(NamedTuple):
 IMAGE = Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip", "8-bit RGB")
 LABEL = Part("gtFine", "_gtFine_labelIds.png", "gtFine_trainvaltest.zip", "8-bit grey")
 DISPARITY = Part("disparity", "_disparity.png", "disparity_trainvaltest.zip", "16-bit grey")
+PALETTE_KIND = "8-bit palette"
 TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
+WANTED = f"read here are the release's own ids, 0 to {MAX_ID}, in *{LABEL.suffix}"
 
 
 class Listing(NamedTuple):
@@ -125,7 +127,12 @@ def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
         )
     missing = [key for key in keys if key not in listings[LABEL].files]
     if missing:
-        _refuse_train_ids(missing, list_part(root, LABEL._replace(suffix=TRAIN_ID_SUFFIX), split))
+        train_ids = list_part(root, LABEL._replace(suffix=TRAIN_ID_SUFFIX), split).files
+        found = [train_ids[key] for key in missing if key in train_ids]
+        if found:
+            raise CityscapesError(
+                f"{len(found)} frames have labels in train ids only, {found[0]} the first; {WANTED}"
+            )
     _refuse_missing(keys, listings.values(), split)
 
     frames = [
@@ -142,11 +149,7 @@ def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
 
 def image_size(file: ReleaseFile) -> tuple[int, int]:
     """Return the width and height of a PNG, in pixels."""
-    try:
-        header = png.check(file.read())
-    except png.PngError as error:
-        raise CityscapesError(f"{file}: {error}") from error
-    return header.width, header.height
+    return _header(file)[:2]
 
 
 def read_image(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> Image.Image:
@@ -157,19 +160,29 @@ def read_image(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> Ima
 def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode a label map to label_HW: uint8, official ids 0 to 33.
 
-    Raises CityscapesError also for an id that the release does not have, for example in a file
-    that holds train ids.
+    A PNG with a palette is read too, if the indices are the ids. Raises CityscapesError also for
+    colour pictures, instance ids, and ids that the release does not have, such as 255 of train ids.
     """
-    label_HW = np.asarray(_decode(file, LABEL.kind, size))
+    kind = _header(file).kind
+    if kind not in (LABEL.kind, PALETTE_KIND):
+        what = "instance ids" if kind == "16-bit grey" else "colour pictures"
+        raise CityscapesError(f"{file}: a PNG of {kind}, as {what} are; {WANTED}")
+    image = _decode(file, kind, size)
+    label_HW = np.asarray(image)
     largest = int(label_HW.max())
-    if str(file).endswith(TRAIN_ID_SUFFIX) or largest == 255:
-        raise CityscapesError(
-            f"{file}: in train ids already (255 is their void); what is read here are the"
-            f" release's own ids, 0 to {MAX_ID}, in *{LABEL.suffix}"
-        )
+    if str(file).endswith(TRAIN_ID_SUFFIX) or largest == VOID:
+        raise CityscapesError(f"{file}: in train ids already (255 is their void); {WANTED}")
     if largest > MAX_ID:
         raise CityscapesError(
-            f"{file}: label id {largest} is none of the official ids 0 to {MAX_ID}"
+            f"{file}: label id {largest} is none of the official ids 0 to {MAX_ID}; {WANTED}"
+        )
+    road = LABELS[ID_OF["road"]]
+    palette = np.reshape(image.getpalette() or [], (-1, 3))
+    places = np.flatnonzero((palette == road.colour).all(axis=1))
+    if len(places) and road.id not in places:
+        raise CityscapesError(
+            f"{file}: its palette has the colour of road at {places[0]}, not at {road.id}, so its "
+            f"indices are train ids or the numbers of colours; {WANTED}"
         )
     return label_HW
 
@@ -187,7 +200,9 @@ def list_part(root: Path, part: Part, split: str) -> Listing:
     folder, path = root / part.folder / split, root / part.archive
     if folder.is_dir():
         paths = (x for x in folder.glob(f"*/*{part.suffix}") if not x.name.startswith("."))
-        files = {_key(f"{x.parent.name}/{x.name}", part): ReleaseFile(x) for x in paths}
+        files = {
+            f"{x.parent.name}/{x.name}".removesuffix(part.suffix): ReleaseFile(x) for x in paths
+        }
         return Listing(files, str(folder), part.suffix)
     if not path.is_file():
         raise CityscapesError(
@@ -201,24 +216,11 @@ def list_part(root: Path, part: Part, split: str) -> Listing:
         raise CityscapesError(f"{path}: no whole zip file ({error}); download it again") from error
     prefix = f"{part.folder}/{split}/"
     files = {
-        _key(member.removeprefix(prefix), part): ReleaseFile(path, archive, member)
+        member.removeprefix(prefix).removesuffix(part.suffix): ReleaseFile(path, archive, member)
         for member in archive.namelist()
         if member.startswith(prefix) and member.endswith(part.suffix) and "/." not in member
     }
     return Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
-
-
-def _key(path: str, part: Part) -> str:
-    return path.removesuffix(part.suffix)
-
-
-def _refuse_train_ids(missing: list[str], train_ids: Listing) -> None:
-    found = [train_ids.files[x] for x in missing if x in train_ids.files]
-    if found:
-        raise CityscapesError(
-            f"{len(found)} frames have labels in train ids only, {found[0]} the first; what is"
-            f" read here are the release's own ids, in *{LABEL.suffix}"
-        )
 
 
 def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) -> None:
@@ -232,6 +234,13 @@ def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) ->
         f"split {split!r} has {len(keys)} frames, but {len(missing)} {files} missing, expected"
         f" at:{named}{more}"
     )
+
+
+def _header(file: ReleaseFile) -> png.Header:
+    try:
+        return png.check(file.read())
+    except png.PngError as error:
+        raise CityscapesError(f"{file}: {error}") from error
 
 
 def _decode(file: ReleaseFile, kind: str, size: tuple[int, int] | None) -> Image.Image:

@@ -1,82 +1,54 @@
 """Examine a Cityscapes release before any work: what is there, what is missing, what is broken.
 
-Every file that `prepare` would read is decoded. A fault is a record; sentences are made at the end.
+Every file that `prepare` would read is decoded. A fault is a record, not an exception.
 """
 
-import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.data import png
+from pipeline.data import cityscapes
 from pipeline.data.cityscapes import (
+    DISPARITY,
     IMAGE,
     LABEL,
     MAX_ID,
     NAMED_AT_MOST,
-    TRAIN_ID_SUFFIX,
+    WANTED,
     CityscapesError,
     Listing,
     Part,
     ReleaseFile,
-    list_part,
-    parts_read,
 )
 from pipeline.data.threads import over_frames
+from pipeline.labels import ID_OF, TRAIN_ID_OF_ID, VOID
 
 FRAMES = {"train": 2975, "val": 500}
 """Number of frames in each split of the release."""
 SIZE = (2048, 1024)
 """Width and height of the release's frames, in pixels."""
-FOLDERS = {*FRAMES, "test", "train_extra", "demoVideo"}
-"""Every split folder of the release; only those of `FRAMES` are read."""
-COLOUR_SUFFIX = "_gtFine_color.png"
+MAX_TRAIN_ID = 19
+"""The largest id in labels that are recoded to train ids, which may begin at 1, but for void."""
 
-FAULTS = {
-    "absent": "parts that are not there or cannot be opened",
-    "empty": "splits without any frame; expected are files such as",
-    "member": "members of a zip file that lie outside its folder; download it again",
-    "unpaired": "files missing beside the other files of their frame",
-    "train ids": "labels in train ids only; wanted are the release's own ids",
-    "colour": "colour pictures of labels in place of *_gtFine_labelIds.png",
-    "unreadable": "files that cannot be decoded",
-    "kind": "files of another kind of PNG than the release's",
-    "size": "files of another size than most images of their split",
-    "ids": f"labels with ids outside 0 to {MAX_ID}",
+READERS = {
+    IMAGE: cityscapes.read_image,
+    LABEL: cityscapes.read_label,
+    DISPARITY: cityscapes.read_disparity,
 }
-"""Kind of fault -> what is said of those files."""
-NOTES = {
-    "folder": "split folders that are not read; those read are train and val",
-    "count": "number of frames unlike the release's",
-    "official size": f"frames of another size than the release's {SIZE[0]}x{SIZE[1]} pixels",
-}
-"""Kind of note -> what is said of it. A note does not make the data useless."""
 
 
 class Finding(NamedTuple):
     """One thing that is not as in the release."""
 
-    kind: str
-    """A key of `FAULTS` or `NOTES`."""
     place: str
-    """The file, folder, zip file, `<zip>:<member>` or split that it was found at."""
-    detail: str = ""
-    """What was found there, in a few words."""
-
-
-class SplitFound(NamedTuple):
-    """What there is of one split."""
-
-    split: str
-    """"train" or "val"."""
-    files: dict[str, int]
-    """Number of files in each part that is there, by the part's folder."""
-    size: tuple[int, int] | None
-    """The commonest width and height of its images, in pixels; None without a readable image."""
+    """The split, or the split and the part, that it was found in."""
+    what: str
+    """What was found there, and at which file."""
+    fault: bool = True
+    """Whether the data cannot be used because of it."""
 
 
 @dataclass(frozen=True)
@@ -84,145 +56,132 @@ class Examination:
     """All that was found in a release."""
 
     root: Path
-    splits: tuple[SplitFound, ...]
+    contents: dict[str, str]
+    """What there is of each split, in words."""
     findings: tuple[Finding, ...]
 
     @property
     def faults(self) -> tuple[Finding, ...]:
         """Return the findings for which the data cannot be used."""
-        return tuple(x for x in self.findings if x.kind in FAULTS)
+        return tuple(x for x in self.findings if x.fault)
 
 
-class _FileFound(NamedTuple):
-    """What one file is."""
+class _Content(NamedTuple):
+    """What one file holds."""
 
     part: Part
     file: ReleaseFile
-    size: tuple[int, int] | None
-    """Its width and height in pixels; None if it is not a whole PNG."""
-    finding: Finding | None
+    size: tuple[int, int] | None = None
+    """Its width and height in pixels; None if it cannot be used."""
+    tally: np.ndarray = np.zeros(1, np.int64)
+    """Number of pixels of each id, 0 to 33; of disparity: of invalid and of valid pixels."""
+    error: str = ""
+    """Why it cannot be used."""
 
 
 def examine(root: Path, *, disparity: bool, workers: int | None = None) -> Examination:
     """Decode every file of both splits that `prepare` would read, and return what was found.
 
     `root` is the release (see `cityscapes`). `disparity` says whether it must hold disparity.
-    `workers` is the number of threads, one per core if None. A fault of the release is a finding,
-    not an exception.
+    `workers` is the number of threads, one per core if None.
     """
-    parts = parts_read(disparity=disparity)
     findings: list[Finding] = []
-    splits: list[SplitFound] = []
-    for part in parts:
-        findings += _examine_folders(root, part)
+    contents: dict[str, str] = {}
+    parts = cityscapes.parts_read(disparity=disparity)
     for split in FRAMES:
         listings: dict[Part, Listing] = {}
         for part in parts:
             try:
-                listings[part] = list_part(root, part, split)
+                listings[part] = cityscapes.list_part(root, part, split)
             except CityscapesError as error:
-                findings.append(Finding("absent", part.folder, str(error)))
-        found, more = _examine_split(root, split, listings, workers)
-        splits.append(found)
-        findings += more
-    return Examination(Path(root), tuple(splits), tuple(dict.fromkeys(findings)))
+                findings.append(Finding(split, str(error)))
+        if len(listings) == len(parts):
+            try:
+                cityscapes.find(root, split, disparity=disparity)
+            except CityscapesError as error:
+                findings.append(Finding(split, str(error)))
+        found = _decoded(listings, split, workers)
+        size = _commonest_size(found)
+        findings += _findings(split, found, size)
+        counts = ", ".join(f"{len(x.files):,} in {part.folder}" for part, x in listings.items())
+        contents[split] = (counts or "nothing") + (f"; {_pixels(size)}" if size else "")
+    return Examination(Path(root), contents, tuple(findings))
 
 
-def _examine_folders(root: Path, part: Part) -> Iterator[Finding]:
-    """Yield split folders that are not the release's, and members that leave the zip's folder."""
-    folder, path = root / part.folder, root / part.archive
-    if folder.is_dir():
-        names = {x.name for x in folder.iterdir() if x.is_dir() and not x.name.startswith(".")}
-        yield from (Finding("folder", str(folder / x)) for x in sorted(names - FOLDERS))
-    if all((folder / split).is_dir() for split in FRAMES) or not path.is_file():
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return  # told when its files are listed
-    yield from (Finding("member", f"{path}:{x}") for x in members if _leaves(x))
-    inside = (x.split("/") for x in members if x.startswith(f"{part.folder}/"))
-    names = {x[1] for x in inside if len(x) > 2 and not _leaves("/".join(x))}
-    yield from (Finding("folder", f"{path}:{part.folder}/{x}") for x in sorted(names - FOLDERS))
-
-
-def _leaves(member: str) -> bool:
-    """Return whether a member of a zip file would be extracted outside the folder it is put in."""
-    path = PurePosixPath(member.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or path.parts[:1] == (f"{member[:1]}:",)
-
-
-def _examine_split(
-    root: Path, split: str, listings: dict[Part, Listing], workers: int | None
-) -> tuple[SplitFound, list[Finding]]:
-    """Return what there is of a split, and what is wrong with it; `listings` has its parts."""
-    findings = list(_examine_pairs(root, split, listings))
+def _decoded(listings: dict[Part, Listing], split: str, workers: int | None) -> list[_Content]:
     keys = sorted(set().union(*(x.files for x in listings.values())))
-    frames = [
-        [(part, x.files[key]) for part, x in listings.items() if key in x.files] for key in keys
-    ]
-    found: list[list[_FileFound]] = [[] for _ in frames]
 
-    def work(index: int) -> None:
-        found[index] = [_examine_file(part, file) for part, file in frames[index]]
+    def work(index: int) -> list[_Content]:
+        files = [(part, x.files.get(keys[index])) for part, x in listings.items()]
+        return [_content(part, file) for part, file in files if file]
 
-    if frames:
-        over_frames(work, len(frames), title=f"check {split}", workers=workers)
-    files = [x for frame in found for x in frame]
-    sizes = Counter(x.size for x in files if x.part is IMAGE and x.size)
-    size = sizes.most_common(1)[0][0] if sizes else None
-    findings += [x.finding for x in files if x.finding]
-    findings += [
-        Finding("size", str(x.file), f"{_pixels(x.size)}, not {_pixels(size)}")
-        for x in files
-        if size and x.size and x.size != size
-    ]
-    if keys and len(keys) != FRAMES[split]:
-        findings.append(Finding("count", split, f"{len(keys):,} of {FRAMES[split]:,} frames"))
+    if not keys:
+        return []
+    found = over_frames(work, len(keys), title=f"check {split}", workers=workers)
+    return [x for frame in found for x in frame]
+
+
+def _content(part: Part, file: ReleaseFile) -> _Content:
+    try:
+        pixels = np.asarray(READERS[part](file))
+    except CityscapesError as error:
+        return _Content(part, file, error=str(error))
+    size = pixels.shape[1], pixels.shape[0]
+    if part is IMAGE:
+        return _Content(part, file, size)
+    # Every disparity but 0 is valid.
+    values = pixels if part is LABEL else pixels > 0
+    return _Content(part, file, size, np.bincount(values.ravel(), minlength=MAX_ID + 1))
+
+
+def _commonest_size(found: list[_Content]) -> tuple[int, int] | None:
+    sizes = Counter(x.size for x in found if x.part is IMAGE and x.size)
+    return sizes.most_common(1)[0][0] if sizes else None
+
+
+def _findings(split: str, found: list[_Content], size: tuple[int, int] | None) -> list[Finding]:
+    """Return what is wrong with the files of a split, and then with the split as a whole."""
+    findings = []
+    for x in found:
+        place = f"{x.part.folder} of {split}"
+        if x.error:
+            findings.append(Finding(place, x.error))
+        elif size and x.size and x.size != size:
+            what = f"{x.file}: {_pixels(x.size)}, most images of {split} have {_pixels(size)}"
+            findings.append(Finding(place, what))
+    tallies = {part: [x.tally for x in found if x.part is part and x.size] for part in READERS}
+    if tallies[LABEL]:
+        findings += _of_ids(split, np.flatnonzero(np.sum(tallies[LABEL], axis=0)))
+    if tallies[DISPARITY] and not np.sum(tallies[DISPARITY], axis=0)[1]:
+        what = "task disparity: no pixel is valid, all are 0; unpack the disparity again"
+        findings.append(Finding(split, what))
+    count = max(Counter(x.part for x in found).values(), default=0)
+    if count and count != FRAMES[split]:
+        what = f"{count:,} frames, the release has {FRAMES[split]:,}"
+        findings.append(Finding(split, what, fault=False))
     if size and size != SIZE:
-        findings.append(Finding("official size", split, _pixels(size)))
-    counts = {part.folder: len(x.files) for part, x in listings.items()}
-    return SplitFound(split, counts, size), findings
+        what = f"frames of {_pixels(size)}, the release has {_pixels(SIZE)}"
+        findings.append(Finding(split, what, fault=False))
+    return findings
 
 
-def _examine_pairs(root: Path, split: str, listings: dict[Part, Listing]) -> Iterator[Finding]:
-    """Yield the frames of a split that lack a file, and the split if it has none at all."""
-    keys = sorted(set().union(*(x.files for x in listings.values())))
-    if listings and not keys:
-        yield Finding("empty", next(iter(listings.values())).expected("<city>/<name>"))
-    for part, listing in listings.items():
-        instead: dict[str, Finding] = {}
-        if part is LABEL and len(listing.files) < len(keys):
-            for kind, suffix in (("colour", COLOUR_SUFFIX), ("train ids", TRAIN_ID_SUFFIX)):
-                others = list_part(root, LABEL._replace(suffix=suffix), split).files
-                instead |= {key: Finding(kind, str(file)) for key, file in others.items()}
-        for key in keys:
-            if key not in listing.files:
-                yield instead.get(key, Finding("unpaired", listing.expected(key)))
+def _of_ids(split: str, ids: np.ndarray) -> list[Finding]:
+    """Return what is wrong with the labels of a split, from all ids that are in them.
 
-
-def _examine_file(part: Part, file: ReleaseFile) -> _FileFound:
-    try:
-        data = file.read()
-        header = png.check(data)
-    except (CityscapesError, png.PngError) as error:
-        detail = str(error).removeprefix(f"{file}: ")
-        return _FileFound(part, file, None, Finding("unreadable", str(file), detail))
-    size = header.width, header.height
-    if header.kind != part.kind:
-        colour = part is LABEL and ("RGB" in header.kind or "palette" in header.kind)
-        kind = "colour" if colour else "kind"
-        detail = f"{header.kind}, not {part.kind}"
-        return _FileFound(part, file, size, Finding(kind, str(file), detail))
-    try:
-        pixels = np.asarray(png.decode(data, kind=part.kind, size=None))
-    except png.PngError as error:
-        return _FileFound(part, file, size, Finding("unreadable", str(file), str(error)))
-    if part is LABEL and pixels.max() > MAX_ID:
-        ids = ", ".join(map(str, np.unique(pixels[pixels > MAX_ID])))
-        return _FileFound(part, file, size, Finding("ids", str(file), f"ids {ids}"))
-    return _FileFound(part, file, size, None)
+    Labels in the release's ids have road (7), and several of the ids from 20 to 33, such as
+    vegetation, sky and car. Labels that were recoded to train ids have at most their void there.
+    """
+    named = ", ".join(map(str, ids))
+    if np.all(TRAIN_ID_OF_ID[ids] == VOID):
+        what = f"task segmentation: all pixels are void, with ids {named}; {WANTED}"
+        return [Finding(split, what)]
+    if ID_OF["road"] not in ids or np.count_nonzero(ids > MAX_TRAIN_ID) < 2:
+        what = (
+            f"labels recoded, for example to train ids: their ids are {named}, but those of "
+            f"the release include 7 (road), 21 (vegetation) and 26 (car); {WANTED}"
+        )
+        return [Finding(split, what)]
+    return []
 
 
 def _pixels(size: tuple[int, int]) -> str:
@@ -232,19 +191,13 @@ def _pixels(size: tuple[int, int]) -> str:
 def described(examination: Examination) -> str:
     """Return what was found, in lines for a terminal: what is there, then notes, then faults."""
     lines = [f"{examination.root}:"]
-    for split in examination.splits:
-        counts = ", ".join(f"{count:,} in {part}" for part, count in split.files.items())
-        size = f"; {_pixels(split.size)}" if split.size else ""
-        lines.append(f"  {split.split}: {counts or 'nothing'}{size}")
-    for title, kinds in (("note", NOTES), ("fault", FAULTS)):
-        for kind, words in kinds.items():
-            found = [x for x in examination.findings if x.kind == kind]
-            if found:
-                lines.append(f"{title}: {words} ({len(found):,}):")
-                lines += [
-                    f"  {x.place}" + (f": {x.detail}" if x.detail else "")
-                    for x in found[:NAMED_AT_MOST]
-                ]
+    lines += [f"  {split}: {words}" for split, words in examination.contents.items()]
+    for fault, title in ((False, "note"), (True, "fault")):
+        chosen = [x for x in examination.findings if x.fault is fault]
+        for place in dict.fromkeys(x.place for x in chosen):
+            found = [x.what for x in chosen if x.place == place]
+            lines.append(f"{title}: {place} ({len(found):,}):")
+            lines += [f"  {what}" for what in found[:NAMED_AT_MOST]]
             if len(found) > NAMED_AT_MOST:
                 lines.append(f"  and {len(found) - NAMED_AT_MOST:,} more")
     return "\n".join(lines)

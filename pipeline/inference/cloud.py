@@ -11,11 +11,11 @@ from torch import Tensor
 
 from pipeline.artifacts import Sums
 from pipeline.coding.bitstream import BitstreamError, decode_features
-from pipeline.source import Source, in_order
 from pipeline.inference.edge import BATCH
 from pipeline.inference.pictures import PICTURES
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.sums import collect, sums_of
+from pipeline.source import Source, in_order
 
 
 class Served(NamedTuple):

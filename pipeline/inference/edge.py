@@ -19,8 +19,8 @@ from pipeline.source import in_order
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.source import Source
     from pipeline.nets.split import SplitNet
+    from pipeline.source import Source
 
 BATCH = 8
 """Frames at a time, here and in the cloud: on a CPU larger batches leave its caches."""
@@ -52,4 +52,6 @@ def encode(
     """
     # Pillow's encoders release the interpreter lock: threads use every core.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(lambda x: encode_features(x, bits, codec, range_percent), features_NChw))
+        return list(
+            threads.map(lambda x: encode_features(x, bits, codec, range_percent), features_NChw)
+        )

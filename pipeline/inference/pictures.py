@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from pipeline.artifacts import Legend
 from pipeline.labels import CLASSES, PALETTE, VOID
 from pipeline.source import Truth
-from pipeline.artifacts import Legend
 
 
 @dataclass(frozen=True)

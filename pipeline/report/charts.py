@@ -4,7 +4,7 @@ Each chart here has a width of its own only in print; the page gives it the widt
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from pipeline.files import whole_folder
 from pipeline.progress import tqdm
 from pipeline.streets.draw import draw
-from pipeline.files import whole_folder
 
 CITIES = {
     "train": ("amselstadt", "dornhafen", "eschwinkel", "lindenau"),

@@ -8,17 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.source import Source, in_order
-from pipeline.source import Truth
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.sums import collect, sums_of
+from pipeline.source import Source, Truth, in_order
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.runtime import Runtime, seed_all
 from pipeline.training.guard import Guard
 from pipeline.training.losses import Objective
 from pipeline.training.parallel import anyone, from_first, gather, wrap
 from pipeline.training.progress import Progress
+from pipeline.training.runtime import Runtime, seed_all
 from pipeline.training.state import Position, Randomness, Row, Stateful
 
 Surrogate = Callable[[Tensor], Tensor]

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from pipeline.coding.quantizer import clipped
 from pipeline.coding.rate import in_units, rate_loss
 from pipeline.labels import VOID
-from pipeline.source import Truth
 from pipeline.nets.split import SplitOutput
+from pipeline.source import Truth
 
 RATE = "rate"
 """Name of the rate term among the parts of the loss."""

@@ -9,8 +9,8 @@ from PIL import Image
 
 from pipeline.coding.quantizer import add_noise
 from pipeline.data.prepare import reduce_image
-from pipeline.streets.draw import draw
 from pipeline.nets.split import SplitNet
+from pipeline.streets.draw import draw
 
 
 @pytest.fixture(scope="module")

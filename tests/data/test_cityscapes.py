@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.data import cityscapes
 from pipeline.data.cityscapes import CityscapesError, ReleaseFile
+from pipeline.labels import LABELS, PALETTE
 from tests.support.synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 
 
@@ -186,7 +187,7 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(CityscapesError, match="8-bit RGB"):
         cityscapes.read_image(grey)
     instances = a_png(tmp_path / "a_gtFine_instanceIds.png", np.zeros((4, 6), np.uint16))
-    with pytest.raises(CityscapesError, match=r"instanceIds\.png: .*16-bit grey.*8-bit grey"):
+    with pytest.raises(CityscapesError, match=r"instanceIds\.png: .*16-bit grey, as instance ids"):
         cityscapes.read_label(instances)
     text = tmp_path / "pointer.png"
     text.write_text("version https://git-lfs.github.com/spec/v1")
@@ -223,3 +224,25 @@ def test_ids_that_are_not_official(tmp_path: Path) -> None:
     named = a_png(tmp_path / "a_gtFine_labelTrainIds.png", np.zeros((4, 6), np.uint8))
     with pytest.raises(CityscapesError, match="in train ids already"):
         cityscapes.read_label(named)
+
+
+@pytest.mark.parametrize("colours", ["official", "any"])
+def test_a_palette_whose_indices_are_ids(tmp_path: Path, colours: str) -> None:
+    label_HW = np.arange(34, dtype=np.uint8).reshape(2, 17)
+    image = Image.fromarray(label_HW)
+    of_id = [label.colour for label in LABELS] if colours == "official" else [(9, 9, 9)] * 34
+    image.putpalette([x for colour in of_id for x in colour])
+    image.save(tmp_path / "a.png", bits=8)
+    np.testing.assert_array_equal(cityscapes.read_label(ReleaseFile(tmp_path / "a.png")), label_HW)
+
+
+@pytest.mark.parametrize("kind", ["train ids", "a colour picture"])
+def test_palettes_whose_indices_are_no_ids(tmp_path: Path, kind: str) -> None:
+    colours_HW3 = np.array([label.colour for label in LABELS], np.uint8)[None]
+    image = Image.fromarray(colours_HW3).quantize(40)
+    if kind == "train ids":
+        image = Image.fromarray(np.arange(19, dtype=np.uint8)[None])
+        image.putpalette(PALETTE[:19].tobytes())
+    image.save(tmp_path / "a.png", bits=8)
+    with pytest.raises(CityscapesError, match=r"a\.png: its palette has the colour of road at"):
+        cityscapes.read_label(ReleaseFile(tmp_path / "a.png"))

@@ -1,17 +1,25 @@
 """Holds that the check of a release finds each kind of fault by file, and none in a good one."""
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pipeline.data.streets import write_streets
 
+from commands import check_data
 from pipeline.data import examine as module
-from pipeline.data.examine import FAULTS, described, examine
-from stages import prepare
-from tests.support.synthetic_release import NAMES, PARTS, part_path, write_release, zip_part
+from pipeline.data.examine import described, examine
+from pipeline.labels import TRAIN_ID_OF_ID, VOID
+from tests.support.synthetic_release import (
+    NAMES,
+    PARTS,
+    part_path,
+    pixels,
+    write_release,
+    zip_part,
+)
 
 NAME = NAMES[0]
 
@@ -35,12 +43,6 @@ def zipped(root: Path) -> Path:
     return root.parent / "zips"
 
 
-def found(root: Path) -> list[tuple[str, str, str]]:
-    """Kind, name of the file, and detail of each finding."""
-    findings = examine(root, disparity=True, workers=2).findings
-    return [(x.kind, x.place.rpartition("/")[2], x.detail) for x in findings]
-
-
 def gone(path: Path) -> None:
     path.unlink()
 
@@ -55,29 +57,25 @@ def text(path: Path) -> None:
 
 def small(path: Path) -> None:
     mode = {"gtFine": "L", "disparity": "I;16"}.get(path.parts[-4], "RGB")
-    Image.new(mode, (32, 16)).save(path)
+    Image.new(mode, (32, 16), 7 if mode == "L" else 0).save(path)
 
 
 def eight_bits(path: Path) -> None:
     Image.new("L", (64, 32), 7).save(path)
 
 
+def instances(path: Path) -> None:
+    Image.new("I;16", (64, 32), 26001).save(path)
+
+
 def colours(path: Path) -> None:
     Image.new("RGB", (64, 32), (128, 64, 128)).save(path)
 
 
-def palette(path: Path) -> None:
-    Image.new("P", (64, 32)).save(path)
-
-
 def strange_ids(path: Path) -> None:
     label_HW = np.full((32, 64), 33, np.uint8)
-    label_HW[3, 4:6] = 34, 255
+    label_HW[3, 4:6] = 34, 200
     Image.fromarray(label_HW).save(path)
-
-
-def colour_file(path: Path) -> None:
-    path.rename(path.with_name(f"{NAME}_gtFine_color.png"))
 
 
 def train_id_file(path: Path) -> None:
@@ -85,37 +83,35 @@ def train_id_file(path: Path) -> None:
 
 
 PLANTED = [
-    ("leftImg8bit", gone, "unpaired", ""),
-    ("gtFine", gone, "unpaired", ""),
-    ("disparity", gone, "unpaired", ""),
-    ("leftImg8bit", cut, "unreadable", "truncated PNG file"),
-    ("gtFine", cut, "unreadable", "truncated PNG file"),
-    ("disparity", text, "unreadable", "not a PNG file"),
-    ("leftImg8bit", small, "size", "32x16 pixels, not 64x32 pixels"),
-    ("gtFine", small, "size", "32x16 pixels, not 64x32 pixels"),
-    ("disparity", small, "size", "32x16 pixels, not 64x32 pixels"),
-    ("leftImg8bit", eight_bits, "kind", "8-bit grey, not 8-bit RGB"),
-    ("disparity", eight_bits, "kind", "8-bit grey, not 16-bit grey"),
-    ("gtFine", colours, "colour", "8-bit RGB, not 8-bit grey"),
-    ("gtFine", palette, "colour", "1-bit palette, not 8-bit grey"),
-    ("gtFine", colour_file, "colour", ""),
-    ("gtFine", train_id_file, "train ids", ""),
-    ("gtFine", strange_ids, "ids", "ids 34, 255"),
+    ("leftImg8bit", gone, "1 file is missing"),
+    ("gtFine", gone, "1 file is missing"),
+    ("disparity", gone, "1 file is missing"),
+    ("leftImg8bit", cut, "truncated PNG file"),
+    ("gtFine", cut, "truncated PNG file"),
+    ("disparity", text, "not a PNG file"),
+    ("leftImg8bit", small, "32x16 pixels, most images of val have 64x32 pixels"),
+    ("gtFine", small, "32x16 pixels, most images of val have 64x32 pixels"),
+    ("disparity", small, "32x16 pixels, most images of val have 64x32 pixels"),
+    ("leftImg8bit", eight_bits, "8-bit grey, expected one of 8-bit RGB"),
+    ("disparity", eight_bits, "8-bit grey, expected one of 16-bit grey"),
+    ("gtFine", colours, "8-bit RGB, as colour pictures are"),
+    ("gtFine", instances, "16-bit grey, as instance ids are"),
+    ("gtFine", train_id_file, "labels in train ids only"),
+    ("gtFine", strange_ids, "label id 200 is none of the official ids 0 to 33"),
 ]
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize(("part", "plant", "kind", "detail"), PLANTED)
+@pytest.mark.parametrize(("part", "plant", "words"), PLANTED)
 def test_a_fault_is_found_by_file(
-    root: Path, part: str, plant: Callable[[Path], None], kind: str, detail: str, packed: bool
+    root: Path, part: str, plant: Callable[[Path], None], words: str, packed: bool
 ) -> None:
-    path = part_path(root, part, NAME)
-    before = set(path.parent.iterdir())
-    plant(path)
-    renamed = set(path.parent.iterdir()) - before
-    ((found_kind, name, words),) = found(zipped(root) if packed else root)
-    assert (found_kind, name) == (kind, next(iter(renamed), path).name)
-    assert words.startswith(detail)
+    plant(part_path(root, part, NAME))
+    (fault,) = examine(zipped(root) if packed else root, disparity=True, workers=2).findings
+    assert fault.fault
+    assert fault.place in ("val", f"{part} of val")
+    assert words in fault.what
+    assert NAME in fault.what
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -128,35 +124,48 @@ def test_nothing_is_found_in_a_good_release(root: Path, packed: bool) -> None:
     (root / "gtCoarse" / "train_extra").mkdir(parents=True)
     examined = examine(zipped(root) if packed else root, disparity=True)
     assert examined.findings == ()
-    assert [(x.split, set(x.files.values()), x.size) for x in examined.splits] == [
-        ("train", {3}, (64, 32)),
-        ("val", {3}, (64, 32)),
-    ]
+    there = "3 in leftImg8bit, 3 in gtFine, 3 in disparity; 64x32 pixels"
+    assert examined.contents == {"train": there, "val": there}
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_split_under_another_name(root: Path, packed: bool) -> None:
-    (root / "leftImg8bit" / "val").rename(root / "leftImg8bit" / "validation")
-    kinds = {(kind, name) for kind, name, _ in found(zipped(root) if packed else root)}
-    assert ("folder", "validation") in kinds
-    lost = {x for x in kinds if x[0] in FAULTS}
-    if packed:  # the zip file is there, and holds no frame of val
-        assert lost == {("unpaired", f"{name}_leftImg8bit.png") for name in NAMES}
-    else:
-        assert lost == {("absent", "leftImg8bit")}
+def recoded(root: Path, of_id: np.ndarray) -> str:
+    """Recode all labels of val by a table, and return the one fault that is found."""
+    for name in NAMES:
+        path = part_path(root, "gtFine", name)
+        Image.fromarray(of_id[pixels(path)]).save(path)
+    (fault,) = examine(root, disparity=True).faults
+    assert fault.place == "val"
+    return fault.what
 
 
-def test_members_that_leave_the_zip_files_folder(root: Path) -> None:
-    zips = zipped(root)
-    (root / "aside").mkdir()
-    bad = ["../x.png", "/etc/x", "leftImg8bit/val/../../../y.png", r"..\z.png", r"C:\w.png"]
-    with zipfile.ZipFile(zips / "leftImg8bit_trainvaltest.zip", "a") as archive:
-        for member in [*bad, "leftImg8bit/val/README..md"]:
-            archive.writestr(member, "x")
-    findings = examine(zips, disparity=True).findings
-    assert {x.kind for x in findings} == {"member"}
-    path = zips / "leftImg8bit_trainvaltest.zip"
-    assert [x.place for x in findings] == [f"{path}:{x}" for x in bad]
+@pytest.mark.parametrize("void", [0, 19, 20, 33])
+@pytest.mark.parametrize("first", [0, 1])
+def test_labels_recoded_to_train_ids(root: Path, void: int, first: int) -> None:
+    """Whatever their void, and whether they begin at 0 or at 1."""
+    of_id = np.where(TRAIN_ID_OF_ID == VOID, void, TRAIN_ID_OF_ID + np.uint8(first))
+    assert "labels recoded" in recoded(root, of_id.astype(np.uint8))
+
+
+def test_labels_recoded_to_categories(root: Path) -> None:
+    assert "labels recoded" in recoded(root, (np.arange(256) // 4).astype(np.uint8))
+
+
+def test_a_split_without_a_valid_pixel_of_a_task(root: Path) -> None:
+    assert "task segmentation: all pixels are void, with ids 3;" in recoded(
+        root, np.full(256, 3, np.uint8)
+    )
+    for name in NAMES:
+        Image.new("I;16", (64, 32)).save(part_path(root, "disparity", name, "train"))
+    found = examine(root, disparity=True).faults
+    assert [x.place for x in found] == ["train", "val"]
+    assert "task disparity: no pixel is valid" in found[0].what
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 32), (384, 192)])
+def test_the_built_in_data_set_is_accepted(tmp_path: Path, width: int, height: int) -> None:
+    """Also one frame alone."""
+    write_streets(tmp_path, seed=5, train=2, val=1, width=width, height=height, workers=1)
+    assert examine(tmp_path, disparity=True).faults == ()
 
 
 def test_a_part_that_is_not_there_or_is_no_zip_file(root: Path) -> None:
@@ -164,18 +173,19 @@ def test_a_part_that_is_not_there_or_is_no_zip_file(root: Path) -> None:
     (zips / "disparity_trainvaltest.zip").unlink()
     archive = zips / "gtFine_trainvaltest.zip"
     archive.write_bytes(archive.read_bytes()[:-200])
-    findings = examine(zips, disparity=True).findings
-    assert {(x.kind, x.place) for x in findings} == {("absent", "disparity"), ("absent", "gtFine")}
-    assert sum("no whole zip file" in x.detail for x in findings) == 1
-    without = examine(zips, disparity=False).findings
-    assert {x.place for x in without} == {"gtFine"}
+    found = [x.what for x in examine(zips, disparity=True).faults]
+    assert sum("put the official disparity_trainvaltest.zip" in x for x in found) == 2
+    assert sum("gtFine_trainvaltest.zip: no whole zip file" in x for x in found) == 2
+    assert len(found) == 4
+    assert len(examine(zips, disparity=False).faults) == 2
 
 
 def test_an_empty_split(root: Path) -> None:
     for part in PARTS:
         for file in (root / part / "val").rglob("*.png"):
             file.unlink()
-    assert [x[0] for x in found(root)] == ["empty"]
+    (fault,) = examine(root, disparity=True).findings
+    assert "split 'val' is empty" in fault.what
 
 
 def test_counts_and_size_unlike_the_release_are_notes(
@@ -185,27 +195,25 @@ def test_counts_and_size_unlike_the_release_are_notes(
     monkeypatch.setattr(module, "SIZE", (2048, 1024))
     examined = examine(root, disparity=True)
     assert examined.faults == ()
-    assert "note: number of frames unlike the release's (1):\n  train: 3 of 2,975 frames" in (
-        described(examined)
-    )
+    assert "note: train (2):\n  3 frames, the release has 2,975\n" in described(examined)
     assert "fault" not in described(examined)
 
 
 def test_the_command_names_faults_and_ends_with_an_error(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    repository = Path(__file__).parents[2]
     monkeypatch.chdir(repository)
-    prepare.main(check=True, root=root)
+    check_data.main(root=root)
     assert "val: 3 in leftImg8bit, 3 in gtFine, 3 in disparity; 64x32 pixels" in (
         capsys.readouterr().out
     )
     for number in range(12):
         file = part_path(root, "gtFine", NAME)
-        file.with_name(f"ulm_000009_{number:06}_gtFine_labelIds.png").write_bytes(file.read_bytes())
-    with pytest.raises(ValueError, match="24 faults"):
-        prepare.main(check=True, root=root)
+        colours(file.with_name(f"ulm_000009_{number:06}_gtFine_labelIds.png"))
+    with pytest.raises(ValueError, match="13 faults"):
+        check_data.main(root=root)
     said = capsys.readouterr().out
-    assert "fault: files missing beside the other files of their frame (24):" in said
-    assert said.count("_leftImg8bit.png") == 10
-    assert "and 14 more" in said
+    assert "24 files are missing" in said
+    assert "fault: gtFine of val (12):" in said
+    assert said.count("as colour pictures are") == 10
+    assert "and 2 more" in said

@@ -16,8 +16,8 @@ from pipeline.data.frames import (
     disparity_px,
     open_frames,
 )
-from pipeline.labels import LABELS
 from pipeline.data.prepare import nearest, prepare_split, reduce_image
+from pipeline.labels import LABELS
 from tests.support.synthetic_release import NAMES, PARTS, part_path, pixels, write_release, zip_part
 
 SMALL = {"width": 16, "height": 8, "disparity": True}

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pipeline.data.labels import VOID
 
 from docs.convert_kitti import convert
 from pipeline.data.frames import disparity_px
-from pipeline.data.labels import VOID
 from pipeline.data.prepare import prepare_split
 
 WIDTH, HEIGHT = 8, 4

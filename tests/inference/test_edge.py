@@ -13,9 +13,9 @@ from pipeline.coding.bitstream import decode_levels, encode_features
 from pipeline.coding.codecs import CodecError
 from pipeline.coding.quantizer import quantize
 from pipeline.data.batches import Batches
-from pipeline.source import in_order
 from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
+from pipeline.source import in_order
 
 
 def test_features_are_those_of_each_frame_alone(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pipeline.inference.jpeg import PictureError, decoded_pictures, jpeg
 
 from pipeline.inference.edge import BATCH
-from pipeline.inference.jpeg import PictureError, decoded_pictures, jpeg
 
 IMAGE_HW3 = np.full((16, 32, 3), (200, 100, 50), np.uint8)
 

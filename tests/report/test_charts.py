@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-
-from pipeline.artifacts import ARMS
 from pipeline.report.charts.book import Charts, describe
 from pipeline.report.charts.inks import ARM_LOOKS
 from pipeline.report.charts.joint import joint
@@ -18,6 +16,8 @@ from pipeline.report.found.findings import Findings
 from pipeline.report.found.published import published_points
 from pipeline.report.page.plot import plots
 from pipeline.report.paper.draw import draw
+
+from pipeline.artifacts import ARMS
 from pipeline.scoring.metrics import SCORES, Print, Score
 from tests.support.report_models import CODECS
 from tests.support.report_page import found_with_seeds

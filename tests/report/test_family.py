@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from pipeline.report.charts.family import family_chart
 from pipeline.report.found.family import HULL, Family, FamilyError, family, family_table
 from pipeline.report.paper.draw import draw
 from pipeline.report.tables.family import family_grid
 from pipeline.report.tables.grid import to_markdown
+
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.metrics import SCORES
 from tests.support.tiny_experiment import start

@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-
-from pipeline.arms import ARM_COLOURS
 from pipeline.report.found.findings import Findings
 from pipeline.report.found.models import Measured
 from pipeline.report.page.images import WIDEST, png_uri
 from pipeline.report.page.render import FOLDER, cell, setting
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.heat import heat_tables
+
+from pipeline.arms import ARM_COLOURS
 from tests.support.report_models import CODECS, arms, shown
 from tests.support.report_page import found_of, page_of, two_encoders, whole_page
 

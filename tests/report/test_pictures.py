@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from pipeline.artifacts import ARMS
 from pipeline.report.looks import Tile
 from pipeline.report.paper.pictures import predictions, predictions_by_codec, tiles
 from pipeline.report.paper.sheet import Row, sheet
+
+from pipeline.artifacts import ARMS
 from tests.support.report_models import CODECS, some_examples
 
 

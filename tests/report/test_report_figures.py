@@ -12,8 +12,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
-
-from pipeline.arms import ARM_COLOURS, ARMS
 from pipeline.report.charts.inks import ARM_LOOKS
 from pipeline.report.charts.joint import joint
 from pipeline.report.charts.rate_accuracy import rate_accuracy
@@ -25,6 +23,8 @@ from pipeline.report.looks import Tile
 from pipeline.report.paper.draw import draw, draw_panel
 from pipeline.report.paper.pictures import predictions, tiles
 from pipeline.report.paper.style import log_ticks, new_figure, save, settle, styled
+
+from pipeline.arms import ARM_COLOURS, ARMS
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import some_examples
 from tests.support.report_page import found_with_seeds

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pipeline.report.found.findings import find
 from pipeline.report.tables.grid import Footnotes, Grid, latex, to_latex, to_markdown
+
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import KINDS, arms, model
 

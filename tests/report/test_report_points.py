@@ -6,10 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
-from scipy.stats import pearsonr, spearmanr
-
-from pipeline.labels import CLASSES
 from pipeline.report.found.joint import joint_table, lost_table
 from pipeline.report.found.models import (
     iou_table,
@@ -22,6 +18,10 @@ from pipeline.report.found.models import (
 from pipeline.report.found.table import check_points, point_table
 from pipeline.report.tables.points import joint_grid, picture_grid, point_grids, rate_loss_grid
 from pipeline.report.text.why import without_records
+from scipy import stats
+from scipy.stats import pearsonr, spearmanr
+
+from pipeline.labels import CLASSES
 from pipeline.scoring.bootstrap import image_counts
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import CODECS, IMAGES, arms, model

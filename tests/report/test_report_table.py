@@ -12,8 +12,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.files import write_json
 from pipeline.report.found.kinds import kinds_of
 from pipeline.report.found.obstacles import SeedsWithout
 from pipeline.report.found.published import published_points, published_rates
@@ -30,10 +28,12 @@ from pipeline.report.tables.bd import Drawn, bd_grid, hull_grid
 from pipeline.report.tables.grid import to_markdown
 from pipeline.report.tables.points import point_grids
 from pipeline.report.text.why import missing
-from pipeline.scoring.bdrate import hull_rate
-from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.objections import LittleOverlap
 from pipeline.scoring.obstacles import NotMonotone
+
+from pipeline.files import write_json
+from pipeline.scoring.bdrate import hull_rate
+from pipeline.scoring.metrics import SCORES
 from tests.support.published import TABLE_1
 
 

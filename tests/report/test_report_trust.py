@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from pipeline.report.found.bounds import bounds_table
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.kinds import Kind, kinds_of
@@ -30,10 +29,6 @@ from pipeline.report.text.verdict import (
     verdicts,
 )
 from pipeline.report.text.why import with_sentences
-from pipeline.scoring.bdrate import bd_rate, hull_rate
-from pipeline.scoring.bootstrap import bootstrap_bd_rate, image_counts
-from pipeline.scoring.coded import Coded
-from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.objections import (
     InsideNoise,
     LittleOverlap,
@@ -44,8 +39,13 @@ from pipeline.scoring.objections import (
     WideInterval,
     size_of,
 )
-from pipeline.scoring.repeats import repeated_effect
 from pipeline.scoring.trust import diagnose
+
+from pipeline.scoring.bdrate import bd_rate, hull_rate
+from pipeline.scoring.bootstrap import bootstrap_bd_rate, image_counts
+from pipeline.scoring.coded import Coded
+from pipeline.scoring.metrics import SCORES
+from pipeline.scoring.repeats import repeated_effect
 from tests.support.report_models import CODECS, IMAGES, KINDS, arms, model, sums_at
 
 RESAMPLES = 100

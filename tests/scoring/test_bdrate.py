@@ -8,13 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.scoring.bdrate import (
-    METHODS,
-    bd_rate,
-    bd_score,
-    hull_rate,
-)
 from pipeline.scoring.obstacles import (
     BeatenPoint,
     FitLeavesPoints,
@@ -24,6 +17,13 @@ from pipeline.scoring.obstacles import (
     NotPositive,
     Obstacle,
     TooFewPoints,
+)
+
+from pipeline.scoring.bdrate import (
+    METHODS,
+    bd_rate,
+    bd_score,
+    hull_rate,
 )
 from tests.support.published import TABLE_1, published
 

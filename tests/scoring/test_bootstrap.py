@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from pipeline.scoring.obstacles import (
+    NotMonotone,
+)
+from pipeline.scoring.trust import NoRate, ResamplesWithout
 from scipy.stats import ttest_1samp
 
 from pipeline.scoring import bootstrap
@@ -11,10 +15,6 @@ from pipeline.scoring.bdrate import (
 )
 from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, image_counts
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.obstacles import (
-    NotMonotone,
-)
-from pipeline.scoring.trust import NoRate, ResamplesWithout
 
 POINTS = 5
 CLASSES = 4

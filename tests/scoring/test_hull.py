@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pipeline.scoring.obstacles import NoOverlap
 
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.hull import Averaged, hull_points, monotone_envelope
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.obstacles import NoOverlap
 
 POINTS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=12)
 AVERAGED = {name: SCORES[name].averaged for name in ("reconstruction", "disparity")}

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-
 from pipeline.scoring.joint import EveryPoint, Unreached, joint_rate, largest_loss
 
 RATE = np.array([8.0, 4.0, 2.0, 1.0])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from pipeline.scoring.trivial import Truths, trivial_scores
 
 from pipeline.labels import VOID
-from pipeline.scoring.trivial import Truths, trivial_scores
 
 
 def test_constants_are_scored_by_hand() -> None:

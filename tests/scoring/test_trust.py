@@ -5,12 +5,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-
-from pipeline.scoring.bdrate import (
-    METHODS,
-    bd_rate,
-    hull_rate,
-)
 from pipeline.scoring.objections import (
     FarByMethod,
     InsideNoise,
@@ -32,6 +26,12 @@ from pipeline.scoring.obstacles import (
     TooFewPoints,
 )
 from pipeline.scoring.trust import Diagnostics, Interval, NoRate, ResamplesWithout, diagnose
+
+from pipeline.scoring.bdrate import (
+    METHODS,
+    bd_rate,
+    hull_rate,
+)
 from tests.support.published import CODECS, published
 
 RATE = np.array([6.0, 4.0, 2.5, 1.5, 1.0])

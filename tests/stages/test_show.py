@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from pipeline.params import parse
 from stages.show import table
+
+from pipeline.params import parse
 
 
 def row(name: str | None, rev: str, weight: float, percent: float, verdict: str) -> dict[str, Any]:

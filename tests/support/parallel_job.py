@@ -11,9 +11,9 @@ import torch
 from pipeline.data.batches import Batch
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.runtime import open_runtime, seed_all
 from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import open_runtime, seed_all
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 

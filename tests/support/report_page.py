@@ -4,12 +4,12 @@ import io
 from dataclasses import replace
 
 from PIL import Image
-
-from pipeline.artifacts import ARMS
 from pipeline.report.charts.book import describe
 from pipeline.report.found.findings import Findings, find
 from pipeline.report.found.models import Measured
 from pipeline.report.page.render import Shown, render
+
+from pipeline.artifacts import ARMS
 from pipeline.scoring.metrics import SCORES
 from tests.support.report_models import KINDS, arms, model, shown
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from pipeline.shards import digest
 from safetensors.torch import load_file
 from torch import nn
 
 from pipeline.nets.encoder import ENCODERS, Encoder
 from pipeline.nets.split import SplitNet
-from pipeline.shards import digest
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import (
     Checkpoints,

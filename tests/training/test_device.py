@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stages.recipe import precision
 
 from pipeline.params import parse
 from pipeline.training.runtime import DeviceError, open_runtime, seed_all
-from stages.recipe import precision
 
 
 @pytest.fixture(autouse=True)

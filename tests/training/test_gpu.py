@@ -19,10 +19,10 @@ from pipeline.data.frames import Frames
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
-from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.guard import NotFiniteError
 from pipeline.training.loop import Schedule, Surrogate, fit, start, train_step
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import Runtime, open_runtime, seed_all
 from pipeline.training.state import Row
 from tests.support.tiny_net import TINY
 

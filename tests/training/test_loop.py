@@ -25,10 +25,10 @@ from pipeline.data.batches import Batch
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints, Stopped
-from pipeline.training.runtime import Runtime, seed_all
 from pipeline.training.guard import NotFiniteError
 from pipeline.training.loop import Schedule, fit, validate
 from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.runtime import Runtime, seed_all
 from pipeline.training.state import Row
 from tests.support.tiny_net import TINY
 

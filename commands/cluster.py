@@ -50,8 +50,8 @@ def main(
     params = load()
     if params.machine.launcher != "python":
         raise ParamsError(
-            f"machine.launcher is {params.machine.launcher!r}; allowed in a job: python, since each "
-            "training has one GPU there"
+            f"machine.launcher is {params.machine.launcher!r}; allowed in a job: python, since "
+            "each training has one GPU there"
         )
     head = Path.cwd()
     (head / FOLDER).mkdir(parents=True, exist_ok=True)

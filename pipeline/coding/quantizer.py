@@ -69,8 +69,9 @@ def level_dtype(bits: int) -> np.dtype[Any]:
 def quantize(features_Chw: ArrayLike, bits: int, range_percent: float = 100.0) -> Levels:
     """Return round((F - min) / (max - min) * (2^bits - 1)), min and max over the whole tensor.
 
-    range_percent: per cent of the features inside the range. Below 100, percentiles stand for min and max,
-    as many features are clipped at either end, and a few large ones do not stretch the range.
+    range_percent: per cent of the features inside the range. Below 100, percentiles stand for min
+    and max, as many features are clipped at either end, and a few large ones do not stretch the
+    range.
     features_Chw: C x h x w, any real dtype. The arithmetic is float64; halves round to even.
     Features that are all equal become level 0. Raises ValueError on NaN or infinity (saying where),
     an empty tensor, a range float32 cannot hold, or bits outside 1 to 16.
@@ -106,9 +107,9 @@ def dequantize(levels: Levels) -> NDArray[np.float32]:
 
 
 def clipped(features_BChw: Tensor, range_percent: float) -> Tensor:
-    """Return the features inside each image's range of `range_percent` per cent, the others at its ends.
+    """Return the features inside each image's range, the others at its ends.
 
-    The ends are not differentiated, so that no gradient moves them.
+    range_percent: see `quantize`. The ends are not differentiated, so that no gradient moves them.
     """
     if range_percent == 100:
         return features_BChw
@@ -137,7 +138,8 @@ def add_noise(
 
     half-step: within half a step of an n-bit quantiser over each image's own range, which is not
     differentiated (paper, section 2.1). fixed: within +-amplitude, in units of the features (the
-    authors' code has 0.002). none: the features themselves. range_percent: see `clipped`, which comes first.
+    authors' code has 0.002). none: the features themselves. range_percent: see `clipped`, which
+    comes first.
     The result has the dtype and memory layout of features_BChw, under autocast too; its gradient is
     that of the features. Leave `generator` out in compiled code. Raises ValueError on an unknown
     noise, bits outside 1 to 16 or a negative amplitude.
@@ -168,9 +170,8 @@ def _range(values: NDArray[Any], range_percent: float) -> tuple[float, float]:
         )
     if range_percent == 100:
         return values.min(), values.max()
-    low, high = np.percentile(
-        values.astype(np.float64), [(100 - range_percent) / 2, 100 - (100 - range_percent) / 2]
-    )
+    tail = (100 - range_percent) / 2
+    low, high = np.percentile(values.astype(np.float64), [tail, 100 - tail])
     return low, high
 
 

@@ -197,9 +197,9 @@ def start(
 
     `params` is flat. Runs of the same work that a killed process has left open are closed as
     KILLED. `resume` identifies work that goes on after a kill: the newest run of it that has not
-    finished is continued. Without it a new run begins. While the run is open SIGTERM raises SystemExit(143), so that the `finally` blocks
-    of the caller are run. Raises nothing of its own: a store that cannot be opened is a warning and
-    a NullRun.
+    finished is continued. Without it a new run begins. While the run is open SIGTERM raises
+    SystemExit(143), so that the `finally` blocks of the caller are run. Raises nothing of its own:
+    a store that cannot be opened is a warning and a NullRun.
     """
     _show_warnings()
     with _sigterm_as_exit():

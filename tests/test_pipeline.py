@@ -97,7 +97,8 @@ def test_a_run_is_found_from_what_it_made(repository: Path) -> None:
             (run,) = client.search_runs([experiment.experiment_id], wanted)
             assert run.info.run_id == run_id
         run = client.get_run(evaluated["id"])
-        assert run.info.end_time - run.info.start_time > 500  # ms: it spans the work
+        written = (repository / f"evaluation/encoder2-{arm}-0/sums.npz").stat().st_mtime * 1000
+        assert run.info.start_time < written < run.info.end_time  # it spans the work
         assert run.data.params["train.epochs"] == "2"
         assert run.data.params["codecs"] == str(CODECS)
     assert client.get_run(trained["id"]).data.params["loss.rate"] == "True"
@@ -183,12 +184,11 @@ def test_no_setting_reaches_the_shell_as_a_command(repository: Path, key: str) -
     params[key] = [*params[key], HOSTILE]
     path.write_text(yaml.safe_dump(params, sort_keys=False))
     refused = start(repository, "dvc", "repro")
-    assert refused.returncode != 0
-    assert f"error: {key}" in refused.stderr
-    assert not list(repository.glob("pwned*"))
     # The way back that README names.
     command(repository, "git", "checkout", "params.yaml")
     assert ran(repository, "repro") == []
+    assert refused.returncode != 0
+    assert not list(repository.glob("pwned*"))
     assert status(repository) == ""
 
 

@@ -110,13 +110,16 @@ class Objective(nn.Module):
     balance: how the weights move. `adam-step` and `adam-epoch`: Adam on log w, after each step or
     on the mean losses of each epoch; `closed-form`: each w_i is where L is least for the losses of
     this step, 1 / (2 L_i); `fixed`: they stay at `initial_weight`. Raises ValueError for another.
+    A part of which a step has no pixel, in any process, takes no part in that step: its weight
+    stays, and the mean of the epoch is over the other steps.
     """
 
     log_weights_P: Tensor
     held_P: Tensor
     halves_P: Tensor
     totals_P: Tensor
-    steps: Tensor
+    steps_P: Tensor
+    present_P: Tensor
 
     def __init__(
         self,
@@ -143,7 +146,9 @@ class Objective(nn.Module):
         self.register_buffer("halves_P", torch.tensor(halves), False)
         # Sums of an epoch's losses stay on the device until the epoch's end.
         self.register_buffer("totals_P", torch.zeros(len(self.names)))
-        self.register_buffer("steps", torch.zeros(()))
+        self.register_buffer("steps_P", torch.zeros(len(self.names)))
+        # Which parts the step in hand has.
+        self.register_buffer("present_P", torch.ones(len(self.names), dtype=torch.bool), False)
         self.learning_rate = learning_rate
         self.adam: torch.optim.Adam | None = None
 
@@ -170,10 +175,12 @@ class Objective(nn.Module):
         totals_P = torch.stack([x.total for x in sums])
         counts_P = torch.stack([x.divisor.to(totals_P) for x in sums])
         if not dist.is_initialized():
+            self.present_P = counts_P > 0
             losses_P = totals_P / counts_P.clamp(min=1)
             return losses_P, losses_P.detach()
         shared_2P = torch.stack([totals_P.detach(), counts_P])
         dist.all_reduce(shared_2P)
+        self.present_P = shared_2P[1] > 0
         counts_P = shared_2P[1].clamp(min=1)
         # DistributedDataParallel averages gradients over ranks; the world size undoes that.
         return totals_P * dist.get_world_size() / counts_P, shared_2P[0] / counts_P
@@ -183,7 +190,8 @@ class Objective(nn.Module):
         """Move the weights to where they are best for these losses, if they go by closed form."""
         if self.balance == "closed-form":
             best_P = -(2 * values_P.clamp(min=1e-12)).log()
-            self.log_weights_P.copy_(torch.where(self.held_P, self.log_weights_P, best_P))
+            stays_P = self.held_P | ~self.present_P
+            self.log_weights_P.copy_(torch.where(stays_P, self.log_weights_P, best_P))
 
     def total(self, losses_P: Tensor) -> Tensor:
         """Return equation 6 at the present weights."""
@@ -194,27 +202,31 @@ class Objective(nn.Module):
     def after_step(self, values_P: Tensor) -> None:
         """Add up the losses of a step, and move the weights if they go by steps."""
         self.totals_P += values_P
-        self.steps += 1
+        self.steps_P += self.present_P
         if self.balance == "adam-step":
-            self._move(values_P)
+            self._move(values_P, self.present_P)
 
     @torch.no_grad()
     def end_epoch(self) -> dict[str, float]:
-        """Return means, weights and shares of the epoch; move the weights if it is their turn."""
-        means_P = self.totals_P / self.steps.clamp(min=1)
+        """Return means, weights and shares of the epoch; move the weights if it is their turn.
+
+        A part that no step has had is left out.
+        """
+        means_P = self.totals_P / self.steps_P.clamp(min=1)
         if self.balance == "adam-epoch":
-            self._move(means_P)
-        result = {f"loss/{n}": float(x) for n, x in zip(self.names, means_P, strict=True)}
+            self._move(means_P, self.steps_P > 0)
+        means = zip(self.names, means_P.tolist(), self.steps_P.tolist(), strict=True)
+        result = {f"loss/{name}": mean for name, mean, steps in means if steps}
         total = self.total_of(result)
         result["loss/total"] = total
-        weights = self.weights()
+        weights = {name: x for name, x in self.weights().items() if f"loss/{name}" in result}
         result |= {f"weight/{name}": weight for name, weight in weights.items()}
         weighted = {name: weight * result[f"loss/{name}"] for name, weight in weights.items()}
         whole = sum(weighted.values())
         # How much each part has to say: w_i L_i of the sum of all of them.
         result |= {f"share/{n}": x / whole if whole else 0.0 for n, x in weighted.items()}
         self.totals_P.zero_()
-        self.steps.zero_()
+        self.steps_P.zero_()
         return result
 
     def total_of(self, losses: Mapping[str, float]) -> float:
@@ -223,6 +235,7 @@ class Objective(nn.Module):
         parts = (
             math.exp(s) * losses[f"loss/{name}"] - s / 2 - half
             for name, s, half in zip(self.names, logs, self.halves_P.tolist(), strict=True)
+            if f"loss/{name}" in losses
         )
         return sum(parts)
 
@@ -230,8 +243,11 @@ class Objective(nn.Module):
         """Return the present w_i by name."""
         return dict(zip(self.names, self.log_weights_P.exp().tolist(), strict=True))
 
-    def _move(self, values_P: Tensor) -> None:
+    def _move(self, values_P: Tensor, present_P: Tensor) -> None:
         assert self.adam is not None
+        stays_P, before_P = self.held_P | ~present_P, self.log_weights_P.clone()
         gradient_P = self.log_weights_P.exp() * values_P - 0.5
-        self.log_weights_P.grad = gradient_P.masked_fill(self.held_P, 0.0)
+        self.log_weights_P.grad = gradient_P.masked_fill(stays_P, 0.0)
         self.adam.step()
+        # Adam's momentum moves a weight without a gradient too.
+        self.log_weights_P.copy_(torch.where(stays_P, before_P, self.log_weights_P))

@@ -20,7 +20,7 @@ def main(
     root: Annotated[Path | None, typer.Option(help="the folder, if not data.root")] = None,
 ) -> None:
     """Say what is in data.root or another folder; raise CityscapesError if it cannot be used."""
-    params = load(trains=False)
+    params = load()
     root = root or data_root(params)
     found = examine(root, disparity="disparity" in params.tasks)
     print(described(found))

@@ -1,25 +1,19 @@
 """Decode and reduce the data set once, into packed arrays."""
 
 from functools import partial
-from pathlib import Path
 
 from pipeline.artifacts import PREPARED_FOLDER, SPLITS
 from pipeline.data.cityscapes import find
 from pipeline.data.prepare import belongs, prepare_split
 from pipeline.files import whole_folder
 from pipeline.params import ParamsError
-from stages.settings import load, run
+from stages.settings import data_root, load, run
 
 
 def main() -> None:
     """Decode and reduce both splits of data.root, once, into packed arrays."""
     params = load()
-    root, disparity = Path(params.data.root), "disparity" in params.tasks
-    if not root.is_dir():
-        raise ParamsError(
-            f"data.root is {params.data.root!r}, but there is no such folder in {Path.cwd()}; "
-            "allowed: a folder with the release, by its absolute path in a temporary experiment"
-        )
+    root, disparity = data_root(params), "disparity" in params.tasks
     # A fault of the second split must not wait until the first is decoded.
     cities = {split: {x.city for x in find(root, split, disparity=disparity)} for split in SPLITS}
     tuning = frozenset(params.data.tuning_cities if params.data.tuning else ())
@@ -36,6 +30,7 @@ def main() -> None:
                 width=params.data.width,
                 height=params.data.height,
                 disparity=disparity,
+                segmentation="segmentation" in params.tasks,
                 cities=partial(belongs, tuning, split),
             )
 

@@ -47,6 +47,17 @@ def load() -> Params:
     return params
 
 
+def data_root(params: Params) -> Path:
+    """Return the folder of the release; raise ParamsError if there is none."""
+    root = Path(params.data.root)
+    if not root.is_dir():
+        raise ParamsError(
+            f"data.root is {params.data.root!r}, but there is no such folder in {Path.cwd()}; "
+            "allowed: a folder with the release, by its absolute path in a temporary experiment"
+        )
+    return root
+
+
 def points(params: Params) -> dict[str, Point]:
     """Return the points of a curve by their names."""
     return {name: read_point(name, params.quantizer.bits) for name in params.codecs}

@@ -76,6 +76,12 @@ def launch(launcher: str, arguments: list[str]) -> None:
             f"machine.launcher is {launcher!r}, but there is no such command here; allowed: "
             "python, or a launcher such as torchrun --nproc-per-node=2"
         )
+    if words == ["python"] and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ParamsError(
+            f"machine.launcher is python, which starts one process, but WORLD_SIZE is "
+            f"{os.environ['WORLD_SIZE']} in the environment, as a launcher leaves it; unset RANK "
+            "and WORLD_SIZE, or name the launcher"
+        )
     if words != ["python"] and "RANK" not in os.environ:
         os.execvp(words[0], [*words, "-m", "stages.train", *arguments])
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.data import png
-from pipeline.labels import ID_OF, LABELS, VOID
+from pipeline.labels import ID_OF, LABELS, TRAIN_ID_OF_ID, VOID
 
 NAMED_AT_MOST = 10
 MAX_ID = max(label.id for label in LABELS)
@@ -89,6 +89,14 @@ DISPARITY = Part("disparity", "_disparity.png", "disparity_trainvaltest.zip", "1
 PALETTE_KIND = "8-bit palette"
 TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
 WANTED = f"read here are the release's own ids, 0 to {MAX_ID}, in *{LABEL.suffix}"
+
+
+NO_LABELS = "task segmentation: all pixels are void; leave segmentation out of tasks"
+NO_DISPARITY = (
+    "task disparity: no pixel is valid, all are 0; unpack it again, or leave it out of tasks"
+)
+MAX_TRAIN_ID = 19
+"""The largest id in labels that are recoded to train ids, which may begin at 1, but for void."""
 
 
 class Listing(NamedTuple):
@@ -185,6 +193,23 @@ def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.
             f"indices are train ids or the numbers of colours; {WANTED}"
         )
     return label_HW
+
+
+def label_fault(ids: np.ndarray) -> str:
+    """Return what is wrong with the labels of a split, from all ids in them; empty if nothing is.
+
+    Labels in the release's ids have road (7), and several of the ids from 20 to 33, such as
+    vegetation, sky and car. Labels that were recoded to train ids have at most their void there.
+    """
+    named = ", ".join(map(str, ids))
+    if np.all(TRAIN_ID_OF_ID[ids] == VOID):
+        return f"{NO_LABELS}. Their ids are {named}; {WANTED}"
+    if ID_OF["road"] not in ids or np.count_nonzero(ids > MAX_TRAIN_ID) < 2:
+        return (
+            f"labels recoded, for example to train ids: their ids are {named}, but those of "
+            f"the release include 7 (road), 21 (vegetation) and 26 (car); {WANTED}"
+        )
+    return ""
 
 
 def read_disparity(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -17,21 +17,17 @@ from pipeline.data.cityscapes import (
     LABEL,
     MAX_ID,
     NAMED_AT_MOST,
-    WANTED,
     CityscapesError,
     Listing,
     Part,
     ReleaseFile,
 )
 from pipeline.data.threads import over_frames
-from pipeline.labels import ID_OF, TRAIN_ID_OF_ID, VOID
 
 FRAMES = {"train": 2975, "val": 500}
 """Number of frames in each split of the release."""
 SIZE = (2048, 1024)
 """Width and height of the release's frames, in pixels."""
-MAX_TRAIN_ID = 19
-"""The largest id in labels that are recoded to train ids, which may begin at 1, but for void."""
 
 READERS = {
     IMAGE: cityscapes.read_image,
@@ -151,10 +147,11 @@ def _findings(split: str, found: list[_Content], size: tuple[int, int] | None) -
             findings.append(Finding(place, what))
     tallies = {part: [x.tally for x in found if x.part is part and x.size] for part in READERS}
     if tallies[LABEL]:
-        findings += _of_ids(split, np.flatnonzero(np.sum(tallies[LABEL], axis=0)))
+        ids = np.flatnonzero(np.sum(tallies[LABEL], axis=0))
+        if fault := cityscapes.label_fault(ids):
+            findings.append(Finding(split, fault))
     if tallies[DISPARITY] and not np.sum(tallies[DISPARITY], axis=0)[1]:
-        what = "task disparity: no pixel is valid, all are 0; unpack the disparity again"
-        findings.append(Finding(split, what))
+        findings.append(Finding(split, cityscapes.NO_DISPARITY))
     count = max(Counter(x.part for x in found).values(), default=0)
     if count and count != FRAMES[split]:
         what = f"{count:,} frames, the release has {FRAMES[split]:,}"
@@ -163,25 +160,6 @@ def _findings(split: str, found: list[_Content], size: tuple[int, int] | None) -
         what = f"frames of {_pixels(size)}, the release has {_pixels(SIZE)}"
         findings.append(Finding(split, what, fault=False))
     return findings
-
-
-def _of_ids(split: str, ids: np.ndarray) -> list[Finding]:
-    """Return what is wrong with the labels of a split, from all ids that are in them.
-
-    Labels in the release's ids have road (7), and several of the ids from 20 to 33, such as
-    vegetation, sky and car. Labels that were recoded to train ids have at most their void there.
-    """
-    named = ", ".join(map(str, ids))
-    if np.all(TRAIN_ID_OF_ID[ids] == VOID):
-        what = f"task segmentation: all pixels are void, with ids {named}; {WANTED}"
-        return [Finding(split, what)]
-    if ID_OF["road"] not in ids or np.count_nonzero(ids > MAX_TRAIN_ID) < 2:
-        what = (
-            f"labels recoded, for example to train ids: their ids are {named}, but those of "
-            f"the release include 7 (road), 21 (vegetation) and 26 (car); {WANTED}"
-        )
-        return [Finding(split, what)]
-    return []
 
 
 def _pixels(size: tuple[int, int]) -> str:

@@ -1,5 +1,7 @@
 """Turn the release into prepared frames: decode, reduce and pack each frame of a split once."""
 
+import math
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +14,10 @@ from pipeline.data import cityscapes
 from pipeline.data.frames import DISPARITY, IMAGE, LABEL, TABLE, Frames, FramesError, open_frames
 from pipeline.data.threads import over_frames
 from pipeline.files import whole_folder, write_text
-from pipeline.labels import TRAIN_ID_OF_ID
+from pipeline.labels import TRAIN_ID_OF_ID, VOID
+
+MUCH_VOID = 0.5
+"""Share of void pixels in a split from which a person is asked whether the labels are right."""
 
 
 def reduce_image(image: Image.Image, *, width: int, height: int) -> np.ndarray:
@@ -46,6 +51,7 @@ def prepare_split(
     width: int,
     height: int,
     disparity: bool,
+    segmentation: bool = True,
     cities: Callable[[str], bool] = lambda city: True,
     workers: int | None = None,
 ) -> Frames:
@@ -54,11 +60,12 @@ def prepare_split(
     `root` is the release (see `cityscapes`), `split` is "train" or "val". A `folder` that is there
     is replaced once the new one is whole. `width` and `height` are those of the prepared frames, in
     pixels, at most the source's. If their ratio is not the source's, the frames are stretched, not
-    cropped. `disparity` says whether to prepare disparity too. `cities` says of a city whether its
-    frames belong to the folder. `workers` is the number of threads, one per core if None.
+    cropped. `disparity` says whether to prepare disparity too, `segmentation` whether the labels
+    will be used. `cities` says of a city whether its frames belong to the folder. `workers` is the
+    number of threads, one per core if None.
 
-    Raises CityscapesError if the release is not whole, FramesError if the frames would be empty or
-    larger than the source.
+    Raises CityscapesError if the release is not whole, or if a task has no valid pixel in the whole
+    split; FramesError if the frames would be empty or larger than the source.
     """
     files = [x for x in cityscapes.find(root, split, disparity=disparity) if cities(x.city)]
     size = _source_size(files[0].image, width, height)
@@ -66,17 +73,15 @@ def prepare_split(
 
     def decoded(index: int) -> list[np.ndarray]:
         frame = files[index]
-        label_HW = nearest(cityscapes.read_label(frame.label, size=size), **to)
-        return [
+        arrays = [
             reduce_image(cityscapes.read_image(frame.image, size=size), **to),
-            TRAIN_ID_OF_ID[label_HW],
-            *(
-                [nearest(cityscapes.read_disparity(frame.disparity, size=size), **to)]
-                if frame.disparity
-                else []
-            ),
+            nearest(cityscapes.read_label(frame.label, size=size), **to),
         ]
+        if frame.disparity:
+            arrays.append(nearest(cityscapes.read_disparity(frame.disparity, size=size), **to))
+        return arrays
 
+    known = valid = 0
     shape = (len(files), height, width)
     with whole_folder(folder) as draft, ExitStack() as stack:
         packed = [
@@ -86,9 +91,23 @@ def prepare_split(
         ]
         writers = [stack.enter_context(array) for array in packed]
         title = f"prepare {folder.name}"
-        for frame in over_frames(decoded, len(files), title=title, workers=workers):
+        for image, label, *depth in over_frames(decoded, len(files), title=title, workers=workers):
+            known += np.count_nonzero(TRAIN_ID_OF_ID[label] != VOID)
+            valid += sum(map(np.count_nonzero, depth))
+            frame = [image, TRAIN_ID_OF_ID[label], *depth]
             for write, array in zip(writers, frame, strict=True):
                 write(array)
+        if segmentation and not known:
+            raise cityscapes.CityscapesError(f"{root}, split {split}: {cityscapes.NO_LABELS}")
+        if disparity and not valid:
+            raise cityscapes.CityscapesError(f"{root}, split {split}: {cityscapes.NO_DISPARITY}")
+        void = 1 - known / math.prod(shape)
+        if segmentation and void > MUCH_VOID:
+            print(
+                f"{title}: {100 * void:.0f} % of the label pixels are void, in Cityscapes 10 to 13 "
+                "%. Are these the release's own ids? See python -m commands.check_data",
+                file=sys.stderr,
+            )
         rows = (f"{index},{frame.name}\n" for index, frame in enumerate(files))
         write_text(draft / TABLE, "".join(["index,name\n", *rows]))
     return open_frames(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline.data.labels import VOID
+from pipeline.labels import VOID
 
 from docs.convert_kitti import convert
 from pipeline.data.frames import disparity_px

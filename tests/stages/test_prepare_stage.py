@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from pipeline.artifacts import STREETS_FOLDER, prepared_folder
+from pipeline.data.cityscapes import CityscapesError
 from pipeline.data.frames import frame_names, open_frames
 from pipeline.data.prepare import prepare_split
 from pipeline.params import ParamsError
@@ -91,3 +93,34 @@ def test_both_splits_appear_together_or_neither(
     assert {x.name for x in Path("data").iterdir()} == {"streets", "prepared"}
     sizes = {open_frames(prepared_folder(x)).image_NHW3.shape[1:3] for x in ("train", "val")}
     assert sizes == {(32, 64)}
+
+
+def repaint(part: str, split: str, value: int, mode: str) -> None:
+    for path in (STREETS_FOLDER / part / split).rglob("*.png"):
+        if "labelIds" in path.name or part == "disparity":
+            Image.new(mode, (64, 32), value).save(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "mode", "task"),
+    [("gtFine", 3, "L", "segmentation"), ("disparity", 0, "I;16", "disparity")],
+)
+def test_a_task_without_a_valid_pixel_is_named_before_any_training(
+    prepared: Prepare, part: str, value: int, mode: str, task: str
+) -> None:
+    repaint(part, "val", value, mode)
+    with pytest.raises(CityscapesError, match=f"split val: task {task}: .* leave .* out of tasks"):
+        prepared()
+    assert not prepared_folder("train").exists()
+
+
+def test_labels_that_are_mostly_void_are_asked_about(
+    prepared: Prepare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared()
+    assert "label pixels are void" not in capsys.readouterr().err
+    repaint("gtFine", "train", 3, "L")
+    first = next((STREETS_FOLDER / "gtFine/train").rglob("*labelIds.png"))
+    Image.new("L", (64, 32), 7).save(first)
+    prepared()
+    assert "prepare train: 88 % of the label pixels are void" in capsys.readouterr().err

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from PIL import Image
-from pipeline.tracking.face import store_uri
 
+from pipeline.tracking.api import store_uri
 from stages.report import saved_views
 from stages.settings import load
 from tests.support.browser import chromium

@@ -57,8 +57,6 @@ def what_to_send(results: Results, encoder: str) -> str:
 def at_equal_score(results: Results, encoder: str) -> str:
     """Return what the hulls of both arms show at equal score, task by task."""
     final = results.final
-    if final.empty:
-        return ""
     rows = final[(final["encoder"] == encoder) & (final["kind"] == HULL)].to_dict("records")
     labels: dict[str, list[str]] = {}
     for row in rows:

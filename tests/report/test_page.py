@@ -124,9 +124,9 @@ def test_pictures_follow_the_choice_of_frame_and_point(seen: Seen) -> None:
     viewer = seen.page.locator(".viewer").first
     image = viewer.locator("img[data-arm=proposed]").first
     sources = [image.get_attribute("src")]
-    viewer.locator("select[name=proposed]").select_option(value="2")
+    viewer.locator("select[name=proposed]").select_option(index=2)
     sources.append(image.get_attribute("src"))
-    viewer.locator("select[name=frame]").select_option(value="1")
+    viewer.locator("select[name=frame]").select_option(index=1)
     sources.append(image.get_attribute("src"))
     assert len(set(sources)) == 3
     assert not seen.console

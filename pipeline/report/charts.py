@@ -4,7 +4,7 @@ Each chart here has a width of its own only in print; the page gives it the widt
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,12 @@ def rate_chart(
     senders: Mapping[str, str],
     confidence: float | None = None,
     legend: bool = False,
-) -> alt.LayerChart | alt.Chart:
+) -> Any:
     """Return score over rate of one task: bands, lines through the best points, and marks.
 
     table: rows of one task from `rate_table`. levels: sender -> score of its uncompressed features,
-    in the unit of print. senders: all that have a colour, with their titles. confidence: of the bands, None for none.
+    in the unit of print. senders: all that have a colour, with their titles. confidence: of the
+    bands, None for none.
     The unit of the rate is the signal `UNIT`.
     """
     if not table["value"].notna().any():
@@ -152,9 +153,7 @@ def rate_chart(
     )
 
 
-def rate_charts(
-    results: Results, encoder: str, *, legend: bool = False
-) -> dict[str, alt.LayerChart | alt.Chart]:
+def rate_charts(results: Results, encoder: str, *, legend: bool = False) -> dict[str, Any]:
     """Return task -> score over rate of all senders of one encoder."""
     table = rate_table(results, encoder)
     free = results.uncompressed[results.uncompressed["encoder"] == encoder]
@@ -162,9 +161,10 @@ def rate_charts(
         task: rate_chart(
             table[table["task"] == task],
             score,
-            levels=(score.printed.scale * free.groupby("arm", sort=False)[score.name].mean())
-            .dropna()
-            .to_dict(),
+            levels={
+                str(arm): score.printed.scale * value
+                for arm, value in free.groupby("arm")[score.name].mean().dropna().items()
+            },
             senders=senders(results),
             confidence=results.confidence,
             legend=legend,
@@ -182,7 +182,7 @@ def training_charts(histories: Mapping[str, pd.DataFrame]) -> dict[str, alt.Char
     table = pd.concat([x.assign(sender=arm) for arm, x in histories.items()], ignore_index=True)
     return {
         training_title(name): _over_epochs(table[["sender", "epoch", name]].dropna(), name)
-        for name in table
+        for name in map(str, table)
         if name not in ("sender", "epoch") and table[name].notna().any()
     }
 

@@ -57,17 +57,16 @@ def render(results: Results, shown: Shown) -> str:
         runs=Markup(to_html(runs_table(shown.digests))),
         legend=[(sender_title(x, results.arms), look[x]) for x in results.senders],
         rates=RATES,
-        bundle=Markup(vl_convert.javascript_bundle()),
+        bundle=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]
     )
 
 
 def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     """Return what the page says of one encoder."""
     sent = results.sent[results.sent["encoder"] == encoder]
-    kilobytes = {
-        str(sender): points.set_index("codec")["kilobytes"].to_dict()
-        for sender, points in sent.groupby("sender", sort=False)
-    }
+    kilobytes: dict[str, dict[str, float]] = {}
+    for row in sent.to_dict("records"):
+        kilobytes.setdefault(row["sender"], {})[row["codec"]] = row["kilobytes"]
     return {
         "name": encoder,
         "title": encoder_title(encoder),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-
 from pipeline.report.comparisons import bd_table, changes_table, kinds, noise_table
 from pipeline.report.measured import Model, band_table, measure
 from pipeline.report.names import MEAN

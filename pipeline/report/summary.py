@@ -47,8 +47,8 @@ def what_to_send(results: Results, encoder: str) -> str:
             (sender_title(str(sender), results.arms), f"{kilobytes:.2f} kB")
             for sender, kilobytes in reached.items()
         )
-        text = f"Where no task may lose more than {allowed:g} %, the lowest rate is {best[1]} a frame, "
-        text += f"with the {best[0]}"
+        text = f"Where no task may lose more than {allowed:g} %, the lowest rate is {best[1]} a "
+        text += f"frame, with the {best[0]}"
         against = listed([f"{rate} with {title}" for title, rate in others]) if others else ""
         return f"{text}; it is {against}." if others else f"{text}."
     return ""

@@ -71,13 +71,14 @@ def send_table(results: Results) -> Table:
         table = table[table["task"] == ALL]
     rows = []
     for (encoder, sender), of_sender in table.groupby(["encoder", "sender"], sort=False):
-        row = {"Encoder": encoder_title(encoder), "Send": sender_title(sender, results.arms)}
+        row = {"Encoder": encoder_title(str(encoder))}
+        row["Send"] = sender_title(str(sender), results.arms)
         for allowed, of_drop in of_sender.groupby("max_task_drop", sort=False):
             row[f"at most {allowed:g} % lost"] = rate_cell(of_drop)
         rows.append(row)
     caption = (
-        "What to send: the lowest rate, in kilobytes per frame, at which no task loses more than so "
-        "many per cent of the score that the benchmark of the same seed has with uncompressed "
+        "What to send: the lowest rate, in kilobytes per frame, at which no task loses more than "
+        "so many per cent of the score that the benchmark of the same seed has with uncompressed "
         "features. In brackets the task that sets the rate. Means over seeds."
     )
     return Table("send", caption, pd.DataFrame(rows), words=2)
@@ -176,10 +177,10 @@ def rates_table(results: Results) -> Table:
             bits += f" [{signed(low, 1)}, {signed(high, 1)}]"
         rows.append(
             {
-                "Encoder": encoder_title(encoder),
-                "Task": task,
+                "Encoder": encoder_title(str(encoder)),
+                "Task": str(task),
                 "Lost": f"at most {allowed:g} %",
-                "Send": sender_title(sender, results.arms),
+                "Send": sender_title(str(sender), results.arms),
                 "Lowest rate": rate_cell(group),
                 "BPFE": f"{mean:.3f}" if np.isfinite(mean := _mean(group["bpfe"])) else "",
                 "Against benchmark features": bits,
@@ -208,7 +209,8 @@ def points_table(results: Results) -> Table:
         "mean", skipna=False
     )
     table = pd.concat([results.sent, means.reset_index()])
-    bands = results.bands.set_index(["encoder", "sender", "codec", "task"])
+    keys = ["encoder", "sender", "codec", "task"]
+    bands = {tuple(row[:4]): row[4:] for row in results.bands[[*keys, "low", "high"]].to_numpy()}
     rows = []
     for row in table.to_dict("records"):
         free_row = row["codec"] == "uncompressed"
@@ -221,7 +223,7 @@ def points_table(results: Results) -> Table:
         for task, score in results.scores.items():
             cell = printed(score, row[score.name])
             if not free_row and np.isfinite(row[score.name]):
-                low, high = bands.loc[(row["encoder"], row["sender"], row["codec"], task)]
+                low, high = bands[row["encoder"], row["sender"], row["codec"], task]
                 cell += f" [{printed(score, low)}, {printed(score, high)}]"
             cells[score_title(score)] = cell
         rows.append(cells)
@@ -249,9 +251,9 @@ def diagnostics_table(results: Results) -> Table:
         rows.append(cells)
     caption = (
         "Does the rate loss measure bits? Rate loss: L_r, mean over images. Span (largest minus "
-        "smallest) and standard deviation of an image's features, before the quantiser: a rate loss "
-        "that only stretches the span lets the deviation fall against it, and a quantiser of fewer "
-        "bits would save the same. Then, for each point, the correlation (Pearson) over images of "
+        "smallest) and standard deviation of an image's features, before the quantiser: a rate "
+        "loss that only stretches the span lets the deviation fall against it, and a quantiser of "
+        "fewer bits would save the same. Then, for each point, the correlation (Pearson) over images of "
         "L_r with bytes; 1 would be a perfect measure."
     )
     return Table("diagnostics", caption, pd.DataFrame(rows), words=2)
@@ -268,7 +270,7 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
     """
     iou = results.iou[results.iou["encoder"] == encoder]
     wide = {
-        arm: of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
+        str(arm): of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
         for arm, of_arm in iou.groupby("arm", sort=False)
     }
     if set(ARMS) <= set(wide):
@@ -284,7 +286,7 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
 
     return {
         what: table.rename(columns=lambda x: x if x == "uncompressed" else codec_title(x))
-        .map(lambda value, d=" minus " in what: cell(value, d))
+        .map(lambda value, difference=" minus " in what: cell(value, difference))
         .rename_axis(index=None, columns=None)
         .to_html(border=0, escape=False, classes="heat")
         for what, table in wide.items()

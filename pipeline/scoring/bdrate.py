@@ -85,8 +85,8 @@ def hull_rate(
     test = _curve(names[1], test_rate, test_score)
     least = (1 - max_score_drop / 100) * anchor.high
     mixed = partial(hull.mean_log_gap, averaged=averaged)
-    hulls = (_hull(curve, averaged, least) for curve in (anchor, test))
-    return _compare(*hulls, FEWEST_OF_HULL, mixed)
+    anchor, test = _hull(anchor, averaged, least), _hull(test, averaged, least)
+    return _compare(anchor, test, FEWEST_OF_HULL, mixed)
 
 
 class _Curve(NamedTuple):

@@ -87,7 +87,7 @@ def model(
 
 
 def arms(*, seeds: int = 1, rate: float = 0.8, **both: Any) -> list[Model]:
-    """Both arms of one encoder; the proposed one costs `rate` times the bits, alike in all seeds."""
+    """Both arms of one encoder, alike in all seeds; the proposed one costs `rate` of the bits."""
     of = [("benchmark", 1.0), ("proposed", rate)]
     return [model(a, seed=s, rate=r, **both) for s in range(seeds) for a, r in of]
 

@@ -209,7 +209,11 @@ def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
         alt.Chart(table.rename(columns={name: "value"}))
         .mark_line(point=few)
         .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=epochs) if few else alt.Axis()),
+            x=alt.X(
+                "epoch:Q",
+                title="epoch",
+                axis=alt.Axis(values=epochs, format="d") if few else alt.Axis(),
+            ),
             y=alt.Y("value:Q", title=None, scale=scale),
             color=alt.Color("sender:N", scale=colours, legend=None),
             tooltip=[

@@ -19,7 +19,7 @@ from pipeline.report.names import encoder_title, sender_title
 from pipeline.report.pictures import viewer
 from pipeline.report.results import Results
 from pipeline.report.summary import at_equal_score, at_first_point, of_the_picture, what_to_send
-from pipeline.report.tables import classes_html, print_tables, runs_table, to_html
+from pipeline.report.tables import as_html, classes_html, print_tables, runs_table, to_html
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -46,7 +46,8 @@ def render(results: Results, shown: Shown) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"setting": setting, "json": _json}
+    prose = {"prose": lambda text: Markup(as_html(text))}
+    environment.filters |= {"setting": setting, "json": _json, **prose}
     tables = print_tables(results)
     look = styles(results.senders)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(

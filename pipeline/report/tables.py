@@ -87,7 +87,8 @@ def rates_table(results: Results) -> Table:
     caption = (
         "The lowest rate for each task alone and for all, as in the table of what to send; then "
         "its change against the benchmark's features, with the "
-        f"{100 * results.confidence:g} % interval over {over}. One seed says nothing of the noise of training."
+        f"{100 * results.confidence:g} % interval over {over}. One seed says nothing of the noise "
+        "of training."
     )
     frame = _lowest_rates(results.lowest_rates, results, lambda x: rate_cell(x) + change_text(x))
     return Table("lowest-rates", caption, frame, words=3)

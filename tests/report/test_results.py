@@ -12,10 +12,11 @@ import pytest
 from pipeline.artifacts import ARMS, Coded, Sums
 from pipeline.report.comparisons import HULL, PAPER
 from pipeline.report.measured import Model, ResultsError
+from pipeline.report.page import render
 from pipeline.report.results import Results, headline_scores, nested
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
-from tests.support.report_models import CODECS, IMAGES, arms, model, results
+from tests.support.report_models import CODECS, IMAGES, arms, model, results, shown
 
 
 def with_sums(of: Model, task: str, change: Any) -> Model:
@@ -205,6 +206,7 @@ class TestScoresThatDoNotExist:
         table = found.lowest_rates
         assert rows(table, task="segmentation")["remark"].unique().tolist() == ["not available"]
         assert rows(table, task="all", max_task_drop=10)["kilobytes"].notna().all()
+        assert "mIoU: not available" in render(found, shown(found))
 
     def test_one_frame_in_two_has_no_disparity(self) -> None:
         """A quarter of the resamples lacks the score, too many for an interval."""
@@ -233,7 +235,9 @@ class TestScoresThatDoNotExist:
             return replace(of, evaluation=evaluation, diagnostics=diagnostics)
 
         models = [two(with_sums(x, "disparity", half)) for x in arms(seeds=2)]
-        final = rows(results(models).final, kind=HULL, score="irmse").iloc[0]
+        found = results(models)
+        assert "IRMSE (1/px)" in render(found, shown(found))
+        final = rows(found.final, kind=HULL, score="irmse").iloc[0]
         assert final["percent"] == pytest.approx(-20, abs=0.5)
         assert math.isnan(final["low"])
         assert "resamples have no number" in final["reason"]
@@ -251,6 +255,7 @@ class TestScoresThatDoNotExist:
             "The benchmark curve has values that are not finite.",
         )
         assert headline_scores(found)["png"]["encoder2-proposed-0"]["psnr"] is None
+        assert "PSNR" in render(found, shown(found))
 
 
 def test_diagnostics(three: Results) -> None:

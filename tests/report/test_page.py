@@ -97,7 +97,8 @@ def seen(request: pytest.FixtureRequest, browser: Any, page: str, tmp_path: Path
 
 def test_in_a_browser(seen: Seen, page: str, request: pytest.FixtureRequest) -> None:
     width, tab = request.node.callspec.params["seen"], seen.page
-    tab.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    parts = "document.querySelectorAll('main > details')"
+    tab.evaluate(f"{parts}.forEach((part) => (part.open = true))")
     charts = page.count('class="chart"')
     tab.wait_for_function(f"document.querySelectorAll('.plot svg.marks').length === {charts}")
     boxes = tab.locator(".plot svg.marks").evaluate_all("x => x.map((y) => y.clientWidth)")

@@ -92,8 +92,8 @@ def overview(rows: list[dict[str, Any]], params: Params) -> Iterator[str]:
     yield from (
         "",
         *textwrap.wrap(
-            "bits: change of bits at equal score, on the hull of all points, in per cent; below 0 the "
-            f"rate loss saves bits. {words}. The other numbers are the proposed arm's with "
+            "bits: change of bits at equal score, on the hull of all points, in per cent; below 0 "
+            f"the rate loss saves bits. {words}. The other numbers are the proposed arm's with "
             f"{params.codecs[0].upper()}; BPFE is bits per feature element. Means over seeds.",
             WIDTH,
         ),
@@ -233,9 +233,9 @@ def print_table(changes: pd.DataFrame, max_score_drop: float) -> Any:
     caption = (
         "Change of bits at equal score against the benchmark, on the hull of each experiment's "
         f"points, down to {max_score_drop:g} % below the benchmark's best score; below 0 bits are "
-        "saved. Means over seeds; brackets hold the least and the largest of the seeds, which is no "
-        "interval. The report of each experiment says whether its number may be quoted. To pick the "
-        "best here and quote it from the same images would flatter it."
+        "saved. Means over seeds; brackets hold the least and the largest of the seeds, which is "
+        "no interval. The report of each experiment says whether its number may be quoted. To pick "
+        "the best here and quote it from the same images would flatter it."
     )
     return Table("family", caption, pd.DataFrame(rows), words=2)
 

@@ -6,7 +6,8 @@
 #   experiments/weights.sh [-S key=value ...]
 #   JOBS=4 experiments/weights.sh     # four at a time instead of two
 #
-# Leaves `reports/family/`: the curves of all weights in a figure for each encoder, and a table of changes of bits.
+# Leaves `reports/family/`: for each encoder the curves of all weights in one figure, and a table of
+#   the change of bits.
 #
 # Costs: four trainings of the proposed arm for each encoder and seed, and what comes after them,
 #   and one training of each benchmark on the frames that are left.

@@ -1,6 +1,6 @@
 """Compare the arms: tables, figures, the page, and the numbers that experiments compare."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.artifacts import (
@@ -40,6 +40,8 @@ from stages.settings import load, run
 POINTS = REPORT_FOLDER / "points.csv"
 PAGE = REPORT_FOLDER / "index.html"
 TABLES, FIGURES = REPORT_FOLDER / "tables", REPORT_FOLDER / "figures"
+UNSHOWN = ("machine", "tracking")
+"""Sections that change no result, and so must not change the page."""
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def main() -> None:
     ) as tracked:
         results = compare(names, params)
         write_tables(results)
-        write_pictures(results, names, params, settings)
+        write_pictures(results, names, params)
         track(results, names, params, tracked)
         for view in views:
             tracked.view(view)
@@ -108,9 +110,7 @@ def write_tables(results: Results) -> None:
     write_text(TABLES / "table.md", to_markdown(list(tables.values())))
 
 
-def write_pictures(
-    results: Results, names: Sequence[ModelName], params: Params, settings: Mapping[str, object]
-) -> None:
+def write_pictures(results: Results, names: Sequence[ModelName], params: Params) -> None:
     """Write the figures and the page; pictures and training curves are of the first seed."""
     shown = [name for name in names if name.seed == params.seeds[0]]
     examples = {
@@ -134,7 +134,7 @@ def write_pictures(
         examples=examples,
         histories=histories,
         digests={str(n): (digest(weights_file(n)), digest(sums_file(n))) for n in names},
-        settings=settings,
+        settings={k: v for k, v in flat(params).items() if k.split(".")[0] not in UNSHOWN},
     )
     write_text(PAGE, render(results, page))
 

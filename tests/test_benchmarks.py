@@ -31,7 +31,6 @@ TINY_RUNS = {
     "evaluate": "--width 64 --height 32 --frames 3 --rounds 1 --device cpu",
     "streets": "--frames 2",
     "prepare": "--frames 1 --rounds 1",
-    "bootstrap": "--images 20 --resamples 100",
     "frames": "--frames 2 3 --width 32 --height 32",
     "report": "--seeds 2 --images 20 --resamples 100",
     "frame_facts": "--trained 3 --tested 2",

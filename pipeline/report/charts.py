@@ -3,6 +3,8 @@
 Each chart here has a width of its own only in print; the page gives it the width that there is.
 """
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +78,7 @@ def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> 
 
 
 def senders(results: Results) -> dict[str, str]:
-    """Return what is called how."""
+    """Return each sender with its title."""
     return {sender: sender_title(sender, results.arms) for sender in results.senders}
 
 
@@ -88,73 +90,65 @@ def rate_chart(
     senders: Mapping[str, str],
     confidence: float | None = None,
     legend: bool = False,
-) -> alt.LayerChart | alt.Chart:
+) -> Any:
     """Return score over rate of one task: bands, lines through the best points, and marks.
 
     table: rows of one task from `rate_table`. levels: sender -> score of its uncompressed features,
-    in the unit of print. senders: all that have a colour, with their titles. confidence: of the bands, None for none.
+    in the unit of print. senders: all that have a colour, with their titles. confidence: of the
+    bands, None for none.
     The unit of the rate is the signal `UNIT`.
     """
     if not table["value"].notna().any():
         empty = alt.Chart(pd.DataFrame({"text": [f"{score.label}: {MISSING}"]}))
         return empty.mark_text(fontSize=13).encode(text="text:N")
-    look = styles(list(senders))
-    shown = list(senders)
-    titles = "{" + ", ".join(f"'{x}': '{words}'" for x, words in senders.items()) + "}"
-    key = None
-    if legend:
-        label = f"{titles}[datum.value]"
-        key = alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelExpr=label)
-
-    def by_sender(channel: Any, values: list[Any]) -> Any:
-        return channel(
-            "sender:N", scale=alt.Scale(domain=shown, range=values), legend=key, sort=shown
-        )
-
-    colour = by_sender(alt.Color, [look[sender].colour for sender in shown])
-    x = alt.X("rate:Q", title=None, scale=alt.Scale(zero=False, nice=True))
-    y_title = score_title(score)
-    y = alt.Y("value:Q", title=y_title, scale=alt.Scale(zero=False))
-    base = alt.Chart(table).transform_calculate(rate=f"datum[{UNIT}]")
-    best = base.transform_filter("datum.front")
-    tooltip = [
-        alt.Tooltip("title:N", title="point"),
-        *(alt.Tooltip(f"{name}:Q", title=words, format=".3~f") for name, words in RATES.items()),
-        alt.Tooltip("value:Q", title=y_title, format=f".{score.printed.digits}f"),
-    ]
+    colour, dash, mark = _channels(senders, legend)
+    title = score_title(score)
+    x = alt.X("rate:Q", title=None, scale=alt.Scale(zero=False))
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
+    value = alt.Tooltip("value:Q", title=title, format=f".{score.printed.digits}f")
+    rates = [alt.Tooltip(f"{name}:Q", title=x, format=".3~f") for name, x in RATES.items()]
+    tooltip = [alt.Tooltip("title:N", title="point"), *rates, value]
+    points = alt.Chart(table).transform_calculate(rate=f"datum[{UNIT}]")
+    best = points.transform_filter("datum.front")
     layers: list[Any] = []
     if confidence is not None:
         tooltip.append(alt.Tooltip("interval:N", title=f"{100 * confidence:g} % interval"))
-        band = best.mark_area(opacity=0.15).encode(x, alt.Y("low:Q", title=y_title), y2="high:Q")
-        layers.append(band.encode(color=colour))
+        band = best.mark_area(opacity=0.15)
+        layers.append(band.encode(x, alt.Y("low:Q", title=title), y2="high:Q", color=colour))
     if levels:
-        lines = pd.DataFrame({"sender": list(levels), "value": list(levels.values())})
-        rule = alt.Chart(lines).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
-        said = [
-            alt.Tooltip("sender:N", title="uncompressed features"),
-            alt.Tooltip("value:Q", title=y_title, format=f".{score.printed.digits}f"),
-        ]
+        free = pd.DataFrame({"sender": list(levels), "value": list(levels.values())})
+        rule = alt.Chart(free).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
+        said = [alt.Tooltip("sender:N", title="uncompressed features"), value]
         layers.append(rule.encode(y=y, color=colour, tooltip=said))
-    dash = by_sender(alt.StrokeDash, [list(look[sender].dash) for sender in shown])
-    mark = by_sender(alt.Shape, [look[sender].mark for sender in shown])
     layers.append(best.mark_line(strokeWidth=2).encode(x, y, color=colour, strokeDash=dash))
-    points = base.mark_point(filled=True, opacity=1).encode(x, y, color=colour, shape=mark)
     size = alt.condition("datum.front", alt.value(70), alt.value(18))
-    layers.append(points.encode(size=size, tooltip=tooltip))
-    units = "{" + ", ".join(f"{name}: '{words}'" for name, words in RATES.items()) + "}"
-    return (
-        alt.layer(*layers)
-        .add_params(alt.param(name=UNIT, value=next(iter(RATES))))
-        .properties(
-            height=HEIGHT,
-            title=alt.Title(alt.expr(f"'Rate in ' + {units}[{UNIT}]"), orient="bottom"),
+    marks = points.mark_point(filled=True, opacity=1)
+    layers.append(marks.encode(x, y, color=colour, shape=mark, size=size, tooltip=tooltip))
+    # An axis takes no expression as its title; the title of the chart does.
+    heading = alt.Title(alt.expr(f"'Rate in ' + {json.dumps(RATES)}[{UNIT}]"), orient="bottom")
+    unit = alt.param(name=UNIT, value=next(iter(RATES)))
+    return alt.layer(*layers).add_params(unit).properties(height=HEIGHT, title=heading)
+
+
+def _channels(senders: Mapping[str, str], legend: bool) -> list[Any]:
+    """Return colour, dash and shape by sender, with one legend for the three of them."""
+    look, shown = styles(list(senders)), list(senders)
+    key = None
+    if legend:
+        label = f"{json.dumps(dict(senders))}[datum.value]"
+        key = alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelExpr=label)
+    columns = [look[sender] for sender in shown]
+    return [
+        channel("sender:N", scale=alt.Scale(domain=shown, range=values), legend=key, sort=shown)
+        for channel, values in (
+            (alt.Color, [style.colour for style in columns]),
+            (alt.StrokeDash, [list(style.dash) for style in columns]),
+            (alt.Shape, [style.mark for style in columns]),
         )
-    )
+    ]
 
 
-def rate_charts(
-    results: Results, encoder: str, *, legend: bool = False
-) -> dict[str, alt.LayerChart | alt.Chart]:
+def rate_charts(results: Results, encoder: str, *, legend: bool = False) -> dict[str, Any]:
     """Return task -> score over rate of all senders of one encoder."""
     table = rate_table(results, encoder)
     free = results.uncompressed[results.uncompressed["encoder"] == encoder]
@@ -162,9 +156,11 @@ def rate_charts(
         task: rate_chart(
             table[table["task"] == task],
             score,
-            levels=(score.printed.scale * free.groupby("arm", sort=False)[score.name].mean())
-            .dropna()
-            .to_dict(),
+            levels={
+                str(arm): score.printed.scale * value
+                for arm, value in free.groupby("arm")[score.name].mean().items()
+                if math.isfinite(value)
+            },
             senders=senders(results),
             confidence=results.confidence,
             legend=legend,
@@ -182,7 +178,7 @@ def training_charts(histories: Mapping[str, pd.DataFrame]) -> dict[str, alt.Char
     table = pd.concat([x.assign(sender=arm) for arm, x in histories.items()], ignore_index=True)
     return {
         training_title(name): _over_epochs(table[["sender", "epoch", name]].dropna(), name)
-        for name in table
+        for name in map(str, table)
         if name not in ("sender", "epoch") and table[name].notna().any()
     }
 
@@ -209,7 +205,11 @@ def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
         alt.Chart(table.rename(columns={name: "value"}))
         .mark_line(point=few)
         .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=epochs) if few else alt.Axis()),
+            x=alt.X(
+                "epoch:Q",
+                title="epoch",
+                axis=alt.Axis(values=epochs, format="d") if few else alt.Axis(),
+            ),
             y=alt.Y("value:Q", title=None, scale=scale),
             color=alt.Color("sender:N", scale=colours, legend=None),
             tooltip=[

@@ -89,6 +89,7 @@ def bd_table(
     """
     rows = []
     largest = noise.groupby(["encoder", "task", "kind"])[["percent", "near_best"]].max()
+    noises_of = dict(zip(largest.index, largest.to_numpy().tolist(), strict=True))
     for encoder, of_seed in pairs(models).items():
         groups = {str(seed): [pair] for seed, pair in of_seed.items()}
         if len(groups) > 1:
@@ -97,12 +98,10 @@ def bd_table(
             final = len(judged) == len(of_seed)
             for task in judged[0][0].uncompressed:
                 for name, kind in kinds.items():
-                    of = (encoder, task, name)
-                    noises = largest.loc[of].tolist() if of in largest.index else [np.nan] * 2
-                    head = {"encoder": encoder, "seed": seed, "task": task}
-                    head |= {"score": SCORES[task].name, "kind": name, "seeds": len(judged)}
+                    noises = noises_of.get((encoder, task, name), [np.nan, np.nan])
                     row = _bd_row(judged, task, kind, noises, confidence if final else None)
-                    rows.append(head | row)
+                    head = {"encoder": encoder, "seed": seed, "task": task}
+                    rows.append({**head, "score": SCORES[task].name, "kind": name, **row})
     return pd.DataFrame(rows)
 
 
@@ -117,12 +116,13 @@ def _bd_row(
     percent = _mean([x.percent for x in found])
     interval = None
     if confidence is not None:
-        interval = bd_interval(*zip(*curves, strict=True), rate, confidence=confidence)
+        anchors, tests = zip(*curves, strict=True)
+        interval = bd_interval(anchors, tests, rate, confidence=confidence)
     near_best = None
     if kind.near_best:
         near_best = _mean([kind.near_best(score)(*_whole(x)).percent for x in curves])
     by_method = [
-        _mean([bd_rate(*_whole(x), method=method).percent for x in curves])
+        _mean([partial(bd_rate, method=method)(*_whole(x)).percent for x in curves])
         for method in kind.methods
     ]
     points = len(curves[0][0][0])
@@ -143,6 +143,7 @@ def _bd_row(
         )
     )
     return {
+        "seeds": len(judged),
         "percent": percent,
         "deviation": pd.Series([x.percent for x in found], dtype=float).std(skipna=False),
         "overlap": min(x.overlap for x in found),

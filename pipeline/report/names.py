@@ -32,7 +32,7 @@ def sender_title(sender: str, arms: Sequence[str]) -> str:
 
 
 def point_title(sender: str, codec: str) -> str:
-    """Return a point of a sender, given its title: `picture as JPEG` has its quality in the name."""
+    """Return a point of a sender in print; sender: as `sender_title` gives it."""
     title = codec_title(codec)
     return f"picture as {title}" if sender.startswith("picture as ") else f"{sender}, {title}"
 

@@ -19,7 +19,7 @@ from pipeline.report.names import encoder_title, sender_title
 from pipeline.report.pictures import viewer
 from pipeline.report.results import Results
 from pipeline.report.summary import at_equal_score, at_first_point, of_the_picture, what_to_send
-from pipeline.report.tables import classes_html, print_tables, runs_table, to_html
+from pipeline.report.tables import as_html, classes_html, print_tables, runs_table, to_html
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -46,7 +46,8 @@ def render(results: Results, shown: Shown) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"setting": setting, "json": _json}
+    prose = {"prose": lambda text: Markup(as_html(text))}
+    environment.filters |= {"setting": setting, "json": _json, **prose}
     tables = print_tables(results)
     look = styles(results.senders)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
@@ -57,17 +58,16 @@ def render(results: Results, shown: Shown) -> str:
         runs=Markup(to_html(runs_table(shown.digests))),
         legend=[(sender_title(x, results.arms), look[x]) for x in results.senders],
         rates=RATES,
-        bundle=Markup(vl_convert.javascript_bundle()),
+        bundle=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]
     )
 
 
 def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     """Return what the page says of one encoder."""
     sent = results.sent[results.sent["encoder"] == encoder]
-    kilobytes = {
-        str(sender): points.set_index("codec")["kilobytes"].to_dict()
-        for sender, points in sent.groupby("sender", sort=False)
-    }
+    kilobytes: dict[str, dict[str, float]] = {}
+    for row in sent.to_dict("records"):
+        kilobytes.setdefault(row["sender"], {})[row["codec"]] = row["kilobytes"]
     return {
         "name": encoder,
         "title": encoder_title(encoder),

@@ -21,8 +21,8 @@ def rates_table(
     """Return the lowest rate of each sender at which a task, or none of all, loses too much.
 
     Loss is against the benchmark of the same seed with uncompressed features. Returns the columns
-    encoder, seed, sender, task (or `all`), max_task_drop (per cent), bpfe, bpp, kilobytes (NaN if no
-    point is good enough), limiting (the task that sets the rate; empty if the lowest rate of all
+    encoder, seed, sender, task (or `all`), max_task_drop (per cent), bpfe, bpp, kilobytes (NaN if
+    no point is good enough), limiting (the task that sets the rate; empty if the lowest rate of all
     suffices, which is then an upper bound), remark; then bits_percent, the change against the
     benchmark's features, with low and high, the interval of its mean over seeds (the same for each
     seed). A task without any score is left out of `all`.

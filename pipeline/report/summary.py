@@ -1,6 +1,7 @@
 """What the numbers say, in sentences. Only what nothing speaks against is said to be found."""
 
 import numpy as np
+import pandas as pd
 
 from pipeline.report.comparisons import HULL
 from pipeline.report.names import (
@@ -8,11 +9,13 @@ from pipeline.report.names import (
     codec_title,
     encoder_title,
     listed,
+    percent,
     sender_title,
     signed,
 )
 from pipeline.report.rates import ALL
 from pipeline.report.results import Results
+from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import Score
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
 
@@ -41,24 +44,36 @@ def what_to_send(results: Results, encoder: str) -> str:
         of_drop = table[table["max_task_drop"] == allowed]
         means = of_drop.groupby("sender", sort=False)["kilobytes"].agg("mean", skipna=False)
         reached = means.dropna().sort_values()
-        if reached.empty:
-            continue
-        best, *others = (
-            (sender_title(str(sender), results.arms), f"{kilobytes:.2f} kB")
-            for sender, kilobytes in reached.items()
-        )
-        text = f"Where no task may lose more than {allowed:g} %, the lowest rate is {best[1]} a frame, "
-        text += f"with the {best[0]}"
-        against = listed([f"{rate} with {title}" for title, rate in others]) if others else ""
-        return f"{text}; it is {against}." if others else f"{text}."
+        if len(reached):
+            titles = [sender_title(str(sender), results.arms) for sender in reached.index]
+            rates = [f"{kilobytes:.2f} kB" for kilobytes in reached]
+            text = (
+                f"Where no task may lose more than {allowed:g} %, the lowest rate is {rates[0]} a "
+            )
+            text += f"frame, with the {titles[0]}"
+            others = [
+                f"{rate} with {title}" for rate, title in zip(rates[1:], titles[1:], strict=True)
+            ]
+            text += f"; it is {listed(others)}" if others else ""
+            return f"{text}{_against_benchmark(of_drop[of_drop['sender'] == reached.index[0]])}."
     return ""
+
+
+def _against_benchmark(of_seeds: pd.DataFrame) -> str:
+    """Return how sure it is that this sender needs less than the benchmark's features."""
+    low, high = of_seeds[["low", "high"]].iloc[0]
+    if not np.isfinite(low) or of_seeds["bits_percent"].isna().any():
+        return ""
+    mean = percent(mean_percent(of_seeds["bits_percent"]), 1)
+    text = f"; against benchmark features that is {mean} [{signed(low, 1)}, {signed(high, 1)}]"
+    if len(of_seeds) == 1:
+        return f"{text}, of one seed"
+    return f"{text}, no difference shown" if low <= 0 <= high else text
 
 
 def at_equal_score(results: Results, encoder: str) -> str:
     """Return what the hulls of both arms show at equal score, task by task."""
     final = results.final
-    if final.empty:
-        return ""
     rows = final[(final["encoder"] == encoder) & (final["kind"] == HULL)].to_dict("records")
     labels: dict[str, list[str]] = {}
     for row in rows:

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -60,27 +60,54 @@ def print_tables(results: Results) -> dict[str, Table]:
         points_table,
         diagnostics_table,
     )
-    tables = (maker(results) for maker in makers)
-    return {table.key: table for table in tables if len(table.frame)}
+    tables = [table for maker in makers if len((table := maker(results)).frame)]
+    if len(results.encoders) == 1:  # a column of one value
+        tables = [
+            replace(x, frame=x.frame.drop(columns="Encoder"), words=x.words - 1) for x in tables
+        ]
+    return {table.key: table for table in tables}
 
 
 def send_table(results: Results) -> Table:
     """Return what to send: for each sender the lowest rate at which no task loses too much."""
     table = results.lowest_rates
-    if ALL in set(table["task"]):
-        table = table[table["task"] == ALL]
-    rows = []
-    for (encoder, sender), of_sender in table.groupby(["encoder", "sender"], sort=False):
-        row = {"Encoder": encoder_title(encoder), "Send": sender_title(sender, results.arms)}
-        for allowed, of_drop in of_sender.groupby("max_task_drop", sort=False):
-            row[f"at most {allowed:g} % lost"] = rate_cell(of_drop)
-        rows.append(row)
+    whole = table[table["task"] == ALL] if ALL in set(table["task"]) else table
     caption = (
-        "What to send: the lowest rate, in kilobytes per frame, at which no task loses more than so "
-        "many per cent of the score that the benchmark of the same seed has with uncompressed "
+        "What to send: the lowest rate, in kilobytes per frame, at which no task loses more than "
+        "so many per cent of the score that the benchmark of the same seed has with uncompressed "
         "features. In brackets the task that sets the rate. Means over seeds."
     )
-    return Table("send", caption, pd.DataFrame(rows), words=2)
+    frame = _lowest_rates(whole.drop(columns="task"), results, rate_cell)
+    return Table("send", caption, frame, words=2)
+
+
+def rates_table(results: Results) -> Table:
+    """Return the same for each task alone, with the change against the benchmark's features."""
+    over = "images and seeds" if results.lowest_rates["seed"].nunique() > 1 else "images"
+    caption = (
+        "The lowest rate for each task alone and for all, as in the table of what to send; then "
+        "its change against the benchmark's features, with the "
+        f"{100 * results.confidence:g} % interval over {over}. One seed says nothing of the noise "
+        "of training."
+    )
+    frame = _lowest_rates(results.lowest_rates, results, lambda x: rate_cell(x) + change_text(x))
+    return Table("lowest-rates", caption, frame, words=3)
+
+
+def _lowest_rates(
+    table: pd.DataFrame, results: Results, cell: Callable[[pd.DataFrame], str]
+) -> pd.DataFrame:
+    """Return a row per encoder, task (if there is that column) and sender, a column per drop."""
+    keys = [key for key in ("encoder", "task", "sender") if key in table]
+    rows = []
+    for of, group in table.groupby(keys, sort=False):
+        encoder, *task, sender = map(str, of)
+        row = {"Encoder": encoder_title(encoder), **({"Task": task[0]} if task else {})}
+        row["Send"] = sender_title(sender, results.arms)
+        for allowed, of_drop in group.groupby("max_task_drop", sort=False):
+            row[f"at most {allowed:g} % lost"] = cell(of_drop)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def rate_cell(of_seeds: pd.DataFrame) -> str:
@@ -93,6 +120,15 @@ def rate_cell(of_seeds: pd.DataFrame) -> str:
     kilobytes = f"{of_seeds['kilobytes'].mean():.2f} kB"
     limiting = list(dict.fromkeys(filter(None, of_seeds["limiting"])))
     return f"{kilobytes} ({', '.join(limiting)})" if limiting else f"at most {kilobytes}"
+
+
+def change_text(of_seeds: pd.DataFrame) -> str:
+    """Return the mean change against the benchmark's features, with its interval if known."""
+    low, high = of_seeds[["low", "high"]].iloc[0]
+    if of_seeds["sender"].iloc[0] == ARMS[0] or of_seeds["bits_percent"].isna().any():
+        return ""
+    text = f"; {percent(mean_percent(of_seeds['bits_percent']), 1)}"
+    return f"{text} [{signed(low, 1)}, {signed(high, 1)}]" if np.isfinite(low) else text
 
 
 def bd_table(results: Results) -> Table:
@@ -164,42 +200,6 @@ def changes_table(results: Results) -> Table:
     return Table("changes", caption, pd.DataFrame(rows), words=2)
 
 
-def rates_table(results: Results) -> Table:
-    """Return the lowest rate of each sender for each task and all, means over seeds."""
-    rows = []
-    keys = ["encoder", "task", "max_task_drop", "sender"]
-    for (encoder, task, allowed, sender), group in results.lowest_rates.groupby(keys, sort=False):
-        low, high = group[["low", "high"]].iloc[0]
-        compared = sender != ARMS[0] and group["bits_percent"].notna().all()
-        bits = percent(mean_percent(group["bits_percent"]), 1) if compared else ""
-        if compared and np.isfinite(low):
-            bits += f" [{signed(low, 1)}, {signed(high, 1)}]"
-        rows.append(
-            {
-                "Encoder": encoder_title(encoder),
-                "Task": task,
-                "Lost": f"at most {allowed:g} %",
-                "Send": sender_title(sender, results.arms),
-                "Lowest rate": rate_cell(group),
-                "BPFE": f"{mean:.3f}" if np.isfinite(mean := _mean(group["bpfe"])) else "",
-                "Against benchmark features": bits,
-            }
-        )
-    share = f"{100 * results.confidence:g} %"
-    over = "images and seeds" if results.lowest_rates["seed"].nunique() > 1 else "images"
-    caption = (
-        "The lowest rate at which a task, or none of all, loses more than allowed, and its change "
-        f"against the benchmark's features with the {share} interval over {over}. One seed says "
-        "nothing of the noise of training."
-    )
-    return Table("lowest-rates", caption, pd.DataFrame(rows), words=4)
-
-
-def _mean(column: pd.Series) -> float:
-    """Return the mean over seeds; NaN if one has none."""
-    return float(column.mean(skipna=False))
-
-
 def points_table(results: Results) -> Table:
     """Return rates and scores of every sender at every point, means over seeds."""
     free = results.uncompressed.assign(sender=results.uncompressed["arm"], codec="uncompressed")
@@ -208,7 +208,8 @@ def points_table(results: Results) -> Table:
         "mean", skipna=False
     )
     table = pd.concat([results.sent, means.reset_index()])
-    bands = results.bands.set_index(["encoder", "sender", "codec", "task"])
+    keys = ["encoder", "sender", "codec", "task"]
+    bands = {tuple(row[:4]): row[4:] for row in results.bands[[*keys, "low", "high"]].to_numpy()}
     rows = []
     for row in table.to_dict("records"):
         free_row = row["codec"] == "uncompressed"
@@ -221,7 +222,7 @@ def points_table(results: Results) -> Table:
         for task, score in results.scores.items():
             cell = printed(score, row[score.name])
             if not free_row and np.isfinite(row[score.name]):
-                low, high = bands.loc[(row["encoder"], row["sender"], row["codec"], task)]
+                low, high = bands[row["encoder"], row["sender"], row["codec"], task]
                 cell += f" [{printed(score, low)}, {printed(score, high)}]"
             cells[score_title(score)] = cell
         rows.append(cells)
@@ -249,10 +250,10 @@ def diagnostics_table(results: Results) -> Table:
         rows.append(cells)
     caption = (
         "Does the rate loss measure bits? Rate loss: L_r, mean over images. Span (largest minus "
-        "smallest) and standard deviation of an image's features, before the quantiser: a rate loss "
-        "that only stretches the span lets the deviation fall against it, and a quantiser of fewer "
-        "bits would save the same. Then, for each point, the correlation (Pearson) over images of "
-        "L_r with bytes; 1 would be a perfect measure."
+        "smallest) and standard deviation of an image's features, before the quantiser: a rate "
+        "loss that only stretches the span lets the deviation fall against it, and a quantiser of "
+        "fewer bits would save the same. Then, for each point, the correlation (Pearson) over "
+        "images of L_r with bytes; 1 would be a perfect measure."
     )
     return Table("diagnostics", caption, pd.DataFrame(rows), words=2)
 
@@ -268,7 +269,7 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
     """
     iou = results.iou[results.iou["encoder"] == encoder]
     wide = {
-        arm: of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
+        str(arm): of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
         for arm, of_arm in iou.groupby("arm", sort=False)
     }
     if set(ARMS) <= set(wide):
@@ -280,11 +281,11 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
         text = signed(100 * value, 1) if difference else f"{100 * value:.1f}"
         strength = min(1.0, abs(value) * (5 if difference else 1))
         kind = "less" if value < 0 else "more"
-        return f'<span class="{kind}" style="--v:{strength:.2f}">{_shown(text)}</span>'
+        return f'<span class="{kind}" style="--v:{strength:.2f}">{as_html(text)}</span>'
 
     return {
         what: table.rename(columns=lambda x: x if x == "uncompressed" else codec_title(x))
-        .map(lambda value, d=" minus " in what: cell(value, d))
+        .map(lambda value, difference=" minus " in what: cell(value, difference))
         .rename_axis(index=None, columns=None)
         .to_html(border=0, escape=False, classes="heat")
         for what, table in wide.items()
@@ -321,12 +322,12 @@ def to_latex(table: Table) -> str:
 
 def to_html(table: Table) -> str:
     """Return the table alone; numbers have minus signs, words stand left."""
-    frame = table.frame.rename(columns=html.escape).map(_shown)
+    frame = table.frame.rename(columns=html.escape).map(as_html)
     text = frame.to_html(index=False, border=0, escape=False, classes=f"words{table.words}")
     return text.replace(' style="text-align: right;"', "")
 
 
-def _shown(text: str) -> str:
+def as_html(text: str) -> str:
     """Return a cell as HTML: minus signs for hyphens before numbers."""
     escaped = html.escape(text)
     return re.sub(r"(?<![\w.-])-(?=[\d.])", "\N{MINUS SIGN}", escaped)

@@ -85,8 +85,8 @@ def hull_rate(
     test = _curve(names[1], test_rate, test_score)
     least = (1 - max_score_drop / 100) * anchor.high
     mixed = partial(hull.mean_log_gap, averaged=averaged)
-    hulls = (_hull(curve, averaged, least) for curve in (anchor, test))
-    return _compare(*hulls, FEWEST_OF_HULL, mixed)
+    anchor, test = _hull(anchor, averaged, least), _hull(test, averaged, least)
+    return _compare(anchor, test, FEWEST_OF_HULL, mixed)
 
 
 class _Curve(NamedTuple):
@@ -166,7 +166,13 @@ def _fitted_gap(scores: _Pair, logs: _Pair, method: str) -> float:
     origin, unit = scores[0].min(), np.ptp(scores[0])
     units = [(score_P - origin) / unit for score_P in scores]
     low, high = max(x.min() for x in units), min(x.max() for x in units)
-    anchor, test = (_integral(*pair, low, high, method) for pair in zip(units, logs, strict=True))
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            anchor, test = (
+                _integral(*pair, low, high, method) for pair in zip(units, logs, strict=True)
+            )
+    except (ValueError, FloatingPointError) as problem:  # scores that rounding makes equal
+        raise _NoFit(f"the {method} fit failed: {problem}") from None
     gap = (test - anchor) / (high - low)
     # Over the shared range both curves lie between the points: a larger gap is the fit's own.
     if not abs(gap) <= np.ptp(np.concatenate(logs)):
@@ -183,7 +189,7 @@ def _integral(
             np.vander(score_P, 4, increasing=True), log_P, rcond=None
         )
         if rank < 4:
-            raise _NoFit("the cubic fit failed: scores lie too close together")
+            raise ValueError("scores lie too close together")
         powers = np.arange(1, 5)
         return float(coefficients @ ((high**powers - low**powers) / powers))
     order = np.argsort(score_P)
@@ -193,6 +199,8 @@ def _integral(
 
 def _overlap(anchor: _Curve, test: _Curve) -> float:
     """Return the shared part of two ranges of scores over their union."""
+    if math.isnan(anchor.low) or math.isnan(test.low):
+        return 0.0
     shared = min(anchor.high, test.high) - max(anchor.low, test.low)
     union = max(anchor.high, test.high) - min(anchor.low, test.low)
     # The average over a sliver of a range would be made of rounding errors.

@@ -121,7 +121,8 @@ def rate_interval(log_S: np.ndarray, log_SR: np.ndarray, *, confidence: float) -
     if ends is None:
         failed = int(np.isnan(log_SR).any(0).sum())
         return Interval(np.nan, np.nan, f"{failed} of {log_SR.shape[1]} resamples have no number")
-    return Interval(*(float(100 * np.expm1(end)) for end in ends))
+    low, high = (float(100 * np.expm1(end)) for end in ends)
+    return Interval(low, high)
 
 
 def effect_interval(

@@ -1,80 +1,83 @@
-"""Figures of pictures show the tiles and examples given, in the order of tasks and codecs."""
+"""Image grids and the pictures of the page, pixel by pixel."""
+
+import base64
+import io
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from pipeline.report.looks import Tile
-from pipeline.report.paper.pictures import predictions, predictions_by_codec, tiles
-from pipeline.report.paper.sheet import Row, sheet
+from PIL import Image
 
-from pipeline.artifacts import ARMS
-from tests.support.report_models import CODECS, some_examples
-
-
-def shown(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.axes if axes.axison]
-
-
-def test_predictions_have_a_column_for_what_there_is() -> None:
-    tasks = ("segmentation", "disparity", "reconstruction")
-    examples = some_examples(tasks, frames=3)
-    full = predictions(examples, "png", tasks=tasks)
-    titles = [x.get_title() for x in shown(full) if x.get_title()]
-    assert titles == [
-        *("Input", "True segmentation", "True disparity"),
-        *("Predicted segmentation", "Predicted disparity", "Predicted reconstruction"),
-    ]
-    pictures = [x.get_images()[0].get_array() for x in shown(full)]
-    assert len(pictures) == 3 * 6
-    np.testing.assert_array_equal(pictures[6 + 1], examples.truths["segmentation"][1])
-    np.testing.assert_array_equal(pictures[6 + 5], examples.predictions["png"]["reconstruction"][1])
-    legends = [[text.get_text() for text in x.get_texts()] for x in full.legends]
-    assert legends == [["near", "far"]] * 2
-    assert full.legends[0].get_patches()[1].get_facecolor() == pytest.approx((0, 0, 99 / 255, 1))
-    assert {text.get_text() for text in full.texts} == {"Segmentation", "Disparity"}
+from pipeline.report.pictures import (
+    GAP,
+    MARGIN,
+    WIDEST,
+    data_uri,
+    image_grid,
+    predictions_figure,
+    stretched,
+    tiles_figure,
+    viewer,
+)
+from tests.support.report_models import CODECS, TASKS, some_examples
 
 
-def test_a_made_up_task_is_drawn_like_any_other() -> None:
-    examples = some_examples(("edges",))
-    figure = predictions(examples, "png", tasks=["edges"])
-    assert [x.get_title() for x in shown(figure)] == ["Input", "True edges", "Predicted edges"]
-    by_codec = predictions_by_codec(dict.fromkeys(ARMS, examples), codecs=["png"], tasks=["edges"])
-    assert [x.get_ylabel() for x in shown(by_codec)[::2]] == ["Edges\nbenchmark", "Edges\nproposed"]
+def decoded(uri: str) -> np.ndarray:
+    data = base64.b64decode(uri.removeprefix("data:image/webp;base64,"))
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def test_predictions_by_codec_has_a_row_per_task_and_arm() -> None:
-    tasks = ("segmentation", "disparity", "reconstruction")
-    arms_of = {arm: some_examples(tasks) for arm in ARMS}
-    figure = predictions_by_codec(arms_of, codecs=CODECS, tasks=tasks)
-    axes = shown(figure)
-    assert sum(len(x.get_images()) for x in axes) == 6 * 6
-    assert [x.get_title() for x in axes[:6]] == [
-        *("Truth", "PNG", "JPEG-90", "JPEG-60", "JPEG-30", "JPEG-10"),
-    ]
-    rows = [x.get_ylabel() for x in axes[::6]]
-    assert rows[:2] == ["Segmentation\nbenchmark", "Segmentation\nproposed"]
-    drawn = axes[6 + 2].get_images()[0].get_array()
-    expected = arms_of["proposed"].predictions["jpeg-90"]["segmentation"][0]
-    np.testing.assert_array_equal(drawn, expected)
-    lacking = arms_of | {"proposed": some_examples(tasks, codecs=("png",))}
-    with pytest.raises(ValueError, match="proposed arm have no pictures of"):
-        predictions_by_codec(lacking, codecs=CODECS, tasks=tasks)
+def test_images_stand_where_rows_and_heads_say() -> None:
+    red, grey = np.full((20, 30, 3), (250, 0, 0), np.uint8), np.full((20, 30), 99, np.uint8)
+    sheet = np.asarray(image_grid({"a": [red, None], "b": [None, grey]}, ["x", "y"]))
+    height, width = sheet.shape[:2]
+    assert width == MARGIN + 2 * (30 + GAP)
+    top = height - 2 * (20 + GAP)
+    assert (sheet[top : top + 20, MARGIN : MARGIN + 30] == (250, 0, 0)).all()
+    second = sheet[top + 20 + GAP : top + 40 + GAP, MARGIN + 30 + GAP : MARGIN + 60 + GAP]
+    assert (second == 99).all()
+    assert (sheet[top : top + 20, MARGIN + 30 + GAP : MARGIN + 60 + GAP] == 255).all()
+    assert (sheet[:top] < 128).any()  # the heads
 
 
-def test_a_sheet_needs_a_picture() -> None:
-    with pytest.raises(ValueError, match="no picture"):
-        sheet([Row("", [None])], ["Input"], {})
+def test_a_grid_needs_images_of_one_size() -> None:
+    with pytest.raises(ValueError, match="needs one size"):
+        image_grid({"a": [np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8)]}, ["x", "y"])
 
 
-def test_tiles_show_the_levels_given() -> None:
-    first = np.arange(15 * 31, dtype=np.uint16).reshape(15, 31)
-    flat = np.full((15, 31), 7, np.uint8)
-    figure = tiles([Tile("benchmark: 34.3 kB", first), Tile("proposed: 33.1 kB", flat)])
-    left, right = shown(figure)
-    assert [left.get_title(), right.get_title()] == ["benchmark: 34.3 kB", "proposed: 33.1 kB"]
-    np.testing.assert_array_equal(left.get_images()[0].get_array(), first)
-    assert left.get_images()[0].get_clim() == pytest.approx(np.percentile(first, [1, 99]))
-    assert "percentile" in figure.texts[0].get_text()
-    with pytest.raises(ValueError, match="no tile"):
-        tiles([])
+def test_the_paper_s_figures_hold_every_arm_and_point() -> None:
+    examples = some_examples()
+    width = predictions_figure(examples).width
+    assert width == MARGIN + (1 + len(CODECS)) * (64 + GAP)
+    both = tiles_figure({"benchmark": examples, "proposed": examples})
+    assert both.width == MARGIN + 40 + GAP
+
+
+def test_grey_is_stretched_and_a_constant_tile_is_black() -> None:
+    grey = stretched(np.arange(1000).reshape(20, 50))
+    assert (grey.min(), grey.max()) == (0, 255)
+    assert (stretched(np.full((4, 4), 7)) == 0).all()
+
+
+def test_colours_that_mean_something_arrive_unchanged() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
+    assert (decoded(data_uri(pixels, exact=True)) == pixels).all()
+    wide = pixels.repeat(2, 0).repeat(2 * WIDEST // 64, 1)[:, : 2 * WIDEST]
+    small = decoded(data_uri(wide, exact=True))
+    assert small.shape[1] == WIDEST
+    # Reduced without blending: no colour is new.
+    assert {tuple(x) for x in small.reshape(-1, 3)} <= {tuple(x) for x in pixels.reshape(-1, 3)}
+
+
+def test_the_viewer_holds_every_frame_task_and_point() -> None:
+    examples = {"benchmark": some_examples(), "proposed": some_examples(codecs=("table/1",))}
+    kilobytes = {"benchmark": dict.fromkeys(CODECS, 1.5), "proposed": {"table/1": 0.25}}
+    seen = viewer(examples, kilobytes)
+    assert seen.frames == 2
+    assert seen.points["benchmark"][1] == "JPEG-90, 1.50 kB"
+    assert seen.points["proposed"] == ["TABLE/1, 0.25 kB"]
+    assert [len(points) for points in seen.predictions.values()] == [len(CODECS), 1]
+    assert list(seen.legends) == ["segmentation", "disparity"]
+    segmentation = seen.predictions["benchmark"][2]["segmentation"]
+    expected = examples["benchmark"].predictions["jpeg-60"]["segmentation"]
+    assert (decoded(segmentation[1]) == expected[1]).all()
+    assert list(seen.truths) == list(TASKS)

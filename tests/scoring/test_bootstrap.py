@@ -8,42 +8,61 @@ from pipeline.scoring.obstacles import (
 from pipeline.scoring.trust import NoRate, ResamplesWithout
 from scipy.stats import ttest_1samp
 
-from pipeline.scoring import bootstrap
-from pipeline.scoring.bdrate import (
-    bd_rate,
-    hull_rate,
+from pipeline.artifacts import Coded
+from pipeline.scoring.bdrate import bd_rate, hull_rate
+from pipeline.scoring.bootstrap import (
+    Curve,
+    Interval,
+    bd_interval,
+    effect_interval,
+    image_counts,
+    resampled_curve,
 )
-from pipeline.scoring.bootstrap import CurveSums, bootstrap_bd_rate, image_counts
 from pipeline.scoring.metrics import SCORES
 
+ELEMENTS = 800
 POINTS = 5
 CLASSES = 4
+Model = dict[str, Coded]
 
 
-def model(*, images: int = 40, rate: float = 1.0, noise: float = 0.02, seed: int = 0) -> CurveSums:
+def model(*, images: int = 40, rate: float = 1.0, noise: float = 0.02, seed: int = 0) -> Model:
     """A model whose scores rise with its rate; images differ in size and in difficulty."""
     # Difficulty is the images' own, so equal in all models; what `seed` draws is not.
     shared = np.random.default_rng(99)
     bulk_N, hard_N = shared.uniform(0.5, 2, images), shared.uniform(0.5, 2, images)
     generator = np.random.default_rng(seed)
     level_P = np.arange(POINTS, 0, -1.0)
-    rate_PN = rate * level_P[:, None] * bulk_N
-    sums = []
+    points = {}
     for level in level_P:
         error_N = hard_N / level * generator.uniform(1 - noise, 1 + noise, images)
         confusion_NKK = np.empty((images, CLASSES, CLASSES))
         confusion_NKK[:] = 100 * error_N[:, None, None]
         confusion_NKK[:, range(CLASSES), range(CLASSES)] = 2000
-        sums.append(
-            {
-                "confusion": confusion_NKK.astype(np.int64),
-                "disparity_squared_error": 90 * error_N,
-                "disparity_pixels": np.where(np.arange(images) % 7 == 3, 0, 90),
-                "image_squared_error": 5 * error_N,
-                "image_values": np.full(images, 300),
-            }
-        )
-    return CurveSums(rate_PN, sums)
+        sums = {
+            "confusion": confusion_NKK.astype(np.int64),
+            "disparity_squared_error": 90 * error_N,
+            "disparity_pixels": np.where(np.arange(images) % 7 == 3, 0, 90),
+            "image_squared_error": 5 * error_N,
+            "image_values": np.full(images, 300),
+        }
+        # Bytes are no whole numbers here, so that a planted share is exact.
+        payload_N = 100 * rate * level * bulk_N
+        points[f"at-{level:g}"] = Coded(np.zeros(images), payload_N, dict.fromkeys(SCORES, sums))
+    return points
+
+
+def resampled(model: Model, *, resamples: int = 200, seed: int = 0) -> Curve:
+    images = len(next(iter(model.values())).payload_N)
+    counts_RN = image_counts(images, resamples=resamples, seed=seed)
+    return resampled_curve(model, elements=ELEMENTS, counts_RN=counts_RN)
+
+
+def interval(
+    anchors: list[Model], tests: list[Model], task: str, rate=bd_rate, confidence=0.95, **drawn: int
+) -> Interval:
+    curves = [[resampled(x, **drawn).of(task) for x in models] for models in (anchors, tests)]
+    return bd_interval(*curves, rate, confidence=confidence)
 
 
 def score_of_images(task: str, sums: dict[str, np.ndarray], drawn: np.ndarray) -> float:
@@ -63,20 +82,33 @@ def score_of_images(task: str, sums: dict[str, np.ndarray], drawn: np.ndarray) -
 @pytest.mark.parametrize("task", SCORES)
 def test_equals_resampling_by_hand(task: str) -> None:
     anchor, test = model(images=12, seed=1), model(images=12, rate=0.9, seed=2)
-    found = bootstrap_bd_rate([anchor], [test], SCORES[task], resamples=50, level=0.9, seed=5)
+    found = interval([anchor], [test], task, confidence=0.9, resamples=50, seed=5)
     percents = []
     for counts in image_counts(12, resamples=50, seed=5):
         drawn = np.repeat(np.arange(12), counts.astype(int))
         curves = []
-        for curve in (anchor, test):
-            curves.append([np.mean([rates[n] for n in drawn]) for rates in curve.rate_PN])
-            curves.append([score_of_images(task, dict(sums), drawn) for sums in curve.sums])
+        for points in (anchor, test):
+            bits = [8 * x.payload_N[drawn] / ELEMENTS for x in points.values()]
+            curves.append([each.mean() for each in bits])
+            curves.append([score_of_images(task, x.sums[task], drawn) for x in points.values()])
         percents.append(bd_rate(*curves).percent)
     assert None not in percents
     gaps = np.log1p(np.array(percents, float) / 100)
     expected = 100 * np.expm1(np.quantile(gaps, [0.05, 0.95]))
-    np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-9)
-    assert (found.level, found.resamples, found.failed, found.obstacle) == (0.9, 50, 0, None)
+    np.testing.assert_allclose(found[:2], expected, rtol=1e-9)
+    assert not found.why
+
+
+def test_the_first_column_is_of_all_images() -> None:
+    points = model(images=9)
+    curve = resampled(points)
+    rate_PR, score_PR = curve.of("disparity")
+    assert rate_PR.shape == score_PR.shape == (POINTS, 201)
+    whole = [SCORES["disparity"].compute(x.sums["disparity"]) for x in points.values()]
+    assert score_PR[:, 0].tolist() == whole
+    assert rate_PR[0, 0] == pytest.approx(8 * points["at-5"].payload_N.mean() / ELEMENTS)
+    some, _ = curve.of("disparity", ["at-4", "at-1", "none"])
+    assert some.tolist() == rate_PR[[1, 4]].tolist()
 
 
 def test_counts_are_draws_with_replacement() -> None:
@@ -91,106 +123,86 @@ def test_counts_are_draws_with_replacement() -> None:
 
 @pytest.mark.parametrize("task", SCORES)
 def test_planted_saving_lies_in_its_interval(task: str) -> None:
-    found = bootstrap_bd_rate(
-        *([model(seed=1)], [model(rate=0.8, seed=2)], SCORES[task]),
-        resamples=200,
-        level=0.95,
-        seed=0,
-    )
-    assert found.low is not None
-    assert found.high is not None
+    found = interval([model(seed=1)], [model(rate=0.8, seed=2)], task)
     assert found.low < -20 < found.high < 0
-    assert not found.no_difference_shown
+    assert not found.holds_zero
 
 
 @pytest.mark.parametrize("task", SCORES)
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_identical_arms_give_exactly_zero(task: str, seeds: int) -> None:
     arms = [[model(seed=seed) for seed in range(seeds)] for _ in range(2)]
-    found = bootstrap_bd_rate(*arms, SCORES[task], resamples=50, level=0.95, seed=0)
-    assert (found.percent, found.low, found.high) == (0.0, 0.0, 0.0)
-    assert found.no_difference_shown
+    assert interval(*arms, task, resamples=50) == (0.0, 0.0, "")
 
 
 def test_no_effect_gives_an_interval_holding_zero() -> None:
-    found = bootstrap_bd_rate(
-        *([model(seed=1)], [model(seed=2)], SCORES["reconstruction"]),
-        resamples=200,
-        level=0.95,
-        seed=0,
-    )
-    assert found.percent != 0
-    assert found.no_difference_shown
+    found = interval([model(seed=1)], [model(seed=2)], "reconstruction")
+    assert found.holds_zero
+    assert found.low < found.high
 
 
 def test_pairing_takes_the_images_own_size_out() -> None:
     # Sizes vary fourfold between images, but alike in both arms: hardly any of it may remain.
-    found = bootstrap_bd_rate(
-        *([model(noise=0, seed=1)], [model(noise=0, rate=0.8, seed=2)], SCORES["disparity"]),
-        resamples=100,
-        level=0.95,
-        seed=0,
-    )
-    assert (found.low, found.high) == (pytest.approx(-20), pytest.approx(-20))
+    arms = [model(noise=0, seed=1)], [model(noise=0, rate=0.8, seed=2)]
+    assert interval(*arms, "disparity") == (pytest.approx(-20), pytest.approx(-20), "")
 
 
 def test_seeds_are_compared_as_pairs() -> None:
     """Seed 0 saves 10 %, seed 1 saves 30 %; images are without noise: Student's interval of two."""
     anchors = [model(noise=0), model(noise=0, rate=2)]
     tests = [model(noise=0, rate=0.9), model(noise=0, rate=1.4)]
-    found = bootstrap_bd_rate(
-        anchors, tests, SCORES["disparity"], resamples=100, level=0.95, seed=0
-    )
-    logs = np.log([0.9, 0.7])
-    assert found.percent == pytest.approx(100 * np.expm1(logs.mean()))
-    expected = ttest_1samp(logs, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == (
+    expected = ttest_1samp(np.log([0.9, 0.7]), 0).confidence_interval(0.95)
+    assert interval(anchors, tests, "disparity") == (
         pytest.approx(100 * np.expm1(expected.low)),
         pytest.approx(100 * np.expm1(expected.high)),
+        "",
     )
 
 
-def test_resamples_without_a_figure_are_counted_and_too_many_leave_no_interval() -> None:
-    anchor, test = model(images=15, noise=0.6, seed=4), model(images=15, noise=0.6, seed=6)
-    arguments = ([anchor], [test], SCORES["reconstruction"])
-    found = bootstrap_bd_rate(*arguments, resamples=200, level=0.95, seed=0)
-    assert found.percent is not None
-    assert found.failed > 10
-    assert (found.low, found.high) == (None, None)
-    assert found.obstacle == ResamplesWithout(found.failed, 200)
-    by_hull = bootstrap_bd_rate(
-        *arguments,
-        resamples=200,
-        level=0.95,
-        seed=0,
-        rate=hull_rate,
-    )
-    assert by_hull.failed < found.failed
+def test_too_many_resamples_without_a_number_leave_no_interval() -> None:
+    arms = [model(images=15, noise=0.6, seed=4)], [model(images=15, noise=0.6, seed=6)]
+    found = interval(*arms, "reconstruction")
+    assert np.isnan(found[:2]).all()
+    failed = int(found.why.removesuffix(" of 200 resamples have no number"))
+    assert failed > 10
+    by_hull = interval(*arms, "reconstruction", hull_rate)
+    assert not by_hull.why or int(by_hull.why.split()[0]) < failed
 
 
-def test_no_figure_on_all_images() -> None:
-    anchor = model()
-    turned = CurveSums(anchor.rate_PN[::-1], anchor.sums)
-    found = bootstrap_bd_rate(
-        [anchor], [turned], SCORES["disparity"], resamples=10, level=0.95, seed=0
-    )
-    assert (found.percent, found.low) == (None, None)
-    assert isinstance(found.obstacle, NoRate)
-    assert isinstance(found.obstacle.obstacle, NotMonotone)
-    assert found.obstacle.obstacle.curve == "test"
+def test_no_number_on_all_images() -> None:
+    points = model()
+    sizes = [coded.payload_N for coded in points.values()][::-1]
+    turned = {
+        name: Coded(x.header_N, size, x.sums)
+        for (name, x), size in zip(points.items(), sizes, strict=True)
+    }
+    found = interval([points], [turned], "disparity", resamples=10)
+    assert np.isnan(found[:2]).all()
+    assert found.why.startswith("the test curve is not monotone")
+
+
+def test_a_score_that_a_resample_does_not_have_is_nan_there_alone() -> None:
+    """Of two images one has valid pixels: a quarter of the draws of two lacks a score."""
+    sums = {
+        "disparity_squared_error": np.array([90.0, 0]),
+        "disparity_pixels": np.array([90, 0]),
+    }
+    coded = Coded(np.zeros(2), np.array([10.0, 10]), {"disparity": sums})
+    _, score_PR = resampled({"png": coded}, resamples=400).of("disparity")
+    assert score_PR[0, 0] == 1
+    lacking = np.isnan(score_PR[0, 1:])
+    assert 60 < lacking.sum() < 140
+    assert (score_PR[0, 1:][~lacking] == 1).all()
 
 
 def test_arms_must_pair_up() -> None:
-    score = SCORES["disparity"]
-    with pytest.raises(ValueError, match="1 anchor and 2 test models"):
-        bootstrap_bd_rate([model()], [model(), model()], score, resamples=2, level=0.9, seed=0)
-    with pytest.raises(ValueError, match=r"over \[39, 40\] images"):
-        bootstrap_bd_rate([model()], [model(images=39)], score, resamples=2, level=0.9, seed=0)
+    with pytest.raises(ValueError, match="argument 2"):
+        interval([model()], [model(), model()], "disparity", resamples=2)
 
 
 @pytest.mark.parametrize(("lacking", "there"), [(0, True), (5, True), (6, False)])
 def test_five_resamples_of_a_hundred_may_lack_an_effect(lacking: int, there: bool) -> None:
     resampled_1R = np.linspace(0, 1, 100)[None]
     resampled_1R[0, :lacking] = np.nan
-    found = bootstrap.effect_interval(np.array([0.5]), resampled_1R, 0.9)
+    found = effect_interval(np.array([0.5]), resampled_1R, 0.9)
     assert (found is not None) == there

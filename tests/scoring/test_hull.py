@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.scoring.obstacles import NoOverlap
 
 from pipeline.scoring.bdrate import hull_rate
-from pipeline.scoring.hull import Averaged, hull_points, monotone_envelope
+from pipeline.scoring.hull import Averaged, hull_points, pareto_front
 from pipeline.scoring.metrics import SCORES
 
 POINTS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=12)
@@ -25,7 +25,7 @@ def test_the_envelope_keeps_the_points_that_no_other_beats(points: list[tuple[in
         if not any(r <= rate and s >= score and (r, s) != (rate, score) for r, s in points)
     }
     rates, scores = [r for r, _ in points], [s for _, s in points]
-    kept = [points[i] for i in monotone_envelope(rates, scores)]
+    kept = [points[i] for i in pareto_front(rates, scores)]
     assert kept == sorted(expected)
 
 
@@ -35,7 +35,7 @@ def test_the_hull_keeps_what_no_mix_of_two_others_beats(
     averaged: Averaged, points: list[tuple[int, int]]
 ) -> None:
     rates, scores = np.array(points, float).T
-    value, best = averaged(scores), monotone_envelope(rates, scores)
+    value, best = averaged(scores), pareto_front(rates, scores)
 
     def above_lines(p: int) -> float:
         """Return how far a point lies above the highest line between two others."""
@@ -74,14 +74,14 @@ def test_a_hull_rate_is_the_mean_over_what_mixes_cost(
     averaged: Averaged,
     anchor: list[tuple[int, int]],
     test: list[tuple[int, int]],
-    loss_percent: float,
+    max_score_drop: float,
 ) -> None:
     columns = *np.array(anchor, float).T, *np.array(test, float).T
-    found = hull_rate(*columns, averaged=averaged, loss_percent=loss_percent)
+    found = hull_rate(*columns, averaged=averaged, max_score_drop=max_score_drop)
     assume(found.percent is not None)
     hulls = [[x[i] for i in hull_points(*np.array(x, float).T, averaged)] for x in (anchor, test)]
     low, high = max(x[0][1] for x in hulls), min(x[-1][1] for x in hulls)
-    low = max(low, (1 - loss_percent / 100) * hulls[0][-1][1])
+    low = max(low, (1 - max_score_drop / 100) * hulls[0][-1][1])
     ends = np.linspace(low, high, 4001)
     middles = (ends[1:] + ends[:-1]) / 2
     logs = [np.log(cheapest(x, middles, averaged)) for x in (anchor, test)]
@@ -110,12 +110,12 @@ def test_scores_too_far_below_the_anchors_best_do_not_count() -> None:
     whole = hull_rate(rate, score, half, score).percent
     assert whole is not None
     assert whole > -40
-    for loss_percent in (10.0, 5.0):
-        found = hull_rate(rate, score, half, score, loss_percent=loss_percent)
+    for max_score_drop in (10.0, 5.0):
+        found = hull_rate(rate, score, half, score, max_score_drop=max_score_drop)
         assert (found.percent, found.overlap) == (pytest.approx(-50), 1.0)
     # A test that does not get there has no number.
-    low = hull_rate(rate, score, [0.5, 1.0], [0.1, 0.4], loss_percent=10.0)
-    assert low.obstacle == NoOverlap("score", (0.45, 0.5), (0.1, 0.4))
+    low = hull_rate(rate, score, [0.5, 1.0], [0.1, 0.4], max_score_drop=10.0)
+    assert "do not overlap: anchor 0.45 to 0.5, test 0.1 to 0.4" in low.why
 
 
 def test_a_point_that_nobody_would_pick_changes_nothing() -> None:
@@ -125,7 +125,7 @@ def test_a_point_that_nobody_would_pick_changes_nothing() -> None:
     # No other point beats it, but a mix of its neighbours does.
     more_rate, more_score = np.array([*rate, 3.0]), np.array([*score, 0.41])
     assert hull_rate(more_rate, more_score, rate, less).percent == expected
-    assert monotone_envelope(more_rate, more_score).tolist() == [0, 1, 4, 2, 3]
+    assert pareto_front(more_rate, more_score).tolist() == [0, 1, 4, 2, 3]
     assert hull_points(more_rate, more_score).tolist() == [0, 1, 2, 3]
 
 

@@ -1,23 +1,28 @@
 """Models made of plain formulas, for the tests of the report."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from pipeline.report.found.kinds import kinds_of
-from pipeline.report.found.models import Measured
-from pipeline.report.looks import Looks, Tile
-from pipeline.report.page.render import RunLink, Shown
-from pipeline.scoring.examples import Examples
 
-from pipeline.scoring.coded import Coded
-from pipeline.scoring.metrics import Sums
+from pipeline.artifacts import ARMS, Coded, Diagnostics, Evaluation, Examples, ModelName, Sums
+from pipeline.report.measured import Model
+from pipeline.report.page import Shown
+from pipeline.report.results import Results, analyse
 
 CODECS = ("png", "jpeg-90", "jpeg-60", "jpeg-30", "jpeg-10")
-KINDS = kinds_of(CODECS, fixed=CODECS, lossless=["png"])
+TASKS = ("segmentation", "disparity", "reconstruction")
 CLASSES = 19
 IMAGES = 25
+FORM = "deviation-prediction-transform"
+SETTINGS: dict[str, Any] = {
+    **{"rate_form": FORM, "bd_points": CODECS, "max_score_drop": 90.0, "resamples": 100},
+    **{"max_task_drops": (1, 3, 10), "confidence": 0.95},
+}
 
 
-def sums_at(level: float, *, tasks: tuple[str, ...], seed: int) -> dict[str, Sums]:
+def sums_at(level: float, *, tasks: Sequence[str] = TASKS, seed: int = 0) -> dict[str, Sums]:
     """Errors that fall as `level` rises; images differ in difficulty, a little by seed."""
     hard_N = np.random.default_rng(99).uniform(0.5, 2, IMAGES)
     error_N = hard_N / level * np.random.default_rng(seed).uniform(0.98, 1.02, IMAGES)
@@ -46,92 +51,82 @@ def model(
     seed: int = 0,
     rate: float = 1.0,
     noise_seed: int = 0,
-    tasks: tuple[str, ...] = ("segmentation", "disparity", "reconstruction"),
-    disorder: bool = False,
-) -> Measured:
-    """A model whose scores rise with its rate; with `disorder` PNG costs less than JPEG-90."""
+    tasks: Sequence[str] = TASKS,
+    codecs: Sequence[str] = CODECS,
+    pictures: Sequence[str] = ("jpeg-90", "jpeg-10"),
+    runtime: dict[str, object] | None = None,
+    coder: str = "made up 1.0",
+    floor: float = 0.0,
+) -> Model:
+    """A model whose scores rise with its rate; the picture costs a little less than features."""
     bulk_N = np.random.default_rng(98).uniform(0.5, 2, IMAGES)
-    levels = [5.0, 4.0, 3.0, 2.0, 1.0]
-    costs = [3.9, 4.0, 3.0, 2.0, 1.0] if disorder else levels
-    codecs = {}
-    for i, (codec, level, cost) in enumerate(zip(CODECS, levels, costs, strict=True)):
-        payload_N = np.rint(10_000 * rate * cost * bulk_N).astype(np.int64)
-        sums = sums_at(level, tasks=tasks, seed=10 * noise_seed + i)
-        codecs[codec] = Coded(np.full(IMAGES, 22), payload_N, sums)
-    picture_N = np.rint(3000 * bulk_N).astype(np.int64)
-    pictures = {"90": Coded(np.zeros(IMAGES, np.int64), picture_N, sums_at(5, tasks=tasks, seed=7))}
-    return Measured(
-        encoder=encoder,
-        arm=arm,
-        seed=seed,
+    levels = np.arange(len(codecs), 0, -1.0)
+
+    def coded(level: float, rate: float, seed: int, header: int = 22) -> Coded:
+        payload_N = np.rint(10_000 * rate * level * bulk_N).astype(np.int64)
+        return Coded(np.full(IMAGES, header), payload_N, sums_at(level, tasks=tasks, seed=seed))
+
+    sent = {f: coded(6.0 / (i + 1), 0.5, 7, 0) for i, f in enumerate(pictures)}
+    evaluation = Evaluation(
+        points={
+            codec: coded(level, rate, 10 * noise_seed + i)
+            for i, (codec, level) in enumerate(zip(codecs, levels, strict=True))
+        },
+        pictures=sent if arm == ARMS[0] else {},
+        uncompressed=sums_at(5.2, tasks=tasks, seed=8),
+        names=tuple(f"aachen_{i:06}_000019" for i in range(IMAGES)),
         elements=8192,
         pixels=128 * 64,
-        codecs=codecs,
-        uncompressed=sums_at(5.2, tasks=tasks, seed=8),
-        pictures=pictures if arm == "benchmark" else {},
-        rate_loss_N=(0.1 * rate * bulk_N).astype(np.float32),
+        trained=240,
+        floor=dict.fromkeys(tasks, floor),
+        coders=dict.fromkeys(codecs, coder),
     )
+    loss_N = (0.1 * rate * bulk_N).astype(np.float32)
+    diagnostics = Diagnostics({FORM: loss_N}, np.full(IMAGES, 3.0), np.full(IMAGES, 0.5))
+    return Model(ModelName(encoder, arm, seed), evaluation, diagnostics, runtime or {})
 
 
-def arms(**proposed: object) -> list[Measured]:
-    """Both arms of one encoder."""
-    tasks = {"tasks": proposed["tasks"]} if "tasks" in proposed else {}
-    settings = {"rate": 0.8, "noise_seed": 1, **proposed}
-    return [model("benchmark", **tasks), model("proposed", **settings)]  # type: ignore[arg-type]
+def arms(*, seeds: int = 1, rate: float = 0.8, **both: Any) -> list[Model]:
+    """Both arms of one encoder, alike in all seeds; the proposed one costs `rate` of the bits."""
+    of = [("benchmark", 1.0), ("proposed", rate)]
+    return [model(a, seed=s, rate=r, **both) for s in range(seeds) for a, r in of]
 
 
-def some_examples(
-    tasks: tuple[str, ...], *, frames: int = 1, codecs: tuple[str, ...] = CODECS
-) -> Examples:
-    """Pictures of noise; each task but "reconstruction" has a legend of two colours."""
+def results(models: Sequence[Model], **settings: Any) -> Results:
+    """What a report finds of these models."""
+    return analyse(models, **{**SETTINGS, **settings})
+
+
+def some_examples(tasks: Sequence[str] = TASKS, codecs: Sequence[str] = CODECS) -> Examples:
+    """Pictures of noise of two frames; each task but "reconstruction" has a legend."""
     generator = np.random.default_rng(0)
 
     def pictures() -> np.ndarray:
-        return generator.integers(0, 256, (frames, 32, 64, 3), np.uint8)
+        return generator.integers(0, 256, (2, 32, 64, 3), np.uint8)
 
-    image_BHW3 = pictures()
-    truths = {t: image_BHW3 if t == "reconstruction" else pictures() for t in tasks}
+    legend = (("near", (250, 0, 0)), ("far", (0, 0, 99)))
     return Examples(
-        names=tuple(f"aachen_{frame:06}_000019" for frame in range(frames)),
-        image_BHW3=image_BHW3,
-        truths=truths,
+        image_BHW3=pictures(),
+        truths={task: pictures() for task in tasks},
         predictions={codec: {task: pictures() for task in tasks} for codec in codecs},
-        legends={
-            task: () if task == "reconstruction" else (("near", (250, 0, 0)), ("far", (0, 0, 99)))
-            for task in tasks
-        },
+        legends={task: () if task == "reconstruction" else legend for task in tasks},
+        tile_HW=np.arange(800).reshape(20, 40) % 255,
     )
 
 
-def shown(models: list[Measured], *, toy: bool = True) -> Shown:
-    """What a page shows beside the findings."""
-    tasks = tuple(next(iter(models[0].codecs.values())).sums)
+def shown(of: Results) -> Shown:
+    """What a page shows beside the results."""
     history = pd.DataFrame({"epoch": [0, 1, 2], "lr": [1e-3, 5e-4, 1e-4]})
-    for part in tasks:
+    for part in of.scores:
         history[f"loss/{part}"], history[f"weight/{part}"] = [3.0, 2.0, 1.5], [0.5, 0.7, 0.8]
     history["val/psnr"] = [np.nan, 12.0, 13.0]
-    looks = {}
-    for encoder in dict.fromkeys(x.encoder for x in models):
-        present = list(dict.fromkeys(x.arm for x in models))
-        looks[encoder] = Looks(
-            histories=dict.fromkeys(present, history),
-            tiles={
-                arm: Tile(f"{arm}: 10 bytes", np.arange(800).reshape(20, 40) % 255)
-                for arm in present
-            },
-            examples={arm: some_examples(tasks) for arm in present},
-        )
+    points = of.points.groupby("arm", sort=False)["codec"].unique()
+    examples = {arm: some_examples(list(of.scores), codecs) for arm, codecs in points.items()}
     return Shown(
         facts={"Data": "a <test> set & more"},
-        toy=toy,
-        looks=looks,
-        stills={},
-        settings={"loss.rate": True, "loss.weight": "learned"},
-        versions={"python": "3.11.2"},
-        runs=[
-            RunLink("train encoder2-benchmark-0", "abc123", "http://127.0.0.1:5000/#/runs/abc123")
-        ],
-        views={"all scores": "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=scores"},
-        mlflow="uv run mlflow ui",
-        joint_loss=1.0,
+        toy=True,
+        examples=dict.fromkeys(of.encoders, examples),
+        histories={encoder: dict.fromkeys(of.arms, history) for encoder in of.encoders},
+        digests={"encoder2-benchmark-0": ("0123456789abcdef", "fedcba9876543210")},
+        settings={"loss.rate": True, "loss.weight": "learned", "codecs": ("png", "jpeg-90")},
     )

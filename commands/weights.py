@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.files import whole_file
 from pipeline.nets.decoder import decoder_state
 from pipeline.nets.encoder import backbone_state
-from pipeline.training.checkpoint import load_model
+from pipeline.nets.stored import load_model
 from stages.settings import run
 
 

@@ -92,7 +92,7 @@ def prepare_split(
         writers = [stack.enter_context(array) for array in packed]
         title = f"prepare {folder.name}"
         for image, label, *depth in over_frames(decoded, len(files), title=title, workers=workers):
-            known += np.count_nonzero(TRAIN_ID_OF_ID[label] != VOID)
+            known += int(np.count_nonzero(TRAIN_ID_OF_ID[label] != VOID))
             valid += sum(map(np.count_nonzero, depth))
             frame = [image, TRAIN_ID_OF_ID[label], *depth]
             for write, array in zip(writers, frame, strict=True):

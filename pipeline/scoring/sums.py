@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.source import Truth
 from pipeline.labels import VOID
+from pipeline.source import Truth
 
 
 def segmentation_sums(logits_BKHW: Tensor, truth: Truth) -> dict[str, Tensor]:

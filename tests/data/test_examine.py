@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline.streets.write import write_streets
 
 from commands import check_data
 from pipeline.data import examine as module
 from pipeline.data.examine import described, examine
 from pipeline.labels import TRAIN_ID_OF_ID, VOID
+from pipeline.streets.write import write_streets
 from tests.support.synthetic_release import (
     NAMES,
     PARTS,

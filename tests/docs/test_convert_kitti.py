@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline.labels import VOID
 
 from docs.convert_kitti import convert
 from pipeline.data.frames import disparity_px
 from pipeline.data.prepare import prepare_split
+from pipeline.labels import VOID
 
 WIDTH, HEIGHT = 8, 4
 NUMBERS = {"train": (0, 19, 20, 159), "val": (160, 199)}

@@ -2,10 +2,6 @@
 
 import numpy as np
 import pytest
-from pipeline.scoring.obstacles import (
-    NotMonotone,
-)
-from pipeline.scoring.trust import NoRate, ResamplesWithout
 from scipy.stats import ttest_1samp
 
 from pipeline.artifacts import Coded

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pipeline.scoring.obstacles import NoOverlap
 
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.hull import Averaged, hull_points, pareto_front

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from pipeline.scoring.examples import Examples
 
 from pipeline.report.found.kinds import kinds_of
 from pipeline.report.found.models import Measured
 from pipeline.report.looks import Looks, Tile
 from pipeline.report.page.render import RunLink, Shown
 from pipeline.scoring.coded import Coded
-from pipeline.scoring.examples import Examples
 from pipeline.scoring.metrics import Sums
 
 CODECS = ("png", "jpeg-90", "jpeg-60", "jpeg-30", "jpeg-10")

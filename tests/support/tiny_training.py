@@ -14,6 +14,7 @@ from pipeline.coding.quantizer import add_noise
 from pipeline.data.batches import Batch
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
+from pipeline.source import Source
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import Objective, RateTerm
@@ -78,9 +79,9 @@ def tiny_net(encoder: str = "tiny") -> SplitNet:
 
 
 def train(
-    frames: Frames | None = None,
+    frames: Source | None = None,
     *,
-    val: Frames | None = None,
+    val: Source | None = None,
     encoder: str = "tiny",
     balance: str = "closed-form",
     rate: RateTerm | None = RateTerm("levels", None),  # noqa: B008  frozen
@@ -111,7 +112,7 @@ def train(
         checkpoints=checkpoints or Checkpoints(path, minutes),
         on_epoch=reported.append,
     )
-    return Result(net, objective, history, reported, frames.asked)
+    return Result(net, objective, history, reported, getattr(frames, "asked", []))
 
 
 def assert_same_state(a: nn.Module, b: nn.Module, **tolerance: Any) -> None:

@@ -10,8 +10,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline.artifacts import ARMS
-from pipeline.artifacts import REPORT_FOLDER, Evaluation, ModelName, model_folder, write_run_id
+from pipeline.artifacts import (
+    ARMS,
+    REPORT_FOLDER,
+    Evaluation,
+    ModelName,
+    model_folder,
+    write_run_id,
+)
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.report.found.findings import Findings, find

@@ -10,10 +10,10 @@ from pipeline.coding.bitstream import decode_features, encode_features
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.data.prepare import prepare_split
-from pipeline.streets.write import write_streets
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.metrics import SCORES, bits_per_element
 from pipeline.scoring.sums import SUMS
+from pipeline.streets.write import write_streets
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 

@@ -8,8 +8,8 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from pipeline.labels import CLASSES, PALETTE
 from pipeline.inference.pictures import NO_TRUTH, PICTURES, disparity_colours, legend
+from pipeline.labels import CLASSES, PALETTE
 from pipeline.nets.decoder import DECODERS
 
 

@@ -76,6 +76,10 @@ def test_what_is_not_finite_is_an_error_that_says_where(bad):
         quantize(features_Chw, 8)
 
 
+def levels_of(value, dtype=np.uint8):
+    return np.full((1, 1, 1), value, dtype)
+
+
 ONE = torch.zeros(1, 1, 1, 1)
 
 
@@ -87,6 +91,14 @@ ONE = torch.zeros(1, 1, 1, 1)
         (lambda: add_noise(ONE, noise="half-step", bits=17), "1 to 16 bits, not 17"),
         (lambda: add_noise(ONE, noise="gauss"), "half-step, fixed or none, not 'gauss'"),
         (lambda: add_noise(ONE, noise="fixed", amplitude=-1.0), "0 or more, not -1.0"),
+        (lambda: Levels(levels_of(0, np.uint16), 0.0, 1.0, 8), "uint8"),
+        (lambda: Levels(levels_of(0), 0.0, 1.0, 9), "uint16"),
+        (lambda: Levels(levels_of(16), 0.0, 1.0, 4), "level 16 does not fit 4 bits"),
+        (lambda: Levels(levels_of(0)[0], 0.0, 1.0, 8), "C x h x w"),
+        (lambda: Levels(levels_of(0), 0.1, 1.0, 8), "float32 values"),
+        (lambda: Levels(levels_of(0), 0.0, 1e300, 8), "float32 values"),
+        (lambda: Levels(levels_of(0), float("nan"), 1.0, 8), "float32 values"),
+        (lambda: Levels(levels_of(0), 2.0, 1.0, 8), "must not be above"),
         (lambda: quantize(np.zeros((4, 5)), 8), "C x h x w"),
         (lambda: quantize(np.zeros((0, 3, 3)), 8), "C x h x w"),
         (lambda: quantize(np.zeros((1, 2, 2)), 8, 50.0), "more than 50 and up to 100"),
@@ -97,24 +109,6 @@ ONE = torch.zeros(1, 1, 1, 1)
 def test_what_cannot_be_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-@pytest.mark.parametrize(
-    ("levels", "low", "high", "bits", "message"),
-    [
-        (np.zeros((1, 1, 1), np.uint16), 0.0, 1.0, 8, "uint8"),
-        (np.zeros((1, 1, 1), np.uint8), 0.0, 1.0, 9, "uint16"),
-        (np.full((1, 1, 1), 16, np.uint8), 0.0, 1.0, 4, "level 16 does not fit 4 bits"),
-        (np.zeros((1, 1), np.uint8), 0.0, 1.0, 8, "C x h x w"),
-        (np.zeros((1, 1, 1), np.uint8), 0.1, 1.0, 8, "float32 values"),
-        (np.zeros((1, 1, 1), np.uint8), 0.0, 1e300, 8, "float32 values"),
-        (np.zeros((1, 1, 1), np.uint8), float("nan"), 1.0, 8, "float32 values"),
-        (np.zeros((1, 1, 1), np.uint8), 2.0, 1.0, 8, "must not be above"),
-    ],
-)
-def test_levels_that_could_not_be_coded_cannot_be_made(levels, low, high, bits, message):
-    with pytest.raises(ValueError, match=message):
-        Levels(levels, low, high, bits)
 
 
 def test_noise_fills_half_a_step_of_each_image_or_a_fixed_amplitude():

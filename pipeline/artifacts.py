@@ -8,10 +8,10 @@ CSV. A large array is written and read a few rows at a time.
 import hashlib
 import json
 import math
+import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -115,16 +115,20 @@ def array_writer(
     """Yield a function that appends rows to an `.npy` file, which is whole once all are written.
 
     The array is not memory-mapped: mapped pages would count as memory of this process, and a full
-    disk would be a bus error instead of an exception.
+    disk would be a bus error instead of an exception. Raises ValueError if there are more or fewer
+    rows than `shape` says.
     """
     head = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": tuple(shape)}
     with whole_file(path) as part, part.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, head)
+        end = file.tell() + math.prod(shape) * np.dtype(dtype).itemsize
 
         def write(rows: np.ndarray) -> None:
             file.write(np.ascontiguousarray(rows, dtype).data)
 
         yield write
+        if file.tell() != end:
+            raise ValueError(f"{path} was to have {shape[0]} rows and was given more or fewer")
 
 
 def array_rows(path: Path) -> Iterator[np.ndarray]:
@@ -143,10 +147,15 @@ def array_shape(path: Path) -> tuple[int, ...]:
 
 
 def _array_head(file: Any) -> tuple[tuple[int, ...], np.dtype]:
-    np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, not numbers")
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("it is of another version of the format")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    if by_columns or dtype.hasobject or min(shape, default=-1) < 0:
+        raise ValueError("it does not hold rows of numbers")
+    # A head that promises more than there is must not ask for memory.
+    size, told = os.fstat(file.fileno()).st_size - file.tell(), math.prod(shape) * dtype.itemsize
+    if size != told:
+        raise ValueError(f"it holds {size} bytes of numbers, and should hold {told}")
     return shape, dtype
 
 
@@ -241,11 +250,16 @@ class Streams(Sequence[bytes]):
 @contextmanager
 def open_streams(path: Path) -> Iterator[Streams]:
     """Open the bitstreams of one model at one point. Raises ArtifactError if they are damaged."""
-    with _reading(path):
-        archive = zipfile.ZipFile(path)
-    with archive:
+    with ExitStack() as stack:
+        with _reading(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            coder = archive.comment.decode()
+            for member in archive.infolist():
+                stored = member.compress_type == zipfile.ZIP_STORED  # a deflated one has any size
+                if not stored or not member.filename.endswith(STREAM_SUFFIX):
+                    raise ValueError(f"{member.filename} in it is no bitstream")
         names = tuple(name.removesuffix(STREAM_SUFFIX) for name in archive.namelist())
-        yield Streams(archive, names, archive.comment.decode())
+        yield Streams(archive, names, coder)
 
 
 # Evaluations
@@ -413,9 +427,9 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a missing or damaged file raises into an ArtifactError that names the file."""
     try:
         yield
-    except (OSError, LookupError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, ArtifactError):
-            raise
+    except (ArtifactError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file fails in whatever way its bytes suggest
         raise ArtifactError(
             f"{path} is missing or damaged: {error}; run `dvc repro` to make it again"
         ) from error

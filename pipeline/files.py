@@ -81,8 +81,8 @@ def said_plainly(path: Path, part: Path) -> Iterator[None]:
     """Raise `UnwritableError`, which names `path`, if the system refuses to write `part`."""
     try:
         yield
-    except UnwritableError:
-        raise
+    except UnwritableError as error:  # of a file within this one, by its final name
+        raise UnwritableError(str(error).replace(str(part), str(path))) from error
     except Exception as error:
         advice = ADVICE.get(_refusal(error, path, part) or 0)
         if advice is None:

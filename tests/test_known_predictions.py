@@ -1,38 +1,21 @@
-"""Predictions whose scores are known: the truth itself, as far as the page, and constants."""
+"""Predictions whose scores are known: the truth itself, and constants."""
 
-import json
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pipeline.report.found.findings import Findings, find
-from pipeline.report.found.models import Measured
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.artifacts import (
-    BD_RATE_FILE,
-    SCORES_FILE,
-    TABLES_FOLDER,
-    Evaluation,
-    read_evaluation,
-    write_evaluation,
-)
+from pipeline.artifacts import Coded, Sums
 from pipeline.data.batches import Batch
 from pipeline.inference import cloud
 from pipeline.inference.edge import BATCH
 from pipeline.labels import VOID
-from pipeline.scoring.coded import Coded
-from pipeline.scoring.metrics import SCORES, Sums
-from stages.evaluate import image_table
-from stages.report import write_tables
-from tests.support.report_models import CODECS, KINDS, shown
-from tests.support.report_page import page_of
+from pipeline.scoring.coded import per_image, rates_and_scores
+from pipeline.scoring.metrics import SCORES
 
 IMAGES = BATCH + 2
 
@@ -90,77 +73,15 @@ PERFECT = perfect_sums()
 BULK_N = np.random.default_rng(0).integers(500, 2000, IMAGES)
 
 
-def perfect_points(rate: float) -> dict[str, Coded]:
-    header_N = np.full(IMAGES, 22)
-    return {
-        codec: Coded(header_N, np.rint(rate * BULK_N / (1 + i)).astype(np.int64), PERFECT)
-        for i, codec in enumerate(CODECS)
-    }
-
-
-@pytest.fixture(scope="module")
-def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    """Both arms and two seeds that predict the truth, from the files that `evaluate` writes."""
-    models = []
-    for seed in (0, 1):
-        for arm, rate in (("benchmark", 1.0), ("proposed", 0.9)):
-            path = tmp_path_factory.mktemp("evaluation") / "sums.safetensors"
-            names = tuple(f"frame {i}" for i in range(IMAGES))
-            points = perfect_points(rate + seed / 100)
-            pictures = {"90": points["png"]} if arm == "benchmark" else {}
-            write_evaluation(path, Evaluation(points, 128, names, PERFECT, pictures))
-            found = read_evaluation(path)
-            models.append(
-                Measured("encoder2", arm, seed, 128, 48, found.points, found.uncompressed)
-            )
-    return find(models, SCORES, kinds=KINDS, resamples=20, level=0.95, joint_loss=1.0)
-
-
 def test_the_truth_has_the_best_scores_there_are() -> None:
-    values = Coded(np.zeros(IMAGES), BULK_N, PERFECT).values(128)
+    values = rates_and_scores(Coded(np.zeros(IMAGES), BULK_N, PERFECT), 128)
     assert (values["miou"], values["irmse"], values["psnr"]) == (1, math.inf, math.inf)
     assert not PERFECT["disparity"]["disparity_squared_error"].any()
     assert PERFECT["disparity"]["disparity_pixels"].all()
     # What cannot be drawn over images is not there.
-    of_images = Coded(np.zeros(IMAGES), BULK_N, PERFECT).per_image(128)
+    of_images = per_image(Coded(np.zeros(IMAGES), BULK_N, PERFECT), 128)
     assert (of_images["miou"] == 1).all()
     assert np.isnan([of_images["irmse"], of_images["psnr"]]).all()
-
-
-def test_the_truth_is_reported_without_a_false_number(
-    findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_tables(findings, first_codec="png")
-    scores = strict((tmp_path / SCORES_FILE).read_text())["png"]["encoder2-proposed-mean"]
-    assert (scores["miou"], scores["irmse"], scores["psnr"]) == (1, None, None)
-    rates = strict((tmp_path / BD_RATE_FILE).read_text())
-    assert set(rates["bd_rate"]["encoder2-mean"].values()) == {None}
-    for file in TABLES_FOLDER.iterdir():
-        if file.suffix in (".md", ".tex"):
-            # As words: "nan" is in "maintenance".
-            assert not re.search(r"\b(nan|inf)\b", file.read_text()), file
-    assert "100.00" in (TABLES_FOLDER / "table.md").read_text()
-
-
-def test_the_truth_has_a_page(findings: Findings) -> None:
-    page = page_of(findings, shown(list(findings.models)))
-    charts = page.split('<script type="application/json">')[1:]
-    assert charts
-    for chart in charts:
-        strict(chart.partition("</script>")[0])
-
-
-def strict(text: str) -> Any:
-    """Read JSON in which nan and infinity are no numbers."""
-    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in JSON"))
-
-
-def test_the_images_of_the_truth_are_logged_as_strict_json() -> None:
-    names = tuple(f"frame {i}" for i in range(IMAGES))
-    text = image_table(Evaluation(perfect_points(1.0), 128, names)).to_json(orient="split")
-    row = strict(text)["data"][0]
-    assert row[-3:] == [1.0, None, None]
 
 
 def test_constants_have_the_scores_worked_out_by_hand() -> None:

@@ -129,10 +129,11 @@ class Batches:
 def mapped_anew(array: np.ndarray) -> np.ndarray:
     """Return an array that is a whole file, memory-mapped, through a mapping of its own.
 
-    Pages that are read through it count as memory of this process only while the result lives.
+    Pages that are read through it count as memory of this process only while the result lives. Any
+    other array is returned as it is: some frames of a file too, or a copy of them.
     """
-    if isinstance(array, np.memmap) and array.flags.c_contiguous:
-        path = Path(str(array.filename))
+    if isinstance(array, np.memmap) and array.filename and array.flags.c_contiguous:
+        path = Path(array.filename)
         if array.offset + array.nbytes == path.stat().st_size:
             return np.memmap(path, array.dtype, "r", array.offset, array.shape)
     return array

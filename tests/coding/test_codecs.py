@@ -1,13 +1,12 @@
 """The codecs: round trips of tiles, limits, and broken payloads."""
 
 import io
-import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
-from pipeline.coding.codecs import CODECS, CodecError, _version, codec_names, find_codec
+from pipeline.coding.codecs import CODECS, CodecError, codec_names, find_codec
 
 SEED = np.random.default_rng(0)
 NOISE = SEED.integers(0, 256, (19, 33)).astype(np.uint8)
@@ -27,14 +26,6 @@ def saved(array, file_format, **options):
     return buffer.getvalue()
 
 
-def test_the_codecs_there_are():
-    assert set(CODECS) == {"png"} | {f"jpeg-{quality}" for quality in range(1, 101)}
-    assert CODECS["png"].lossless
-    assert CODECS["png"].max_bits == 16
-    assert not any(CODECS[name].lossless for name in CODECS if name != "png")
-    assert all(CODECS[name].max_bits == 8 for name in CODECS if name != "png")
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 129)])
 def test_png_gives_back_what_it_got(dtype, shape):
@@ -50,33 +41,26 @@ def test_payloads_are_what_pillow_writes_by_default():
         assert CODECS[f"jpeg-{quality}"].encode(NOISE) == saved(NOISE, "JPEG", quality=quality)
 
 
-def test_jpeg_at_its_best_is_nearly_lossless():
-    back = decoded("jpeg-100", CODECS["jpeg-100"].encode(NOISE))
-    assert np.abs(back.astype(int) - NOISE).max() <= 2
+RGB = np.zeros((19, 33, 3), np.uint8)
 
 
-def test_a_lower_quality_is_smaller_and_worse():
-    payloads = [CODECS[f"jpeg-{quality}"].encode(SMOOTH) for quality in (10, 50, 95)]
-    errors = [
-        np.abs(decoded("jpeg-50", payload, SMOOTH.shape).astype(float) - SMOOTH).mean()
-        for payload in payloads
-    ]
-    assert sorted(payloads, key=len) == payloads
-    assert sorted(errors, reverse=True) == errors
-
-
-@pytest.mark.parametrize("name", ["png", "jpeg-90"])
-@pytest.mark.parametrize("payload", [b"", b"hello", b"\0" * 100])
-def test_what_is_no_image_is_refused(name, payload):
-    with pytest.raises(CodecError, match="not a readable"):
+@pytest.mark.parametrize(
+    ("name", "payload", "message"),
+    [
+        ("png", b"", "not a readable"),
+        ("png", b"\0" * 100, "not a readable"),
+        ("jpeg-90", b"hello", "not a readable"),
+        ("png", CODECS["png"].encode(NOISE)[:300], "not a readable"),
+        ("jpeg-90", CODECS["jpeg-90"].encode(NOISE)[:300], "not a readable"),
+        ("png", CODECS["jpeg-90"].encode(NOISE), "not a readable PNG"),
+        ("jpeg-90", CODECS["png"].encode(NOISE), "not a readable JPEG"),
+        ("jpeg-90", saved(NOISE, "JPEG", quality=90, progressive=True), "progressive"),
+        ("png", saved(RGB, "PNG"), "mode RGB, not 19 x 33 of mode L"),
+    ],
+)
+def test_what_the_encoder_did_not_write_is_refused(name, payload, message):
+    with pytest.raises(CodecError, match=message):
         decoded(name, payload)
-
-
-@pytest.mark.parametrize("name", ["png", "jpeg-90"])
-def test_an_image_cut_in_its_middle_is_refused(name):
-    payload = CODECS[name].encode(NOISE)
-    with pytest.raises(CodecError):
-        decoded(name, payload[: len(payload) // 2])
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg-90"])
@@ -84,35 +68,6 @@ def test_an_image_cut_in_its_middle_is_refused(name):
 def test_an_image_of_another_size_or_depth_is_refused(name, size, dtype):
     with pytest.raises(CodecError, match=r"19 x 33 pixels of mode L, not (33 x 19|19 x 33)"):
         decoded(name, CODECS[name].encode(NOISE), size, dtype)
-
-
-@pytest.mark.parametrize(("file_format", "name"), [("PNG", "png"), ("JPEG", "jpeg-90")])
-def test_a_bomb_is_refused_before_its_pixels_take_memory(file_format, name):
-    bomb = saved(np.zeros((12000, 12000), np.uint8), file_format)
-    tracemalloc.start()
-    try:
-        with pytest.warns(Image.DecompressionBombWarning), pytest.raises(CodecError, match="12000"):
-            decoded(name, bomb)
-        assert tracemalloc.get_traced_memory()[1] < 2 * len(bomb) + 1_000_000
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_progressive_jpeg_is_refused():
-    with pytest.raises(CodecError, match="progressive"):
-        decoded("jpeg-90", saved(NOISE, "JPEG", quality=90, progressive=True))
-
-
-def test_the_image_of_another_codec_is_refused():
-    with pytest.raises(CodecError):
-        decoded("png", CODECS["jpeg-90"].encode(NOISE))
-    with pytest.raises(CodecError):
-        decoded("jpeg-90", CODECS["png"].encode(NOISE))
-
-
-def test_a_colour_image_is_no_tile():
-    with pytest.raises(CodecError, match="mode RGB, not 4 x 4 of mode L"):
-        decoded("png", saved(np.zeros((4, 4, 3), np.uint8), "PNG"), (4, 4))
 
 
 def test_jpeg_refuses_sixteen_bits_and_sides_it_cannot_write():
@@ -139,14 +94,3 @@ def test_the_coder_is_the_library_that_pillow_was_built_with(codec, fork, plain,
     if features.check(fork):
         name, plain = fork.replace("_", "-"), fork
     assert CODECS[codec].coder == f"{name} {features.version(plain)}"
-
-
-def test_a_family_of_two_is_named_by_its_ends(monkeypatch):
-    monkeypatch.setattr("pipeline.coding.codecs.CODECS", {"x-1": None, "x-2": None, "y": None})
-    assert codec_names() == "x-1 ... x-2, y"
-
-
-def test_without_a_fork_the_coder_is_the_plain_library(monkeypatch):
-    monkeypatch.setattr(features, "check_feature", lambda _: False)
-    assert _version("zlib_ng", "zlib", "zlib") == f"zlib {features.version('zlib')}"
-    assert _version("libjpeg_turbo", "libjpeg", "jpg") == f"libjpeg {features.version('jpg')}"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.fft import dctn
 
-from pipeline.coding.forms import FORMS, RateForm
+from pipeline.coding.forms import FORMS, UNITS, RateForm
 from pipeline.coding.rate import (
     in_units,
     rate_in_form,
@@ -68,7 +68,11 @@ def test_the_gradient_is_that_of_the_rate(prediction, transform):
     assert torch.autograd.gradcheck(
         lambda x: rate_per_image(x, prediction, transform), (features_BChw,)
     )
-    assert torch.autograd.gradcheck(lambda x: rate_loss(to_unit_range(x)), (features_BChw,))
+    for unit in UNITS:
+        assert torch.autograd.gradcheck(
+            lambda x, unit=unit: rate_loss(in_units(x, unit), prediction, transform),
+            (features_BChw,),
+        )
 
 
 @pytest.mark.parametrize("zero", [0.0, -0.0])
@@ -89,60 +93,15 @@ def test_the_derivative_at_zero_is_one(zero):
             np.testing.assert_allclose(channel, expected, atol=1e-15)
 
 
-def test_the_rate_of_levels_does_not_depend_on_the_scale_of_the_features():
-    features_BChw = some_features((2, 3, 4, 5))
-    rate = rate_per_image(to_unit_range(features_BChw))
-    shifted = rate_per_image(to_unit_range(7 * features_BChw - 3))
-    torch.testing.assert_close(shifted, rate)
-
-
-def test_the_unit_range_is_each_image_between_its_extremes():
-    features_BChw = some_features((3, 2, 4, 5), torch.float32)
-    for image, unit in zip(features_BChw, to_unit_range(features_BChw), strict=True):
-        low, high = image.min(), image.max()
-        torch.testing.assert_close(unit, (image - low) / (high - low))
-        assert (unit.min(), unit.max()) == (0, 1)
-
-
-def test_the_rate_of_deviations_depends_on_neither_scale_nor_range():
-    features_BChw = some_features((2, 3, 4, 5))
-    rate = rate_per_image(to_deviations(features_BChw))
-    torch.testing.assert_close(rate_per_image(to_deviations(7 * features_BChw)), rate)
-    # One far value stretches the range: in its units L_r falls, in deviations it does not.
-    stretched = features_BChw.clone()
-    stretched[:, 0, 0, 0] = 3 * features_BChw.amax((1, 2, 3))
-    assert (
-        rate_per_image(to_unit_range(stretched)) < rate_per_image(to_unit_range(features_BChw))
-    ).all()
-    assert (rate_per_image(to_deviations(stretched)) > 0.8 * rate).all()
-
-
-def test_deviations_are_each_images_own():
-    features_BChw = some_features((3, 2, 4, 5), torch.float32)
-    for image, unit in zip(features_BChw, to_deviations(features_BChw), strict=True):
-        torch.testing.assert_close(unit, image / image.std(correction=0))
-    assert torch.autograd.gradcheck(
-        lambda x: rate_loss(to_deviations(x)), (some_features((2, 2, 3, 4)).requires_grad_(),)
-    )
-
-
 @pytest.mark.parametrize("value", [0.0, 3.0, -1e30])
-def test_an_image_of_one_value_has_a_finite_gradient_in_deviations(value):
+@pytest.mark.parametrize("in_unit", [to_unit_range, to_deviations])
+def test_an_image_of_one_value_has_a_finite_gradient(value, in_unit):
     features_BChw = torch.full((2, 3, 4, 5), value)
     features_BChw[0] = some_features((3, 4, 5), torch.float32)
     features_BChw.requires_grad_()
-    rate_loss(to_deviations(features_BChw)).backward()
-    assert features_BChw.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("value", [0.0, 3.0, -1e30])
-def test_a_constant_image_is_zero_with_a_finite_gradient(value):
-    features_BChw = torch.full((2, 3, 4, 5), value)
-    features_BChw[0] = some_features((3, 4, 5), torch.float32)
-    features_BChw.requires_grad_()
-    unit_BChw = to_unit_range(features_BChw)
+    unit_BChw = in_unit(features_BChw)
     rate_loss(unit_BChw).backward()
-    assert not unit_BChw[1].any()
+    assert (unit_BChw[1] == (0 if in_unit is to_unit_range else value)).all()
     assert features_BChw.grad.isfinite().all()
 
 
@@ -172,52 +131,35 @@ def test_the_rate_compiles_whole_and_without_a_warning():
             torch.testing.assert_close(gradient, expected)
 
 
-def test_training_may_follow_a_validation_that_asked_first():
-    features_BChw = some_features((1, 2, 13, 7), torch.float32)
-    with torch.inference_mode():
-        rate_loss(features_BChw)
-    rate_loss(features_BChw.requires_grad_()).backward()
-    assert features_BChw.grad.isfinite().all()
-
-
-def test_features_without_a_batch_are_refused():
+def test_other_shapes_and_units_are_refused():
     with pytest.raises(ValueError, match="B x C x h x w"):
         rate_loss(torch.zeros(2, 3, 4))
+    with pytest.raises(ValueError, match="'pixels'; allowed: levels, features, deviation"):
+        in_units(torch.zeros(1, 2, 3, 4), "pixels")
 
 
-def in_units_by_hand(image_Chw, of):
+def in_units_by_hand(image_Chw, unit):
     """One image in a unit, from the words of `UNITS`."""
-    if of == "levels":
+    if unit == "levels":
         return (image_Chw - image_Chw.min()) / (image_Chw.max() - image_Chw.min())
-    return image_Chw / image_Chw.std() if of == "deviation" else image_Chw
+    return image_Chw / image_Chw.std() if unit == "deviation" else image_Chw
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_every_form_is_the_definition_in_its_unit(form):
     # The range of the features is below 1.
     features_BChw = some_features((2, 3, 4, 5)) / 16
-    units = [in_units_by_hand(image, form.of) for image in features_BChw.numpy()]
-    np.testing.assert_allclose(in_units(features_BChw, form.of), units, rtol=1e-12)
+    with torch.inference_mode():  # what validation builds serves training too
+        rate_in_form(features_BChw, form)
+    rate_in_form(features_BChw.clone().requires_grad_(), form).sum().backward()
+    units = [in_units_by_hand(image, form.unit) for image in features_BChw.numpy()]
+    np.testing.assert_allclose(in_units(features_BChw, form.unit), units, rtol=1e-12)
     expected = [expected_rate(unit, form.prediction, form.transform) for unit in units]
     np.testing.assert_allclose(rate_in_form(features_BChw, form), expected, rtol=1e-12)
 
 
-def test_a_rate_is_predicted_and_transformed_unless_told_otherwise():
-    features_BChw = some_features((2, 3, 4, 5))
-    expected = rate_in_form(features_BChw, RateForm("features", True, True))
-    assert torch.equal(rate_per_image(features_BChw), expected)
-
-
-def test_an_image_of_one_value_is_left_as_it_is_in_deviations():
-    features_BChw = torch.full((1, 2, 3, 4), 3.0)
-    assert torch.equal(to_deviations(features_BChw), features_BChw)
-
-
-def test_the_forms_are_all_that_there_are_each_with_a_name_of_its_own():
+def test_each_form_has_a_name_of_its_own():
     assert len({str(form) for form in FORMS}) == 3 * 2 * 2
-    assert str(RateForm("levels", True, True)) == "levels-prediction-transform"
+    assert str(RateForm("levels", True, True)) == "levels-prediction-transform" == str(FORMS[0])
     assert str(RateForm("features", False, True)) == "features-transform"
     assert str(RateForm("deviation", False, False)) == "deviation"
-    # The order in which diagnostics are written.
-    assert FORMS[0] == RateForm("levels", True, True)
-    assert FORMS[-1] == RateForm("deviation", False, False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.batches import Batch, Batches
+from pipeline.data.batches import Batch, Batches, mapped_anew
 from pipeline.data.frames import Frames, disparity_px, open_frames
 from pipeline.data.prepare import prepare_split
 from tests.support.synthetic_release import write_release
@@ -72,6 +72,22 @@ def test_without_disparity(frames: Frames, resident: bool) -> None:
 
 def test_the_memory_map_serves_on_the_cpu(frames: Frames) -> None:
     assert not Batches(frames, device="cpu").resident
+
+
+def test_a_mapping_of_its_own_is_of_whole_files_alone(frames: Frames) -> None:
+    whole = frames.image_NHW3
+    again = mapped_anew(whole)
+    assert again is not whole
+    assert isinstance(again, np.memmap)
+    np.testing.assert_array_equal(again, whole)
+    some = (whole[1:], whole[2:], whole[::2], whole[[0, 2]], whole[:, 1:], whole.T, whole.copy())
+    for array in (*some, np.array(whole)):
+        assert mapped_anew(array) is array
+    # Some frames of a set are batches too.
+    two = Frames(frames.names[:2], whole[:2].copy(), frames.label_NHW[:2], None)
+    expected = whole[1].astype(np.float32) / 255
+    found = Batches(two, device="cpu").take(np.array([1])).image_B3HW[0].permute(1, 2, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.gpu

@@ -1,7 +1,4 @@
-"""Encoders against torchvision's own ResNet-34, and weights that are refused.
-
-Long on purpose: what holds of one thing is in one place.
-"""
+"""Encoders against torchvision's own ResNet-34, and weights that are refused."""
 
 import pickle
 from pathlib import Path
@@ -10,15 +7,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import resnet34
+from torchvision.models import ResNet34_Weights, resnet34
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.resnet import BasicBlock
 from torchvision.transforms.functional import normalize
 
-from pipeline.nets import encoder as encoder_module
 from pipeline.nets.decoder import decoder_state
-from pipeline.nets.encoder import ENCODERS, WeightsError, backbone_state
+from pipeline.nets.encoder import (
+    ENCODERS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    WeightsError,
+    backbone_state,
+    read_weights,
+)
 from pipeline.nets.split import SplitNet
+from tests.support.foreign import Foreign
 
 LAST = {"encoder1": "layer4", "encoder2": "layer3"}
 
@@ -60,53 +64,10 @@ def test_front_equals_torchvision(backbone: nn.Module, file: Path, name: str) ->
     torch.testing.assert_close(net.front(image_B3HW), oracle(normal)[LAST[name]])
 
 
-@pytest.fixture(scope="module")
-def expected(file: Path) -> dict[str, Tensor]:
-    """Every entry of encoder2 once the file is read."""
-    return ENCODERS["encoder2"].build(str(file)).state_dict()
-
-
-def assert_reads(path: Path, expected: dict[str, Tensor]) -> None:
-    found = ENCODERS["encoder2"].build(str(path)).state_dict()
-    assert found.keys() == expected.keys()
-    for key, value in found.items():
-        assert value.dtype == expected[key].dtype
-        torch.testing.assert_close(value, expected[key], rtol=0, atol=0, msg=key)
-
-
-def test_file_is_what_the_encoder_starts_from(
-    expected: dict[str, Tensor], state: dict[str, Tensor]
-) -> None:
-    # Layer by layer in the same order: names apart, the entries are torchvision's.
-    own = [x for key, x in state.items() if not key.startswith(("layer4.", "fc."))]
-    assert len(own) == len(expected)
-    assert all(torch.equal(a, b) for a, b in zip(own, expected.values(), strict=True))
-
-
-def test_pth(tmp_path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    torch.save(state, tmp_path / "a.pth")
-    assert_reads(tmp_path / "a.pth", expected)
-
-
-def test_without_classifier_and_counters(
-    tmp_path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]
-) -> None:
-    some = {k: v for k, v in state.items() if not k.startswith("fc.") and "tracked" not in k}
-    assert 0 < len(some) < len(state)
-    save_file(some, tmp_path / "a.safetensors")
-    assert_reads(tmp_path / "a.safetensors", expected)
-
-
-def test_half_precision(
-    tmp_path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]
-) -> None:
-    halves = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-    torch.save(halves, tmp_path / "a.pth")
-    rounded = {k: v.half().float() if v.is_floating_point() else v for k, v in expected.items()}
-    assert_reads(tmp_path / "a.pth", rounded)
-
-
-def test_imagenet_asks_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constants_and_imagenet_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    transform = ResNet34_Weights.IMAGENET1K_V1.transforms()
+    assert list(IMAGENET_MEAN) == list(transform.mean)
+    assert list(IMAGENET_STD) == list(transform.std)
     asked = []
 
     def no_download(*, weights: object, **options: object) -> nn.Module:
@@ -116,132 +77,89 @@ def test_imagenet_asks_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchvision.models.resnet34", no_download)
     ENCODERS["encoder2"].build("imagenet")
     ENCODERS["encoder2"].build("none")
-    assert [str(x) for x in asked] == ["ResNet34_Weights.IMAGENET1K_V1", "None"]
+    assert asked == [ResNet34_Weights.IMAGENET1K_V1, None]
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
-def test_residual_blocks_begin_as_identities(encoder: str) -> None:
-    net = ENCODERS[encoder].build("none").eval()
-    block = net[4][0]
-    x_1Chw = torch.rand(1, 64, 4, 6)
-    assert torch.equal(block(x_1Chw), x_1Chw)
-
-
-def test_constants_are_torchvisions() -> None:
-    from torchvision.models import ResNet34_Weights
-
-    transform = ResNet34_Weights.IMAGENET1K_V1.transforms()
-    assert list(encoder_module.IMAGENET_MEAN) == list(transform.mean)
-    assert list(encoder_module.IMAGENET_STD) == list(transform.std)
+def test_a_file_is_what_the_encoder_starts_from(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    """As torchvision has it, in half precision too, and without what converters leave out."""
+    some = {k: v for k, v in state.items() if not k.startswith("fc.") and "tracked" not in k}
+    halves = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    torch.save(state, tmp_path / "a.pth")
+    torch.save(halves, tmp_path / "half.pth")
+    save_file(some, tmp_path / "some.safetensors")
+    for name, content in (("a.pth", state), ("half.pth", halves), ("some.safetensors", state)):
+        found = ENCODERS["encoder2"].build(str(tmp_path / name)).state_dict()
+        # Layer by layer in the same order: names apart, the entries are torchvision's.
+        own = [x for key, x in content.items() if not key.startswith(("layer4.", "fc."))]
+        for value, expected in zip(found.values(), own, strict=True):
+            assert value.dtype in (torch.float32, torch.int64)
+            assert torch.equal(value, expected.to(value.dtype))
 
 
 # Files that do not fit
 
 
-class Foreign:
-    """Something that runs code when a careless reader unpickles it."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (self.target,)
-
-
-def hollow(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same names and shapes over a single stored number each, so that files are small."""
-    return {k: torch.zeros((), dtype=v.dtype).expand(v.shape) for k, v in state.items()}
-
-
-@pytest.fixture(params=["pth", "safetensors"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 def assert_refused(path: Path, *words: str) -> None:
     with pytest.raises(WeightsError) as error:
-        ENCODERS["encoder1"].build(str(path))
+        read_weights(path)
     for word in ("model.file", str(path), *words):
         assert word in str(error.value)
 
 
-def test_hollow_files_are_read(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    # So that what refuses the files below is what they are meant for.
-    torch.save(hollow(state), tmp_path / "a.pth")
-    ENCODERS["encoder1"].build(str(tmp_path / "a.pth"))
-
-
-def test_wrong_shape(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    wrong = hollow(state) | {"layer2.0.conv1.weight": torch.zeros(1).expand(128, 64, 1, 1)}
-    torch.save(wrong, tmp_path / "a.pth")
-    assert_refused(
-        tmp_path / "a.pth", "layer2.0.conv1.weight", "(128, 64, 1, 1)", "(128, 64, 3, 3)"
-    )
-
-
-def test_missing_entry(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    some = hollow(state)
-    del some["layer3.5.bn2.running_var"]
-    torch.save(some, tmp_path / "a.pth")
-    assert_refused(tmp_path / "a.pth", "lacks 1", "layer3.5.bn2.running_var")
-
-
-def test_deeper_net(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    more = hollow(state) | {"layer3.6.conv1.weight": torch.zeros(1)}
-    torch.save(more, tmp_path / "a.pth")
-    assert_refused(tmp_path / "a.pth", "unknown", "layer3.6.conv1.weight")
-
-
-def test_another_net(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"a.{kind}"
-    entries = {"stem.weight": torch.zeros(3)}
-    torch.save(entries, path) if kind == "pth" else save_file(entries, path)
-    assert_refused(path, "lacks", "ResNet-34")
+HOLLOW = {
+    # Names and shapes over a single stored number each, so that files are small.
+    k: torch.zeros((), dtype=v.dtype).expand(v.shape)
+    for k, v in resnet34().state_dict().items()
+}
+LACKING = {k: v for k, v in HOLLOW.items() if k != "layer3.5.bn2.running_var"}
+ONE = torch.zeros(1)
 
 
 @pytest.mark.parametrize(
-    "content", [{"state_dict": {"conv1.weight": torch.zeros(1)}, "epoch": 3}, [torch.zeros(2)]]
+    ("content", "words"),
+    [
+        (HOLLOW, []),  # so that the others are refused for what they are meant for
+        (LACKING, ["lacks 1", "layer3.5.bn2.running_var"]),
+        (HOLLOW | {"layer3.6.conv1.weight": ONE}, ["unknown", "layer3.6.conv1.weight"]),
+        (
+            HOLLOW | {"layer2.0.conv1.weight": ONE.expand(128, 64, 1, 1)},
+            ["layer2.0.conv1.weight", "(128, 64, 1, 1)", "(128, 64, 3, 3)"],
+        ),
+        ({"stem.weight": ONE}, ["lacks", "ResNet-34"]),
+        ({"state_dict": {"conv1.weight": ONE}, "epoch": 3}, ["plain state dict"]),
+        ([ONE], ["plain state dict"]),
+        ({0: ONE}, ["plain state dict"]),
+    ],
 )
-def test_checkpoint_around_a_state_dict(tmp_path: Path, content: object) -> None:
+def test_another_content_is_refused(tmp_path: Path, content: object, words: list[str]) -> None:
     torch.save(content, tmp_path / "a.pth")
-    assert_refused(tmp_path / "a.pth", "plain state dict")
+    if not words:
+        ENCODERS["encoder1"].build(str(tmp_path / "a.pth"))
+        return
+    with pytest.raises(WeightsError) as error:
+        ENCODERS["encoder1"].build(str(tmp_path / "a.pth"))
+    assert all(word in str(error.value) for word in ("model.file", "a.pth", *words))
 
 
-def test_names_that_are_no_text(tmp_path: Path) -> None:
-    torch.save({0: torch.zeros(2)}, tmp_path / "a.pth")
-    assert_refused(tmp_path / "a.pth")
-
-
-@pytest.mark.parametrize("plain", [False, True])
-def test_foreign_pickle_is_refused_unread(tmp_path: Path, plain: bool) -> None:
-    path, trace = tmp_path / "a.pth", tmp_path / "ran"
-    content = {"conv1.weight": Foreign(trace)}
-    if plain:
-        path.write_bytes(pickle.dumps(content, protocol=2))
-    else:
-        torch.save(content, path)
-    assert_refused(path)
-    assert not trace.exists()
-
-
-def test_truncated(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"a.{kind}"
-    entries = {"conv1.weight": torch.rand(64, 3, 7, 7)}
-    torch.save(entries, path) if kind == "pth" else save_file(entries, path)
-    whole = path.read_bytes()
-    for cut in (0, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:cut])
-        assert_refused(path)
-
-
-def test_text(tmp_path: Path, kind: str) -> None:
-    (tmp_path / f"a.{kind}").write_text("<html>404 Not Found</html>\n" * 10)
-    assert_refused(tmp_path / f"a.{kind}")
-
-
-def test_no_file(tmp_path: Path) -> None:
+def test_what_is_no_such_file_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     assert_refused(tmp_path / "gone.pth", "no such file")
     assert_refused(tmp_path, "no such file")
+    trace, pth = tmp_path / "ran", tmp_path / "a.pth"
+    pickle.loads(pickle.dumps(Foreign(trace)))
+    trace.unlink()  # so the trap works
+    torch.save({"conv1.weight": Foreign(trace)}, pth)
+    assert_refused(pth, "could run foreign code")
+    pth.write_bytes(pickle.dumps({"conv1.weight": Foreign(trace)}, protocol=2))
+    assert_refused(pth)
+    assert not trace.exists()
+    weights = {"conv1.weight": torch.rand(64, 3, 7, 7)}
+    torch.save(weights, pth)
+    save_file(weights, tmp_path / "a.safetensors")
+    for path in (pth, tmp_path / "a.safetensors"):
+        whole = path.read_bytes()
+        for content in (b"", whole[: len(whole) // 2], whole[:-1], b"<html>404</html>\n" * 10):
+            path.write_bytes(content)
+            assert_refused(path)
 
 
 # Initial weights
@@ -264,8 +182,8 @@ def test_decoders_start_at_unit_variance_or_as_torchs() -> None:
         .std()
         for start in ("variance", "torch")
     }
-    assert 0.5 < float(spread["variance"]) < 2
-    assert float(spread["torch"]) < 0.1
+    assert 0.5 < spread["variance"].item() < 2
+    assert spread["torch"].item() < 0.1
 
 
 def test_weights_go_from_a_model_into_another(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet, StackedPredictions
@@ -40,16 +39,9 @@ def image_B3HW() -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_forward_is_front_then_back(net: SplitNet, image_B3HW: torch.Tensor) -> None:
-    output = net(image_B3HW)
-    torch.testing.assert_close(output.features_BChw, net.front(image_B3HW), rtol=0, atol=0)
-    for task, prediction in net.back(output.features_BChw).items():
-        torch.testing.assert_close(output.predictions[task], prediction, rtol=0, atol=0)
-
-
-@torch.no_grad()
 def test_surrogate_stands_between_the_halves(net: SplitNet, image_B3HW: torch.Tensor) -> None:
     plain = net(image_B3HW)
+    assert torch.equal(plain.features_BChw, net.front(image_B3HW))
     output = net(image_B3HW, lambda x: 2 * x + 1)
     # The features handed out are those before it: they are what the edge codes.
     torch.testing.assert_close(output.features_BChw, plain.features_BChw, rtol=0, atol=0)
@@ -60,9 +52,7 @@ def test_surrogate_stands_between_the_halves(net: SplitNet, image_B3HW: torch.Te
 
 
 @torch.no_grad()
-def test_any_tasks_in_any_order_stack_in_that_order(
-    net: SplitNet, image_B3HW: torch.Tensor
-) -> None:
+def test_tasks_stack_in_their_order(net: SplitNet, image_B3HW: torch.Tensor) -> None:
     order = ("reconstruction", "segmentation")
     other = SplitNet("encoder2", order)
     assert list(other.decoders) == list(order)
@@ -73,23 +63,3 @@ def test_any_tasks_in_any_order_stack_in_that_order(
     predictions = net(image_B3HW).predictions
     torch.testing.assert_close(stacked[:, :3], predictions["reconstruction"])
     torch.testing.assert_close(stacked[:, 3:], predictions["segmentation"])
-
-
-@torch.no_grad()
-def test_all_tasks_stack(net: SplitNet, image_B3HW: torch.Tensor) -> None:
-    stacked = StackedPredictions(net)(image_B3HW)
-    predictions = net(image_B3HW).predictions
-    assert stacked.shape == (2, 23, 32, 64)
-    for task, channels in zip(TASKS, stacked.split([19, 1, 3], dim=1), strict=True):
-        torch.testing.assert_close(channels, predictions[task])
-
-
-def test_state_is_encoder_and_decoders_alone(net: SplitNet) -> None:
-    assert {key.split(".")[0] for key in net.state_dict()} == {"encoder", "decoders"}
-    assert not any(isinstance(x, nn.Linear) for x in net.modules())
-
-
-def test_same_seed_gives_the_same_net(net: SplitNet) -> None:
-    torch.manual_seed(0)
-    again = SplitNet("encoder2", TASKS)
-    assert all(torch.equal(x, again.state_dict()[key]) for key, x in net.state_dict().items())

@@ -1,7 +1,4 @@
-"""Training on a GPU; what a CPU can show of it runs there too.
-
-With a GPU: `uv run pytest -m gpu`.
-"""
+"""Training on a GPU: `uv run pytest -m gpu`; compiled code on a CPU: `uv run pytest -m slow`."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -16,20 +13,13 @@ from pipeline.coding.forms import UNITS
 from pipeline.coding.quantizer import add_noise
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames
-from pipeline.nets.encoder import ENCODERS
-from pipeline.nets.split import SplitNet
 from pipeline.training.checkpoint import Checkpoints
 from pipeline.training.guard import NotFiniteError
-from pipeline.training.loop import Schedule, Surrogate, fit, start, train_step
-from pipeline.training.losses import Objective, RateTerm
-from pipeline.training.runtime import Runtime, open_runtime, seed_all
-from pipeline.training.state import Row
-from tests.support.tiny_net import TINY
+from pipeline.training.loop import Schedule, start, train_step
+from pipeline.training.losses import BALANCES, Objective, RateTerm
+from pipeline.training.runtime import Runtime, open_runtime
+from tests.support.tiny_training import TASKS, Result, assert_same_state, tiny_net, train
 
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
-TASKS = ("segmentation", "disparity", "reconstruction")
-BALANCES = ("closed-form", "adam-step", "adam-epoch", "fixed")
-HALF_STEP = partial(add_noise, noise="half-step", bits=8)
 SCHEDULE = Schedule(3, 4, 1e-3, 0.9, validate_every=3)
 
 
@@ -38,83 +28,34 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     return noise_frames(tmp_path_factory.mktemp("gpu") / "noise", 10, width=64, height=32)
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENCODERS, "tiny", TINY)
-
-
-def objective_of(balance: str = "closed-form", of: str = "deviation") -> Objective:
-    rate = RateTerm(of, 1.0 if balance == "closed-form" else None)
-    return Objective(TASKS, rate, balance=balance, learning_rate=0.05, initial_weight=1.0)
-
-
-def train(
-    frames: Frames,
-    device: str,
-    *,
-    compile: str = "off",
-    surrogate: Surrogate = HALF_STEP,
-    checkpoints: Checkpoints | None = None,
-    encoder: str = "tiny",
-) -> tuple[SplitNet, list[Row]]:
+def train_on(frames: Frames, device: str, compile: str = "off", **options: object) -> Result:
+    """Without noise, which each device, and compiled code, draws in its own way."""
     with open_runtime(device, "float32", compile) as runtime:
-        seed_all(0)
-        net = SplitNet(encoder, TASKS)
         batches = Batches(frames, device=runtime.device)
-        history = fit(
-            net,
-            objective_of(),
-            batches,
-            batches,
-            schedule=SCHEDULE,
-            surrogate=surrogate,
-            runtime=runtime,
-            seed=0,
-            checkpoints=checkpoints or Checkpoints(None, 1e9),
-            on_epoch=lambda row: None,
-        )
-    return net, history
+        settings = {"surrogate": torch.nn.Identity(), "schedule": SCHEDULE, **options}
+        return train(batches, val=batches, runtime=runtime, **settings)  # type: ignore[arg-type]
 
 
-def assert_close(a: SplitNet, b: SplitNet, tolerance: float) -> None:
-    for key, value in a.state_dict().items():
-        other = b.state_dict()[key].to(value.device)
-        torch.testing.assert_close(
-            value, other, rtol=tolerance, atol=tolerance, msg=lambda text, key=key: f"{key}: {text}"
-        )
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_training_runs_where_it_is_told(frames: Frames, device: str) -> None:
-    net, history = train(frames, device)
-    assert {x.device.type for x in net.state_dict().values()} == {device}
-    assert history[-1]["loss/total"] < history[0]["loss/total"]
-    assert {"val/miou", "val/irmse", "val/psnr"} <= history[-1].keys()
+def assert_like(found: Result, expected: Result, tolerance: float, start: str = "") -> None:
+    for ours, theirs in zip(found.history, expected.history, strict=True):
+        for name, value in theirs.items():
+            if name.startswith(start):
+                assert ours[name] == pytest.approx(value, rel=tolerance, abs=tolerance / 20), name
 
 
 @pytest.mark.gpu
 def test_a_gpu_trains_what_a_cpu_trains(frames: Frames) -> None:
-    # Without noise, which each device draws in its own way.
-    plain = [train(frames, device, surrogate=lambda x: x)[1] for device in ("cpu", "cuda")]
-    for on_cpu, on_gpu in zip(*plain, strict=True):
-        for name, value in on_cpu.items():
-            assert on_gpu[name] == pytest.approx(value, rel=0.02, abs=1e-3), name
+    on_gpu = train_on(frames, "cuda")
+    assert {x.device.type for x in on_gpu.net.state_dict().values()} == {"cuda"}
+    assert_like(on_gpu, train_on(frames, "cpu"), 0.02)
 
 
 @pytest.mark.parametrize(
     "device",
-    [
-        pytest.param("cpu", marks=pytest.mark.slow),
-        pytest.param("cuda", marks=pytest.mark.gpu),
-    ],
+    [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)],
 )
-@pytest.mark.parametrize("encoder", ["tiny", "encoder2"])
 def test_compiled_and_eager_train_the_same_and_nothing_is_compiled_twice(
-    frames: Frames,
-    device: str,
-    encoder: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    frames: Frames, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torch._dynamo.utils import counters
 
@@ -123,72 +64,36 @@ def test_compiled_and_eager_train_the_same_and_nothing_is_compiled_twice(
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     torch._dynamo.reset()
     graphs: list[int] = []
-
-    # Noise is drawn in another order by compiled code.
-    _, eager = train(frames, device, surrogate=torch.nn.Identity(), encoder=encoder)
+    eager = train_on(frames, device)
     counters.clear()
 
     class Watched(Checkpoints):
-        def due(self, *, at_the_end: bool = False) -> bool:
+        def due(self, at_the_end: bool = False) -> bool:
             graphs.append(counters["stats"]["unique_graphs"])
-            return super().due(at_the_end=at_the_end)
+            return super().due(at_the_end)
 
-    _, compiled = train(
-        frames,
-        device,
-        compile="on",
-        surrogate=torch.nn.Identity(),
-        checkpoints=Watched(None, 1e9),
-        encoder=encoder,
-    )
+    compiled = train_on(frames, device, "on", checkpoints=Watched(None, 1e9))
     # The losses, not the weights: Adam's first steps move a weight by the sign of its gradient, and
-    # some gradients of a deep net are as small as rounding.
-    for ours, expected in zip(compiled, eager, strict=True):
-        for name, value in expected.items():
-            if name.startswith("loss/"):
-                assert ours[name] == pytest.approx(value, rel=2e-4), name
+    # some gradients are as small as rounding.
+    assert_like(compiled, eager, 2e-4, start="loss/")
     assert graphs[0] > 0
     # Validation makes a graph of its own after the last step; no step makes another. `due` is asked
     # after each step and each epoch.
-    asked = SCHEDULE.epochs * (len(frames.names) // SCHEDULE.batch + 1)
-    assert len(graphs) == asked
+    assert len(graphs) == SCHEDULE.epochs * (len(frames.names) // SCHEDULE.batch + 1)
     assert set(graphs[:-1]) == {graphs[0]}
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_bad_step_is_named_and_leaves_the_weights(frames: Frames, device: str) -> None:
-    steps = iter(range(100))
-
+@pytest.mark.gpu
+def test_a_bad_step_is_named_and_the_training_goes_on_there(frames: Frames, tmp_path: Path) -> None:
     def planted(features: Tensor) -> Tensor:
         return features * (float("nan") if next(steps) == 3 else 1.0)
 
+    steps, path = iter(range(100)), tmp_path / "state.pt"
     with pytest.raises(NotFiniteError, match="epoch 1, step 1 of it"):
-        train(frames, device, surrogate=planted)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not(
-    frames: Frames, device: str, tmp_path: Path
-) -> None:
-    class Stop(Exception):
-        pass
-
-    steps = iter(range(100))
-
-    def stopping(features: Tensor) -> Tensor:
-        if next(steps) == 3:
-            raise Stop
-        return HALF_STEP(features)
-
-    whole, expected = train(frames, device)
-    path = tmp_path / "state.pt"
-    with pytest.raises(Stop):
-        train(frames, device, surrogate=stopping, checkpoints=Checkpoints(path, 0.0))
-    assert path.is_file()
-    resumed, history = train(frames, device, checkpoints=Checkpoints(path, 1e9))
+        train_on(frames, "cuda", surrogate=planted, path=path, minutes=0)
+    resumed, whole = train_on(frames, "cuda", path=path), train_on(frames, "cuda")
     # On a GPU some sums are made in another order each time.
-    assert_close(whole, resumed, 0.0 if device == "cpu" else 1e-3)
-    assert [row["epoch"] for row in history] == [row["epoch"] for row in expected]
+    assert_same_state(resumed.net, whole.net, rtol=1e-3, atol=1e-3)
 
 
 @pytest.fixture
@@ -200,33 +105,21 @@ def cuda() -> Iterator[Runtime]:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("balance", BALANCES)
-@pytest.mark.parametrize("of", UNITS)
-@pytest.mark.parametrize("keep", [100.0, 99.0])
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("percent", [100.0, 99.0])
 @pytest.mark.parametrize("noise", ["half-step", "fixed", "none"])
 def test_no_step_waits_for_the_gpu(
-    frames: Frames, cuda: Runtime, balance: str, of: str, range_percent: float, noise: str
+    frames: Frames, cuda: Runtime, balance: str, unit: str, percent: float, noise: str
 ) -> None:
-    surrogate = partial(add_noise, noise=noise, bits=8, amplitude=0.002, range_percent=keep)
-    run = start(SplitNet("tiny", TASKS), objective_of(balance, of), SCHEDULE, cuda, 0)
-    batches = Batches(frames, device="cuda")
+    surrogate = partial(add_noise, noise=noise, bits=8, amplitude=0.002, range_percent=percent)
+    rate = RateTerm(unit, 1.0 if balance == "closed-form" else None, range_percent=percent)
+    objective = Objective(TASKS, rate, balance=balance, learning_rate=0.05, initial_weight=1.0)
+    run = start(tiny_net(), objective, SCHEDULE, cuda, 0)
     order = [torch.arange(4, device="cuda") + i for i in range(4)]
-    for number, batch in enumerate(batches.over(order)):
+    for number, batch in enumerate(Batches(frames, device="cuda").over(order)):
         if number == 1:  # the first step builds what the others use
             torch.cuda.set_sync_debug_mode("error")
         run.set_learning_rate(1e-3)
         train_step(run, batch, surrogate, cuda)
     torch.cuda.set_sync_debug_mode("default")
     run.guard.check(0, 3)
-
-
-@pytest.mark.gpu
-def test_frames_on_the_gpu_take_their_own_size(frames: Frames) -> None:
-    torch.cuda.synchronize()
-    before = torch.cuda.memory_allocated()
-    batches = Batches(frames, device="cuda")
-    assert batches.resident
-    assert frames.disparity_NHW is not None
-    arrays = (frames.image_NHW3, frames.label_NHW, frames.disparity_NHW)
-    wanted = sum(x.nbytes for x in arrays)
-    # CUDA hands out memory in blocks of 512 bytes.
-    assert wanted <= torch.cuda.memory_allocated() - before <= wanted + 512 * len(arrays)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import Cityscapes
 
-from pipeline.data import streets
+from pipeline.streets import write as streets
 from pipeline.streets.draw import SPLITS, Scene, draw
 from pipeline.streets.write import CITIES, write_streets
 

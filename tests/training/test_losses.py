@@ -262,3 +262,39 @@ def test_adam_moves_weights_as_autograd_would(every: str, held: float | None) ->
     assert expected != pytest.approx([0.5, 0.5, 0.5, held or 0.5], rel=0.01)
     if held:
         assert made.weights()[RATE] == pytest.approx(held)
+
+
+@pytest.mark.parametrize("balance", ["closed-form", "adam-step", "adam-epoch", "fixed"])
+def test_a_part_without_pixels_takes_no_part_in_the_step(balance: str) -> None:
+    """Batches of one frame; the labels of every second one are all void."""
+    made, seen = objective(balance=balance), []
+    for step in range(6):
+        net, truth = output(1, seed=step), batch(1, seed=step)
+        if step % 2:
+            truth = truth._replace(label_BHW=torch.full_like(truth.label_BHW, VOID))
+        losses_P, values_P = made.parts(net, truth)
+        before = made.weights()["segmentation"]
+        made.before_step(values_P)
+        logits = net.predictions["segmentation"]
+        (gradient,) = torch.autograd.grad(made.total(losses_P), logits, allow_unused=True)
+        made.after_step(values_P)
+        if step % 2:
+            assert made.weights()["segmentation"] == before
+            assert gradient.abs().max() == 0
+        else:
+            seen.append(float(values_P[0]))
+    row = made.end_epoch()
+    assert row["loss/segmentation"] == pytest.approx(sum(seen) / 3)
+    assert 0 < row["weight/segmentation"] < 100
+    assert abs(row["loss/total"]) < 1e5
+
+
+def test_a_part_that_an_epoch_does_not_have_is_left_out() -> None:
+    made, truth = objective(balance="closed-form"), batch(1)
+    truth = truth._replace(disparity_BHW=torch.zeros_like(truth.disparity_BHW))
+    _, values_P = made.parts(output(1), truth)
+    made.before_step(values_P)
+    made.after_step(values_P)
+    row = made.end_epoch()
+    assert not [key for key in row if key.endswith("/disparity")]
+    assert row["share/segmentation"] + row["share/reconstruction"] == pytest.approx(1)

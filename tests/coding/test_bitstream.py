@@ -25,7 +25,7 @@ from pipeline.coding.bitstream import (
     read_header,
 )
 from pipeline.coding.codecs import CODECS, CodecError
-from pipeline.coding.quantizer import Levels, level_dtype, quantize
+from pipeline.coding.quantizer import Levels, dequantize, level_dtype, quantize
 
 
 def some_features(shape, seed=0):

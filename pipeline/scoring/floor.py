@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.labels import CLASSES, VOID
+from pipeline.labels import CLASSES
 from pipeline.source import Truth
 
 Predictor = Callable[[Truth], Tensor]
@@ -23,7 +23,6 @@ def constant_predictors(
     the mean colour. A task without truth has no entry.
     """
     counts = np.bincount(label_NHW.ravel(), minlength=256)
-    counts[VOID] = 0
     one_hot_K = np.eye(len(CLASSES))[counts[: len(CLASSES)].argmax()]
     found = {
         "segmentation": _everywhere(one_hot_K),

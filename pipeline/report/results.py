@@ -13,6 +13,13 @@ from pipeline.report.rates import rates_table
 from pipeline.scoring.metrics import SCORES, Score
 
 
+EMPTY = {
+    "pictures": ["encoder", "arm", "seed", "sender", "codec"],
+    "iou": ["encoder", "arm", "seed", "codec", "class", "iou"],
+}
+"""Columns of tables that may have no rows."""
+
+
 @dataclass(frozen=True)
 class Results:
     """The report in numbers. A table that there is nothing for has no rows."""
@@ -96,7 +103,8 @@ def analyse(
     senders = dict.fromkeys([*arms, *(sender for model in measured for sender in model.senders)])
 
     def rows(name: str) -> pd.DataFrame:
-        return pd.DataFrame([row for model in measured for row in model.tables[name]])
+        found = [row for model in measured for row in model.tables[name]]
+        return pd.DataFrame(found, columns=None if found else EMPTY[name])
 
     return Results(
         arms=arms,

@@ -54,6 +54,15 @@ def test_says_first_what_was_found_and_then_the_rest(page: str) -> None:
     assert "0123456789abcdef" in body
 
 
+def test_tasks_may_be_few_and_no_picture_sent() -> None:
+    few = results(arms(tasks=("disparity",), pictures=()))
+    page = render(few, shown(few))
+    assert "Disparity" in page
+    assert "Semantic segmentation" not in page
+    assert "picture as" not in page.split("</main>")[0]
+    assert "<summary>Classes" not in page
+
+
 def test_settings_read_as_in_params() -> None:
     assert [setting(x) for x in (True, ("a", "b"), 0.5, "learned")] == [
         "true",

@@ -105,7 +105,7 @@ def test_the_sums_of_batches_are_joined_by_task() -> None:
         sums_of({task: x[part] for task, x in predicted.items()}, Truth(*(x[part] for x in whole)))
         for part in parts
     )
-    joined = collect(of_batches)
+    joined = collect(of_batches, len(whole.label_BHW))
     assert set(joined) == set(SUMS)
     for task, sums in joined.items():
         expected = SUMS[task](predicted[task], whole)

@@ -114,6 +114,12 @@ def test_the_sums_of_batches_are_joined_by_task() -> None:
             np.testing.assert_allclose(sums[name], value.numpy())
 
 
+def test_sums_of_fewer_images_than_there_are_are_refused() -> None:
+    whole = truth()
+    with pytest.raises(ValueError, match="sums of 3 images, not of 4"):
+        collect([sums_of(predictions(whole), whole)], 4)
+
+
 def test_memory_layout_does_not_matter() -> None:
     batch = truth()
     predicted = predictions(batch)

@@ -26,9 +26,9 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.record import CORES, load, record
-from pipeline.artifacts import ModelName, model_folder, write_run_id
+from pipeline.artifacts import ModelName, model_folder
 from pipeline.nets.split import SplitNet
-from pipeline.training.checkpoint import save_model
+from pipeline.nets.stored import save_model
 from tests.support.synthetic_release import PARTS, part_path, write_release
 from tests.support.tiny_experiment import small_params
 
@@ -80,7 +80,7 @@ def set_up(folder: Path, count: int, *, width: int, height: int) -> None:
     params = small_params()
     params["codecs"] = params["report"]["bd_points"] = list(POINTS)
     params["data"] |= {"root": str(folder / "data/release"), "width": width, "height": height}
-    params["report"]["picture_qualities"] = []
+    params["evaluate"]["pictures"] = []
     params["tracking"]["enabled"] = False
     # JSON is YAML.
     (folder / "params.yaml").write_text(json.dumps(params))
@@ -88,10 +88,9 @@ def set_up(folder: Path, count: int, *, width: int, height: int) -> None:
     write_frames(folder / "data/release", "train", 3, width=width, height=height)
     write_frames(folder / "data/release", "val", count, width=width, height=height)
     torch.manual_seed(0)
-    model = folder / model_folder(NAME)
-    described = {**NAME._asdict(), "tasks": params["tasks"]}
-    save_model(model, SplitNet(NAME.encoder, params["tasks"]), described)
-    write_run_id(model, None)
+    described = {**NAME._asdict(), "tasks": params["tasks"], "settings": {}}
+    net = SplitNet(NAME.encoder, params["tasks"])
+    save_model(folder / model_folder(NAME), net, described)
 
 
 def measure(stage: str, folder: Path) -> Measured:

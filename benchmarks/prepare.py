@@ -20,16 +20,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.clock import Timing, timed
 from benchmarks.record import CORES, load, record
 from pipeline.data.prepare import prepare_split
 
@@ -100,22 +99,11 @@ def decode(paths: list[Path]) -> None:
             image.load()
 
 
-class Timing(NamedTuple):
-    """One timed call."""
-
-    rate: float
-    """Frames per second of the clock."""
-    cpu_ms: float
-    """Processor time per frame over all threads; other load hardly changes it."""
-
-
-def timed(work: Callable[[], object], frames: int) -> Timing:
-    """Time one call of `work`."""
-    started, cpu_started = time.perf_counter(), time.process_time()
+def per_frame(work: Callable[[], object], frames: int) -> Timing:
+    """Time one call of `work` on so many frames, and say nothing of its progress."""
     with contextlib.redirect_stderr(io.StringIO()):
-        work()
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    return Timing(frames / seconds, 1000 * cpu_seconds / frames)
+        whole = timed(work)
+    return Timing(whole.wall / frames, whole.cpu / frames)
 
 
 def peak_mib(root: Path, target: Path) -> float:
@@ -156,17 +144,17 @@ def main() -> None:
         half = release[: (frames + 1) // 2]
         sides: dict[str, list[Timing]] = {x: [] for x in ("decode", "cores", "folders", "zips")}
         for _ in range(options.rounds):
-            sides["decode"].append(timed(lambda: [decode(paths) for paths in half], len(half)))
-            sides["cores"].append(timed(all_cores, frames))
-            sides["folders"].append(timed(prepare("release"), frames))
-            sides["zips"].append(timed(prepare("zips"), frames))
+            sides["decode"].append(per_frame(lambda: [decode(paths) for paths in half], len(half)))
+            sides["cores"].append(per_frame(all_cores, frames))
+            sides["folders"].append(per_frame(prepare("release"), frames))
+            sides["zips"].append(per_frame(prepare("zips"), frames))
         once = peak_mib(folder / "release", folder / "out")
         write_release(folder / "release", 4 * frames, drawn)
         fourfold = peak_mib(folder / "release", folder / "out")
 
     def ratio(side: str, against: str, times: int = 1) -> float:
         pairs = zip(sides[side], sides[against], strict=True)
-        return statistics.median(a.rate / (times * b.rate) for a, b in pairs)
+        return statistics.median(b.wall / (times * a.wall) for a, b in pairs)
 
     rows = {
         "decoding alone, one core": "decode",
@@ -178,8 +166,8 @@ def main() -> None:
     print(f"{frames} frames of {WIDTH}x{HEIGHT} ({kib} KiB), median of {options.rounds} rounds")
     print(f"{'':26} frames/s  of {cores} x one core  of all cores  CPU ms/frame")
     for title, side in rows.items():
-        rate = statistics.median(x.rate for x in sides[side])
-        cpu_ms = statistics.median(x.cpu_ms for x in sides[side])
+        rate = statistics.median(1 / x.wall for x in sides[side])
+        cpu_ms = 1000 * statistics.median(x.cpu for x in sides[side])
         print(
             f"{title:26} {rate:8.1f} {ratio(side, 'decode', cores):15.2f}"
             f" {ratio(side, 'cores'):13.2f} {cpu_ms:13.1f}"

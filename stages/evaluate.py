@@ -165,7 +165,8 @@ def floor_scores(tasks: Sequence[str], batches: Batches) -> dict[str, float]:
         sums_of({task: predictor_of[task](truth) for task in tasks if task in predictor_of}, truth)
         for truth in batches.over(in_order(len(batches), edge.BATCH))
     )
-    return {task: SCORES[task].compute(sums) for task, sums in collect(served).items()}
+    found = collect(served, len(batches))
+    return {task: SCORES[task].compute(sums) for task, sums in found.items()}
 
 
 class Served(NamedTuple):

@@ -1,7 +1,5 @@
 """Run the edge half over the validation set; keep its features and what is measured on them."""
 
-from collections import defaultdict
-
 import numpy as np
 
 from pipeline.artifacts import (
@@ -37,18 +35,22 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     device = open_device(params.machine.device)
     batches = Batches(open_frames(prepared_folder("val")), device=device)
     shape = (len(batches), *ENCODERS[encoder].shape(params.data.height, params.data.width))
-    measured: dict[str, list[np.ndarray]] = defaultdict(list)
+    # Made once: see `scoring.sums.collect`.
+    keys = ("span", "deviation", *map(str, FORMS))
+    measured = {key: np.empty(len(batches), np.float32) for key in keys}
+    done = 0
     with array_writer(features_file(name), shape, np.float32) as write:
         for features_BChw in edge.features(net.to(device), batches):
             write(features_BChw.cpu().numpy())
             values_BK = features_BChw.flatten(1)
-            measured["span"].append((values_BK.amax(1) - values_BK.amin(1)).cpu().numpy())
-            measured["deviation"].append(values_BK.std(1, correction=0).cpu().numpy())
-            for form in FORMS:
-                measured[str(form)].append(rate_in_form(features_BChw, form).cpu().numpy())
-    found = {key: np.concatenate(parts) for key, parts in measured.items()}
-    span_N, deviation_N = found.pop("span"), found.pop("deviation")
-    write_diagnostics(diagnostics_file(name), Diagnostics(found, span_N, deviation_N))
+            of_batch = {str(form): rate_in_form(features_BChw, form) for form in FORMS}
+            of_batch["span"] = values_BK.amax(1) - values_BK.amin(1)
+            of_batch["deviation"] = values_BK.std(1, correction=0)
+            for key, value_B in of_batch.items():
+                measured[key][done : done + len(value_B)] = value_B.cpu()
+            done += len(values_BK)
+    span_N, deviation_N = measured.pop("span"), measured.pop("deviation")
+    write_diagnostics(diagnostics_file(name), Diagnostics(measured, span_N, deviation_N))
     print(f"{name}: features of {shape[0]} frames, {' x '.join(map(str, shape[1:]))}")
 
 

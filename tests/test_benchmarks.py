@@ -29,12 +29,9 @@ TINY_RUNS = {
     "agreement": "--train 4 --val 2 --batch 2 --epochs 1 --seeds 2 --device cpu",
     "encode": "--width 64 --height 32 --frames 2 --rounds 1",
     "evaluate": "--width 64 --height 32 --frames 3 --rounds 1 --device cpu",
-    "streets": "--frames 2",
     "prepare": "--frames 1 --rounds 1",
     "frames": "--frames 2 3 --width 32 --height 32",
     "report": "--seeds 2 --images 20 --resamples 100",
-    "frame_facts": "--trained 3 --tested 2",
-    "contention": "--width 64 --height 32 --seconds 0.5 --rounds 1",
 }
 
 

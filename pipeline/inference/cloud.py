@@ -77,5 +77,5 @@ def serve(net: SplitNet, batches: Source, features: Iterable[Tensor], *, shown: 
             yield sums_of(predictions, batch)
 
     with torch.no_grad():
-        sums = collect(served())
+        sums = collect(served(), len(batches))
     return Served(sums, {task: np.concatenate(parts) for task, parts in pictures.items()})

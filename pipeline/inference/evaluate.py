@@ -72,7 +72,7 @@ def serve_pictures(net: SplitNet, batches: Batches, codec: str) -> Coded:
     if "reconstruction" in sums:
         arrived = ({"reconstruction": x} for x in _decoded(coded, batches.device))
         truths = batches.over(in_order(len(coded), edge.BATCH))
-        sums |= collect(map(sums_of, arrived, truths))
+        sums |= collect(map(sums_of, arrived, truths), len(coded))
     size_N = np.array([len(data) for data in coded], np.int64)
     return Coded(np.zeros_like(size_N), size_N, sums)
 

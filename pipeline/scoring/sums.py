@@ -98,12 +98,27 @@ def sums_of(predictions: Mapping[str, Tensor], truth: Truth) -> dict[str, dict[s
 
 
 def collect(
-    batches: Iterable[Mapping[str, Mapping[str, Tensor]]],
+    batches: Iterable[Mapping[str, Mapping[str, Tensor]]], images: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return the sums of all images, by task, from those of each batch in turn."""
-    parts: dict[str, dict[str, list[np.ndarray]]] = {}
+    """Return the sums of all images, by task, from those of each batch in turn.
+
+    images: how many there are in all batches. Raises ValueError if there are fewer. The arrays are
+    made once: small arrays kept from each batch would lie between the large ones of the nets, and
+    memory would grow many times faster than they do.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    done = 0
     for tasks in batches:
+        size = 0
         for task, sums in tasks.items():
-            for name, value_B in sums.items():
-                parts.setdefault(task, {}).setdefault(name, []).append(value_B.cpu().numpy())
-    return {task: {k: np.concatenate(v) for k, v in x.items()} for task, x in parts.items()}
+            for name, tensor_B in sums.items():
+                value_B = tensor_B.cpu().numpy()
+                arrays = found.setdefault(task, {})
+                if name not in arrays:
+                    arrays[name] = np.empty((images, *value_B.shape[1:]), value_B.dtype)
+                size = len(value_B)
+                arrays[name][done : done + size] = value_B
+        done += size
+    if found and done != images:
+        raise ValueError(f"there are sums of {done} images, not of {images}")
+    return found

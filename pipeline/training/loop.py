@@ -135,14 +135,15 @@ def train_step(run: "TrainingRun", batch: Truth, surrogate: Surrogate, runtime: 
 def validate(net: SplitNet, val: Source, batch: int, runtime: Runtime) -> Row:
     """Return the scores by name of uncompressed features over a split, shared out over ranks."""
     net.eval()
+    order = in_order(len(val), batch, rank=runtime.rank, world=runtime.world)
 
     def served() -> Iterator[dict[str, dict[str, Tensor]]]:
-        for truth in val.over(in_order(len(val), batch, rank=runtime.rank, world=runtime.world)):
+        for truth in val.over(order):
             with runtime.autocast():
                 predictions = net(truth.image_B3HW).predictions
             yield sums_of(predictions, truth)
 
-    everyone = gather(collect(served()), runtime)
+    everyone = gather(collect(served(), sum(map(len, order))), runtime)
     net.train()
     # A process without frames of its own has nothing to add, but is asked like the others.
     parts = [of_rank for of_rank in everyone if of_rank]

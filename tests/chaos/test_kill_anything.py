@@ -8,10 +8,8 @@ from tests.chaos.kill_anything import chaos
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(1800)
 def test_the_experiment_survives_kills(tmp_path: Path) -> None:
-    stages = ("streets", "train_proposed@encoder2-0", "evaluate@encoder2-proposed-0", "report")
-    found = chaos(tmp_path / "experiment", rounds=8, seed=0, stages=stages)
-    assert found.faults == []
-    assert found.passes == 1
-    assert found.kills.total() >= 4
+    happened = chaos(tmp_path / "experiment", rounds=1, kills=4, seed=0)
+    assert happened["faults"] == 0
+    assert sum(count for what, count in happened.items() if what.startswith("killed")) >= 2

@@ -105,13 +105,19 @@ def test_the_sums_of_batches_are_joined_by_task() -> None:
         sums_of({task: x[part] for task, x in predicted.items()}, Truth(*(x[part] for x in whole)))
         for part in parts
     )
-    joined = collect(of_batches)
+    joined = collect(of_batches, len(whole.label_BHW))
     assert set(joined) == set(SUMS)
     for task, sums in joined.items():
         expected = SUMS[task](predicted[task], whole)
         assert set(sums) == set(expected)
         for name, value in expected.items():
             np.testing.assert_allclose(sums[name], value.numpy())
+
+
+def test_sums_of_fewer_images_than_there_are_are_refused() -> None:
+    whole = truth()
+    with pytest.raises(ValueError, match="sums of 3 images, not of 4"):
+        collect([sums_of(predictions(whole), whole)], 4)
 
 
 def test_memory_layout_does_not_matter() -> None:

@@ -29,15 +29,16 @@ def command(folder: Path, *words: str, **variables: str) -> subprocess.Completed
 
 def start(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user would in this folder."""
+    return subprocess.run(
+        words, cwd=folder, env={**environment(), **variables}, capture_output=True, text=True
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return a user's environment: with this Python's commands, and nothing of the tests."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "DVC", "PYTEST"))}
-    return subprocess.run(
-        words,
-        cwd=folder,
-        env={**keep, "PATH": path, "OMP_NUM_THREADS": "1", **variables},
-        capture_output=True,
-        text=True,
-    )
+    return {**keep, "PATH": path, "OMP_NUM_THREADS": "1"}
 
 
 def small_params() -> dict:

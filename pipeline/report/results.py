@@ -12,7 +12,6 @@ from pipeline.report.names import MEAN
 from pipeline.report.rates import rates_table
 from pipeline.scoring.metrics import SCORES, Score
 
-
 EMPTY = {
     "pictures": ["encoder", "arm", "seed", "sender", "codec"],
     "iou": ["encoder", "arm", "seed", "codec", "class", "iou"],

@@ -151,9 +151,7 @@ def test_labels_recoded_to_categories(root: Path) -> None:
 
 
 def test_a_split_without_a_valid_pixel_of_a_task(root: Path) -> None:
-    assert "task segmentation: all pixels are void" in recoded(
-        root, np.full(256, 3, np.uint8)
-    )
+    assert "task segmentation: all pixels are void" in recoded(root, np.full(256, 3, np.uint8))
     for name in NAMES:
         Image.new("I;16", (64, 32)).save(part_path(root, "disparity", name, "train"))
     found = examine(root, disparity=True).faults

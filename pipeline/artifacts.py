@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # stages that read no table must not wait for pandas
 
 ARMS = ("benchmark", "proposed")
 """Trained without and with the rate term; every comparison is of the second against the first."""
+ARM_COLOURS = {"benchmark": "#0072B2", "proposed": "#D55E00"}
+"""Of Okabe and Ito's colour-blind-safe colours, wherever an arm is drawn."""
 
 STREETS_FOLDER = Path("data/streets")
 """The built-in data set, in the official layout."""

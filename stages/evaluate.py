@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.arms import ARM_COLOURS
 from pipeline.artifacts import (
+    ARM_COLOURS,
     ARMS,
     EXAMPLES,
     FACTS,

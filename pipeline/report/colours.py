@@ -6,7 +6,7 @@ Dash and mark tell senders apart as well, also in grey print.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.arms import ARM_COLOURS
+from pipeline.artifacts import ARM_COLOURS
 
 
 class Style(NamedTuple):

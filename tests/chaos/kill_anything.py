@@ -101,7 +101,8 @@ def one_round(folder: Path, kills: int, seconds: float, chance: random.Random) -
     if done.returncode and mended(folder, done.stdout + done.stderr):
         happened["dvc's own file mended"] += 1
         done = start(folder, "dvc", "repro")
-    wrong = faults(folder) if done.returncode == 0 else [done.stdout[-1000:] + done.stderr[-1000:]]
+    ended = f"dvc repro ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
+    wrong = [ended] if done.returncode else faults(folder)
     for text in wrong:
         print(f"FAULT {text}", flush=True)
     happened["faults"] += len(wrong)

@@ -75,7 +75,7 @@ def prepare_split(
         frame = files[index]
         arrays = [
             reduce_image(cityscapes.read_image(frame.image, size=size), **to),
-            nearest(cityscapes.read_label(frame.label, size=size), **to),
+            TRAIN_ID_OF_ID[nearest(cityscapes.read_label(frame.label, size=size), **to)],
         ]
         if frame.disparity:
             arrays.append(nearest(cityscapes.read_disparity(frame.disparity, size=size), **to))
@@ -91,10 +91,9 @@ def prepare_split(
         ]
         writers = [stack.enter_context(array) for array in packed]
         title = f"prepare {folder.name}"
-        for image, label, *depth in over_frames(decoded, len(files), title=title, workers=workers):
-            known += int(np.count_nonzero(TRAIN_ID_OF_ID[label] != VOID))
-            valid += sum(map(np.count_nonzero, depth))
-            frame = [image, TRAIN_ID_OF_ID[label], *depth]
+        for frame in over_frames(decoded, len(files), title=title, workers=workers):
+            known += int(np.count_nonzero(frame[1] != VOID))
+            valid += sum(int(np.count_nonzero(depth)) for depth in frame[2:])
             for write, array in zip(writers, frame, strict=True):
                 write(array)
         if segmentation and not known:

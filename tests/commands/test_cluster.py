@@ -52,7 +52,7 @@ def head(tmp_path: Path, repository: Path, values: dict[str, Any]) -> Path:
         "report": stage("report", ["evaluation"], "report.txt"),
     }
     values |= {"encoders": ["encoder2"], "seeds": [0]}
-    values["model"]["weights"], values["train"]["device"] = "none", "cpu"
+    values["model"]["weights"], values["machine"]["device"] = "none", "cpu"
     (head / "params.yaml").write_text(yaml.safe_dump(values))
     (head / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     (head / ".gitignore").write_text("/release/\n")

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from pipeline.progress import tqdm
+from tqdm import tqdm
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.files import whole_folder
-from pipeline.progress import tqdm
+from tqdm import tqdm
 from pipeline.streets.draw import draw
 
 CITIES = {

@@ -208,7 +208,7 @@ def _message(error: ValidationError) -> str:
     key = _key(first["loc"])
     if first["type"] == "unexpected_keyword_argument":
         section = get_type_hints(Params)[key.split(".")[0]] if "." in key else Params
-        allowed = ", ".join(section.__dataclass_fields__)
+        allowed = ", ".join(get_type_hints(section))
         return f"{key} is not a setting; allowed here: {allowed}"
     if first["type"] == "missing":
         return f"{key} is missing"

@@ -217,50 +217,40 @@ def _open(
     tags: Mapping[str, str],
     resume: str | None,
 ) -> Run | NullRun:
+    """Continue the newest run of the same work that has not finished, or create one."""
     if importlib.util.find_spec("mlflow") is None:
         log.warning("MLflow is not installed: nothing is tracked")
         return NullRun()
     quiet()
-    import mlflow  # noqa: F401  # here, since it takes seconds and no store can be blamed for them
+    # Here, since the import takes seconds and no store can be blamed for them.
+    from mlflow.entities import Param, RunTag
 
     uri = store_uri()
     calls = Calls(uri)
     work = resume or hashlib.sha256(f"{name}{sorted(params.items())}".encode()).hexdigest()[:32]
     all_tags = {**lineage(), **tags, WORK: work}
-    begin = partial(_begin, uri, calls, experiment, name, params, all_tags, resume is not None)
+
+    def begin() -> Run:
+        client, experiment_id = open_experiment(uri, experiment)
+        same = f"tags.{WORK} = '{work}' and attributes.status != 'FINISHED'"
+        left = client.search_runs([experiment_id], same)  # newest first
+        run = left.pop(0) if left and resume else None
+        for other in left:
+            if other.info.status == "RUNNING":
+                client.set_terminated(other.info.run_id, "KILLED")
+        run = run or client.create_run(experiment_id, tags=all_tags, run_name=name)
+        run_id, data = run.info.run_id, run.data
+        client.update_run(run_id, status="RUNNING")
+        # A param cannot be changed: a continued run keeps what it began with.
+        new = [Param(key, str(value)) for key, value in params.items() if key not in data.params]
+        client.log_batch(run_id, params=new, tags=[RunTag(k, v) for k, v in all_tags.items()])
+        histories = [client.get_metric_history(run_id, key) for key in data.metrics]
+        held = {(metric.key, metric.step) for history in histories for metric in history}
+        return Run(run_id, experiment_id, uri, client, calls, held)
+
     # A new sqlite file takes seconds to make, and others wait for it.
     seconds = WORK_SECONDS if uri.startswith(SQLITE) else CALL_SECONDS
     return calls.make(begin, seconds=seconds) or NullRun()
-
-
-def _begin(
-    uri: str,
-    calls: Calls,
-    experiment: str,
-    name: str,
-    params: Mapping[str, object],
-    tags: Mapping[str, str],
-    resume: bool,
-) -> Run:
-    """Continue the newest run of the same work that has not finished, or create one."""
-    from mlflow.entities import Param, RunTag
-
-    client, experiment_id = open_experiment(uri, experiment)
-    same = f"tags.{WORK} = '{tags[WORK]}' and attributes.status != 'FINISHED'"
-    left = client.search_runs([experiment_id], same)  # newest first
-    run = left.pop(0) if left and resume else None
-    for other in left:
-        if other.info.status == "RUNNING":
-            client.set_terminated(other.info.run_id, "KILLED")
-    run = run or client.create_run(experiment_id, tags=dict(tags), run_name=name)
-    run_id, data = run.info.run_id, run.data
-    client.update_run(run_id, status="RUNNING")
-    # A param cannot be changed: a continued run keeps what it began with.
-    new = [Param(key, str(value)) for key, value in params.items() if key not in data.params]
-    client.log_batch(run_id, params=new, tags=[RunTag(k, v) for k, v in tags.items()])
-    histories = [client.get_metric_history(run_id, key) for key in data.metrics]
-    held = {(metric.key, metric.step) for history in histories for metric in history}
-    return Run(run_id, experiment_id, uri, client, calls, held)
 
 
 def _metrics(values: Mapping[str, float], step: int) -> "list[Metric]":

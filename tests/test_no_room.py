@@ -64,17 +64,6 @@ def small_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A disk of 256 KiB."""
-    folder = tmp_path_factory.mktemp("disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_file_that_the_system_refuses(name: str, tmp_path: Path, small_files: None) -> None:
     path = tmp_path / "a.bin"
@@ -85,29 +74,6 @@ def test_a_file_that_the_system_refuses(name: str, tmp_path: Path, small_files: 
     assert str(refused.value).startswith(f"{path} cannot be written: File too large. Remove the")
     assert path.read_text() == "old"
     assert [*tmp_path.iterdir()] == [path]
-
-
-def refusal(path: Path, write: Callable[[Path], object]) -> str:
-    """What is said of a file that cannot be written.
-
-    The error itself is let go: its traceback would keep the removed file open, and the disk full.
-    """
-    try:
-        with whole_file(path) as part:
-            write(part)
-    except UnwritableError as error:
-        return str(error)
-    return ""
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_full_disk(name: str, disk: Path) -> None:
-    path = disk / name
-    assert f"{path} cannot be written: No space left on device" in refusal(path, WRITERS[name])
-    assert [*disk.iterdir()] == []
-    with whole_file(path) as part:
-        part.write_text("there is room")
-    path.unlink()
 
 
 def test_a_fault_of_another_file_keeps_its_name(tmp_path: Path) -> None:

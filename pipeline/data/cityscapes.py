@@ -8,14 +8,12 @@ under the root. Without that folder, it is read from the official zip file in th
     disparity/<split>/<city>/<name>_disparity.png            disparity_trainvaltest.zip
 
 A file that is not as in the release raises a `CityscapesError` that names it. A file inside a zip
-file is named `<zip>:<member>`.
+file is named `<zip>/<member>`.
 """
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,26 +30,8 @@ class CityscapesError(ValueError):
     """A file of the release is missing or not as published; the message names it."""
 
 
-@dataclass(frozen=True)
-class ReleaseFile:
-    """One file of the release: on disk, or inside a zip file that stays open."""
-
-    path: Path
-    """The file itself, or the zip file that holds it."""
-    archive: zipfile.ZipFile | None = None
-    """The open zip file; None for a file on disk."""
-    member: str = ""
-    """Path inside the zip file."""
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.member}" if self.archive else str(self.path)
-
-    def read(self) -> bytes:
-        """Return the whole content. Several threads may call this at once."""
-        try:
-            return self.archive.read(self.member) if self.archive else self.path.read_bytes()
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise CityscapesError(f"{self}: cannot be read ({error})") from error
+ReleaseFile = Path | zipfile.Path
+"""One file of the release: on disk, or inside a zip file that stays open."""
 
 
 class FrameFiles(NamedTuple):
@@ -219,30 +199,33 @@ def list_part(root: Path, part: Part, split: str) -> Listing:
 
     Raises CityscapesError if neither is there, or if the zip file cannot be opened.
     """
-    folder, path = root / part.folder / split, root / part.archive
-    if folder.is_dir():
-        paths = (x for x in folder.glob(f"*/*{part.suffix}") if not x.name.startswith("."))
-        files = {
-            f"{x.parent.name}/{x.name}".removesuffix(part.suffix): ReleaseFile(x) for x in paths
-        }
-        return Listing(files, str(folder), part.suffix)
-    if not path.is_file():
-        raise CityscapesError(
-            f"no {part.folder} for split {split!r} in {root}: put the official {part.archive}, or"
-            f" the folder {part.folder}/{split} extracted from it, there"
-            + (" (or leave disparity out of the tasks)" if part is DISPARITY else "")
-        )
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise CityscapesError(f"{path}: no whole zip file ({error}); download it again") from error
-    prefix = f"{part.folder}/{split}/"
+    folder: ReleaseFile = root / part.folder / split
+    if not folder.is_dir():
+        path = root / part.archive
+        if not path.is_file():
+            raise CityscapesError(
+                f"no {part.folder} for split {split!r} in {root}: put the official {part.archive}, "
+                f"or the folder {part.folder}/{split} extracted from it, there"
+                + (" (or leave disparity out of the tasks)" if part is DISPARITY else "")
+            )
+        try:
+            folder = zipfile.Path(path) / part.folder / split
+        except (zipfile.BadZipFile, OSError) as error:
+            raise CityscapesError(
+                f"{path}: no whole zip file ({error}); download it again"
+            ) from error
+    cities = [city for city in _within(folder) if city.is_dir()]
     files = {
-        member.removeprefix(prefix).removesuffix(part.suffix): ReleaseFile(path, archive, member)
-        for member in archive.namelist()
-        if member.startswith(prefix) and member.endswith(part.suffix) and "/." not in member
+        f"{city.name}/{x.name}".removesuffix(part.suffix): x
+        for city in cities
+        for x in _within(city)
+        if x.name.endswith(part.suffix) and not x.name.startswith(".")
     }
-    return Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
+    return Listing(files, str(folder).rstrip("/"), part.suffix)
+
+
+def _within(folder: ReleaseFile) -> Iterable[ReleaseFile]:
+    return folder.iterdir() if folder.is_dir() else ()
 
 
 def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) -> None:
@@ -260,8 +243,8 @@ def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) ->
 
 def _decode(file: ReleaseFile, part: Part, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode a whole PNG of a kind that a part may have, and of the (width, height) `size`."""
-    data = io.BytesIO(file.read())
     try:
+        data = io.BytesIO(file.read_bytes())
         # Only this looks at the checksums of all chunks; then the file has to be opened again.
         Image.open(data, formats=("PNG",)).verify()
         image = Image.open(data, formats=("PNG",))
@@ -279,6 +262,6 @@ def _decode(file: ReleaseFile, part: Part, size: tuple[int, int] | None = None) 
         image.load()
     except (CityscapesError, MemoryError):
         raise
-    except Exception as error:  # Pillow has no common type for what broken files make it raise
+    except Exception as error:  # zipfile and Pillow have no common type for broken files
         raise CityscapesError(f"{file}: no whole PNG file ({error}); get it again") from error
     return image

@@ -1,4 +1,4 @@
-"""Where a run came from: commit, changed files, DVC experiment and stage, md5 of its data."""
+"""Where a run came from: commit, changed files, DVC experiment, md5 of its data."""
 
 import os
 import subprocess
@@ -9,11 +9,6 @@ import yaml
 CODE = (":/*.py", ":/dvc.yaml", ":/*.toml", ":/uv.lock")
 """What makes a run another one than its commit says; files that DVC writes do not count."""
 ADDRESS = "mlflow.source.git.repoURL"
-DVC = {
-    "dvc.experiment": "DVC_EXP_NAME",
-    "dvc.baseline": "DVC_EXP_BASELINE_REV",
-    "dvc.stage": "DVC_STAGE",
-}
 
 
 def lineage() -> dict[str, str]:
@@ -26,8 +21,7 @@ def lineage() -> dict[str, str]:
 
     tags = resolve_tags()
     tags.pop(ADDRESS, None)  # it may hold a password
-    tags["git.changed"] = _changed()
-    tags |= {tag: os.environ.get(name, "") for tag, name in DVC.items()}
+    tags |= {"git.changed": _changed(), "dvc.experiment": os.environ.get("DVC_EXP_NAME", "")}
     return {key: value for key, value in tags.items() if value}
 
 

@@ -142,13 +142,9 @@ def _curve(score: str) -> dict[str, object]:
         "xAxisKey": "metric",
         "selectedXAxisMetricKey": "bpfe",
         "useGlobalXaxisKey": False,
-        "useGlobalLineSmoothing": False,
         "lineSmoothness": 0,
         "scaleType": "linear",
         "xAxisScaleType": "linear",
         "displayPoints": True,
         "range": {},
-        "runsCountToCompare": 10,
-        "deleted": False,
-        "isGenerated": False,
     }

@@ -45,6 +45,7 @@ WORK = "work"
 """Tag of a run: what work it is of, for the process that continues it."""
 ARTIFACT = "artifact"
 """Tag of a run: the digest of what it made."""
+PARENT = "mlflow.parentRunId"
 SIGTERM_EXIT = 128 + signal.SIGTERM
 SIGNAL_EXITS = (128 + signal.SIGINT, SIGTERM_EXIT)
 
@@ -94,16 +95,9 @@ class Run:
 
         self._calls.make(send)
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Set or replace tags."""
-        from mlflow.entities import RunTag
-
-        tags = [RunTag(key, str(value)) for key, value in values.items()]
-        self._calls.make(partial(self._client.log_batch, self.id, tags=tags))
-
     def made(self, digest: str) -> None:
         """Note the digest of what this run made, by which `find` finds it."""
-        self.tags({ARTIFACT: digest})
+        self._calls.make(partial(self._client.set_tag, self.id, ARTIFACT, digest))
 
     def find(self, stage: str, model: str, artifact: str) -> str | None:
         """Return the id of the newest run of a stage and model that made `artifact`, if any."""
@@ -117,7 +111,7 @@ class Run:
     def under(self, run_id: str | None) -> None:
         """Let MLflow show this run under another one of its experiment."""
         if run_id:
-            self.tags({"mlflow.parentRunId": run_id})
+            self._calls.make(partial(self._client.set_tag, self.id, PARENT, run_id))
 
     def file(self, path: Path, folder: str = "") -> None:
         """Store a file under its own name in `folder` of the run's artifacts."""

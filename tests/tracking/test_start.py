@@ -72,12 +72,14 @@ def test_sigterm_closes_as_killed(store: Path) -> None:
 
     wait = """
     try:
+        print("inside", flush=True)
         time.sleep(60)
     finally:
         print("closed")
 """
     process = python(OPEN + wait, "a", cwd=store)
     run_id = process.stdout.readline().split()[1]
+    assert process.stdout.readline() == "inside\n"
     assert client().get_run(run_id).info.status == "RUNNING"
     process.terminate()
     rest, errors = process.communicate()

@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +30,6 @@ from stages.settings import load, run
 
 MINUTES = {"slurm": 240, "local": 525_600}
 """How long a job may take. On Slurm it then goes on in the queue, 3 times at most."""
-ATTEMPTS = 3
-"""A model whose job fails as often has failed."""
 POLL_SECONDS = 1.0
 
 
@@ -128,32 +126,23 @@ def run_all(
     """
     waiting, free = deque(models), deque(slots)
     running: dict[str, tuple[submitit.Job[None], dict[str, str]]] = {}
-    attempts: Counter[str] = Counter()
     failed: dict[str, Path] = {}
     try:
         while waiting or running:
             while waiting and free:
                 model, slot = waiting.popleft(), free.popleft()
-                attempts[model] += 1
-                running[model] = submit(model, slot), slot
-                say(
-                    f"{model}: job {running[model][0].job_id}, log {running[model][0].paths.stdout}"
-                )
+                job = submit(model, slot)
+                running[model] = job, slot
+                say(f"{model}: job {job.job_id}, log {job.paths.stdout}")
             time.sleep(POLL_SECONDS)
             for model in [model for model, (job, _) in running.items() if job.done()]:
                 job, slot = running.pop(model)
                 free.append(slot)
-                error = job.exception()
-                how = "failed" if isinstance(error, FailedJobError) else "was killed"
-                if error is None:
-                    left = len(waiting) + len(running)
-                    say(f"{model}: done; {left} of {len(models)} models to go")
-                elif attempts[model] < ATTEMPTS:
-                    say(f"{model}: its job {how}; it is started again")
-                    waiting.append(model)
-                else:
-                    say(f"{model}: its job {how}; it is given up after {ATTEMPTS} attempts")
+                if job.exception():
                     failed[model] = job.paths.stdout
+                left = len(waiting) + len(running)
+                how = "has failed" if model in failed else "done"
+                say(f"{model}: {how}; {left} of {len(models)} models to go")
     finally:
         for job, _ in running.values():
             job.cancel(check=False)

@@ -5,34 +5,32 @@ value out of range is one `ParamsError` that names the key, the value and what i
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from pydantic.fields import FieldInfo
 
 
 class ParamsError(ValueError):
     """A setting that cannot be used."""
 
 
-# A description is what an error says is allowed.
-Count = Annotated[int, Strict(), Field(ge=1, description="a whole number of at least 1")]
-Seed = Annotated[int, Strict(), Field(ge=0, description="a whole number of at least 0")]
-Positive = Annotated[float, Strict(), Field(gt=0, description="a number above 0")]
-Bits = Annotated[int, Strict(), Field(ge=1, le=16, description="a whole number of 1 to 16")]
-Share = Annotated[float, Strict(), Field(gt=0, lt=1, description="a number above 0 and below 1")]
-Percent = Annotated[float, Strict(), Field(ge=0, lt=100, description="a number from 0 up to 100")]
-Part = Annotated[float, Strict(), Field(ge=0.1, le=100, description="a number of 0.1 to 100")]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Seed = Annotated[int, Strict(), Field(ge=0)]
+Positive = Annotated[float, Strict(), Field(gt=0)]
+Bits = Annotated[int, Strict(), Field(ge=1, le=16)]
+Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
+Percent = Annotated[float, Strict(), Field(ge=0, lt=100)]
+Part = Annotated[float, Strict(), Field(ge=0.1, le=100)]
 # Of fewer draws the ends of an interval are single draws.
-Resamples = Annotated[int, Strict(), Field(ge=100, description="a whole number of at least 100")]
-Kept = Annotated[float, Strict(), Field(gt=50, le=100, description="a number above 50, up to 100")]
-Name = Annotated[str, Strict(), Field(pattern=r"\S", description="a name that is not empty")]
-Text = Annotated[str, Strict(), Field(description="text")]
-Flag = Annotated[bool, Strict(), Field(description="true or false")]
+Resamples = Annotated[int, Strict(), Field(ge=100)]
+Kept = Annotated[float, Strict(), Field(gt=50, le=100)]
+Name = Annotated[str, Strict(), Field(pattern=r"\S")]
+Text = Annotated[str, Strict()]
+Flag = Annotated[bool, Strict()]
 
 record = partial(dataclass, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))()
 """A section. Its values are never converted: `true` is no number, and `"8"` is none either."""
@@ -154,8 +152,7 @@ def parse(values: object) -> Params:
     try:
         params = TypeAdapter(Params).validate_python(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ParamsError(_message(first)) from None
+        raise ParamsError(_message(error)) from None
     for key in ("encoders", "seeds", "codecs", "tasks"):
         entries = getattr(params, key)
         if not entries:
@@ -194,60 +191,33 @@ def check_sizes(width: int, height: int, strides: Mapping[str, int]) -> None:
                 )
 
 
-def flat(params: object) -> dict[str, object]:
-    """Return a record as one level of dotted keys: {"loss.rate": True, ...}."""
+def flat(params: Params) -> dict[str, object]:
+    """Return the settings as one level of dotted keys: {"loss.rate": True, ...}."""
     result: dict[str, object] = {}
-
-    def visit(prefix: str, value: object) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                visit(f"{prefix}.{key}" if prefix else str(key), inner)
+    for name, section in asdict(params).items():  # type: ignore[call-overload]
+        if isinstance(section, dict):
+            result |= {f"{name}.{key}": value for key, value in section.items()}
         else:
-            result[prefix] = list(value) if isinstance(value, tuple) else value
-
-    visit("", asdict(params))  # type: ignore[call-overload]
-    return result
+            result[name] = section
+    return {k: list(x) if isinstance(x, tuple) else x for k, x in result.items()}
 
 
-def _message(mistake: Mapping[str, Any]) -> str:
-    """Return what is wrong, where, and what is allowed, from an error as pydantic has it."""
-    kind: Any = Params
-    path = ""
-    for part in mistake["loc"]:
-        known = _hints(kind)
-        if isinstance(part, int):
-            path, kind = f"{path}[{part}]", _bare(kind)[0]
-        elif part in known:
-            path, kind = f"{path}.{part}" if path else str(part), known[part]
-        elif mistake["type"] in ("unexpected_keyword_argument", "invalid_key"):
-            name = f"{path}.{part}" if path else str(part)
-            return f"{name} is not a setting; allowed here: {', '.join(known)}"
-    if mistake["type"] == "missing":
-        return f"{path} is missing; allowed: {_allowed(kind)}"
-    if _hints(kind):
-        return f"{path or 'params.yaml'} must hold keys and values, not {mistake['input']!r}"
-    return f"{path} is {mistake['input']!r}; allowed: {_allowed(kind)}"
+def _message(error: ValidationError) -> str:
+    """Return what is wrong with the first wrong setting, where, and what is allowed."""
+    first, *others = error.errors(include_url=False)
+    key = _key(first["loc"])
+    if first["type"] == "unexpected_keyword_argument":
+        section = get_type_hints(Params)[key.split(".")[0]] if "." in key else Params
+        allowed = ", ".join(get_type_hints(section))
+        return f"{key} is not a setting; allowed here: {allowed}"
+    if first["type"] == "missing":
+        return f"{key} is missing"
+    # A setting that may be of two types has an error of each.
+    rules = [first["msg"], *(x["msg"] for x in others if _key(x["loc"]) == key)]
+    return f"{key} is {first['input']!r}. {', or: '.join(rules).replace('tuple', 'list')}"
 
 
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True) if is_dataclass(kind) else {}
-
-
-def _bare(kind: Any) -> tuple[Any, ...]:
-    """Return the arguments of a type without its annotations."""
-    return _bare(get_args(kind)[0]) if get_origin(kind) is Annotated else get_args(kind)
-
-
-def _allowed(kind: Any) -> str:
-    """Return in words what a value of this type may be."""
-    if get_origin(kind) is Annotated:
-        inner, *notes = get_args(kind)
-        words = [x.description for x in notes if isinstance(x, FieldInfo) and x.description]
-        return words[0] if words else _allowed(inner)
-    if get_origin(kind) is Literal:
-        return ", ".join(get_args(kind))
-    if get_origin(kind) is tuple:
-        return "a list"
-    if is_dataclass(kind):
-        return "a section with " + ", ".join(field.name for field in fields(kind))
-    return " or ".join(_allowed(x) for x in get_args(kind))
+def _key(loc: Sequence[int | str]) -> str:
+    """Return a setting as `loss.weight` or `seeds[1]`; pydantic adds the type that it has tried."""
+    names = ".".join(str(x) for x in loc[:2] if isinstance(x, str))
+    return (names or "params.yaml") + "".join(f"[{x}]" for x in loc if isinstance(x, int))

@@ -8,7 +8,6 @@ import re
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from pipeline.artifacts import array_writer, arrays_writer, write_streams
-from pipeline.files import UnwritableError, sweep, temporary, whole_file
+from pipeline.files import UnwritableError, temporary, whole_file
 from tests.support.synthetic_release import write_release
 from tests.support.tiny_experiment import ROOT
 
@@ -65,17 +64,6 @@ def small_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A disk of 256 KiB."""
-    folder = tmp_path_factory.mktemp("disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_file_that_the_system_refuses(name: str, tmp_path: Path, small_files: None) -> None:
     path = tmp_path / "a.bin"
@@ -83,33 +71,9 @@ def test_a_file_that_the_system_refuses(name: str, tmp_path: Path, small_files: 
         part.write_text("old")
     with pytest.raises(UnwritableError) as refused, whole_file(path) as part:
         WRITERS[name](part)
-    expected = f"{path} cannot be written: the system allows no file of this size; see `ulimit -f`"
-    assert str(refused.value) == f"{expected}, then run the same command again"
+    assert str(refused.value).startswith(f"{path} cannot be written: File too large. Remove the")
     assert path.read_text() == "old"
     assert [*tmp_path.iterdir()] == [path]
-
-
-def refusal(path: Path, write: Callable[[Path], object]) -> str:
-    """What is said of a file that cannot be written.
-
-    The error itself is let go: its traceback would keep the removed file open, and the disk full.
-    """
-    try:
-        with whole_file(path) as part:
-            write(part)
-    except UnwritableError as error:
-        return str(error)
-    return ""
-
-
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_full_disk(name: str, disk: Path) -> None:
-    path = disk / name
-    assert f"{path} cannot be written: the disk is full; make room" in refusal(path, WRITERS[name])
-    assert [*disk.iterdir()] == []
-    with whole_file(path) as part:
-        part.write_text("there is room")
-    path.unlink()
 
 
 def test_a_fault_of_another_file_keeps_its_name(tmp_path: Path) -> None:
@@ -121,7 +85,7 @@ def test_a_fault_of_another_file_keeps_its_name(tmp_path: Path) -> None:
 
 
 def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
-    """Own files stay, as do those of living processes and, for a day, of other machines."""
+    """Own files stay, as do those of living processes and of other machines."""
     ended = subprocess.Popen(["true"])
     ended.wait()
     own, foreign = temporary(tmp_path / "a"), tmp_path / ".a.elsewhere.1.part"
@@ -135,10 +99,6 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
     with whole_file(tmp_path / "other") as part:
         part.write_text("whole")
     assert {*tmp_path.glob(".*")} == {own, living, foreign, tmp_path / ".hidden.part"}
-    two_days_ago = time.time() - 48 * 3600
-    os.utime(foreign, (two_days_ago, two_days_ago))
-    sweep(tmp_path)
-    assert not foreign.exists()
 
 
 STAGE = """
@@ -168,9 +128,7 @@ def test_a_stage_says_one_line_and_leaves_no_partial_file(
         text=True,
     )
     assert done.returncode == 1
-    words = (
-        r"data/prepared/train/\w+\.npy cannot be written: the system allows no file of this size"
-    )
+    words = r"data/\.prepared\S+/\w+\.npy cannot be written: File too large"
     assert re.match(f"error: {words}", done.stderr)
     assert done.stderr.count("\n") == 1
     assert [x.name for x in (tmp_path / "data").rglob("*")] == []

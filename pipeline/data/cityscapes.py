@@ -8,20 +8,18 @@ under the root. Without that folder, it is read from the official zip file in th
     disparity/<split>/<city>/<name>_disparity.png            disparity_trainvaltest.zip
 
 A file that is not as in the release raises a `CityscapesError` that names it. A file inside a zip
-file is named `<zip>:<member>`.
+file is named `<zip>/<member>`.
 """
 
+import io
 import zipfile
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from pipeline.data import png
 from pipeline.labels import ID_OF, LABELS, TRAIN_ID_OF_ID, VOID
 
 NAMED_AT_MOST = 10
@@ -32,26 +30,8 @@ class CityscapesError(ValueError):
     """A file of the release is missing or not as published; the message names it."""
 
 
-@dataclass(frozen=True)
-class ReleaseFile:
-    """One file of the release: on disk, or inside a zip file that stays open."""
-
-    path: Path
-    """The file itself, or the zip file that holds it."""
-    archive: zipfile.ZipFile | None = None
-    """The open zip file; None for a file on disk."""
-    member: str = ""
-    """Path inside the zip file."""
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.member}" if self.archive else str(self.path)
-
-    def read(self) -> bytes:
-        """Return the whole content. Several threads may call this at once."""
-        try:
-            return self.archive.read(self.member) if self.archive else self.path.read_bytes()
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise CityscapesError(f"{self}: cannot be read ({error})") from error
+ReleaseFile = Path | zipfile.Path
+"""One file of the release: on disk, or inside a zip file that stays open."""
 
 
 class FrameFiles(NamedTuple):
@@ -79,14 +59,15 @@ class Part(NamedTuple):
     """The end of its file names."""
     archive: str
     """Its zip file in the root."""
-    kind: str
-    """The kind of its PNG files, as `png.Header` tells it."""
+    modes: tuple[str, ...]
+    """The kinds that its PNG files may be of, as Pillow names them."""
 
 
-IMAGE = Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip", "8-bit RGB")
-LABEL = Part("gtFine", "_gtFine_labelIds.png", "gtFine_trainvaltest.zip", "8-bit grey")
-DISPARITY = Part("disparity", "_disparity.png", "disparity_trainvaltest.zip", "16-bit grey")
-PALETTE_KIND = "8-bit palette"
+IMAGE = Part("leftImg8bit", "_leftImg8bit.png", "leftImg8bit_trainvaltest.zip", ("RGB",))
+LABEL = Part("gtFine", "_gtFine_labelIds.png", "gtFine_trainvaltest.zip", ("L", "P"))
+DISPARITY = Part("disparity", "_disparity.png", "disparity_trainvaltest.zip", ("I;16",))
+KINDS = {"RGB": "8-bit RGB", "L": "8-bit grey", "P": "with a palette", "I;16": "16-bit grey"}
+"""Pillow's modes in words."""
 TRAIN_ID_SUFFIX = "_gtFine_labelTrainIds.png"
 WANTED = f"read here are the release's own ids, 0 to {MAX_ID}, in *{LABEL.suffix}"
 
@@ -157,12 +138,12 @@ def find(root: Path, split: str, *, disparity: bool) -> list[FrameFiles]:
 
 def image_size(file: ReleaseFile) -> tuple[int, int]:
     """Return the width and height of a PNG, in pixels."""
-    return _header(file)[:2]
+    return _decode(file, IMAGE).size
 
 
 def read_image(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode an 8-bit RGB image. `size` is the (width, height) it must have, None for any."""
-    return _decode(file, IMAGE.kind, size)
+    return _decode(file, IMAGE, size)
 
 
 def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -171,11 +152,7 @@ def read_label(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.
     A PNG with a palette is read too, if the indices are the ids. Raises CityscapesError also for
     colour pictures, instance ids, and ids that the release does not have, such as 255 of train ids.
     """
-    kind = _header(file).kind
-    if kind not in (LABEL.kind, PALETTE_KIND):
-        what = "instance ids" if kind == "16-bit grey" else "colour pictures"
-        raise CityscapesError(f"{file}: a PNG of {kind}, as {what} are; {WANTED}")
-    image = _decode(file, kind, size)
+    image = _decode(file, LABEL, size)
     label_HW = np.asarray(image)
     largest = int(label_HW.max())
     if str(file).endswith(TRAIN_ID_SUFFIX) or largest == VOID:
@@ -214,7 +191,7 @@ def label_fault(ids: np.ndarray) -> str:
 
 def read_disparity(file: ReleaseFile, *, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode a disparity map to disparity_HW: uint16, the release's encoding p (see `frames`)."""
-    return np.asarray(_decode(file, DISPARITY.kind, size)).astype(np.uint16, copy=False)
+    return np.asarray(_decode(file, DISPARITY, size)).astype(np.uint16, copy=False)
 
 
 def list_part(root: Path, part: Part, split: str) -> Listing:
@@ -222,30 +199,33 @@ def list_part(root: Path, part: Part, split: str) -> Listing:
 
     Raises CityscapesError if neither is there, or if the zip file cannot be opened.
     """
-    folder, path = root / part.folder / split, root / part.archive
-    if folder.is_dir():
-        paths = (x for x in folder.glob(f"*/*{part.suffix}") if not x.name.startswith("."))
-        files = {
-            f"{x.parent.name}/{x.name}".removesuffix(part.suffix): ReleaseFile(x) for x in paths
-        }
-        return Listing(files, str(folder), part.suffix)
-    if not path.is_file():
-        raise CityscapesError(
-            f"no {part.folder} for split {split!r} in {root}: put the official {part.archive}, or"
-            f" the folder {part.folder}/{split} extracted from it, there"
-            + (" (or leave disparity out of the tasks)" if part is DISPARITY else "")
-        )
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise CityscapesError(f"{path}: no whole zip file ({error}); download it again") from error
-    prefix = f"{part.folder}/{split}/"
+    folder: ReleaseFile = root / part.folder / split
+    if not folder.is_dir():
+        path = root / part.archive
+        if not path.is_file():
+            raise CityscapesError(
+                f"no {part.folder} for split {split!r} in {root}: put the official {part.archive}, "
+                f"or the folder {part.folder}/{split} extracted from it, there"
+                + (" (or leave disparity out of the tasks)" if part is DISPARITY else "")
+            )
+        try:
+            folder = zipfile.Path(path) / part.folder / split
+        except (zipfile.BadZipFile, OSError) as error:
+            raise CityscapesError(
+                f"{path}: no whole zip file ({error}); download it again"
+            ) from error
+    cities = [city for city in _within(folder) if city.is_dir()]
     files = {
-        member.removeprefix(prefix).removesuffix(part.suffix): ReleaseFile(path, archive, member)
-        for member in archive.namelist()
-        if member.startswith(prefix) and member.endswith(part.suffix) and "/." not in member
+        f"{city.name}/{x.name}".removesuffix(part.suffix): x
+        for city in cities
+        for x in _within(city)
+        if x.name.endswith(part.suffix) and not x.name.startswith(".")
     }
-    return Listing(files, f"{path}:{part.folder}/{split}", part.suffix)
+    return Listing(files, str(folder).rstrip("/"), part.suffix)
+
+
+def _within(folder: ReleaseFile) -> Iterable[ReleaseFile]:
+    return folder.iterdir() if folder.is_dir() else ()
 
 
 def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) -> None:
@@ -261,15 +241,27 @@ def _refuse_missing(keys: list[str], listings: Iterable[Listing], split: str) ->
     )
 
 
-def _header(file: ReleaseFile) -> png.Header:
+def _decode(file: ReleaseFile, part: Part, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode a whole PNG of a kind that a part may have, and of the (width, height) `size`."""
     try:
-        return png.check(file.read())
-    except png.PngError as error:
-        raise CityscapesError(f"{file}: {error}") from error
-
-
-def _decode(file: ReleaseFile, kind: str, size: tuple[int, int] | None) -> Image.Image:
-    try:
-        return png.decode(file.read(), kind=kind, size=size)
-    except png.PngError as error:
-        raise CityscapesError(f"{file}: {error}") from error
+        data = io.BytesIO(file.read_bytes())
+        # Only this looks at the checksums of all chunks; then the file has to be opened again.
+        Image.open(data, formats=("PNG",)).verify()
+        image = Image.open(data, formats=("PNG",))
+        if image.mode not in part.modes:
+            wanted = " or ".join(KINDS[mode] for mode in part.modes)
+            raise CityscapesError(
+                f"{file}: a PNG file {KINDS.get(image.mode, image.mode)}, expected {wanted}"
+                + (f"; {WANTED}" if part is LABEL else "")
+            )
+        if size is not None and size != image.size:
+            raise CityscapesError(
+                f"{file}: {image.width}x{image.height} pixels, expected {size[0]}x{size[1]} as in "
+                "the first image of the split"
+            )
+        image.load()
+    except (CityscapesError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and Pillow have no common type for broken files
+        raise CityscapesError(f"{file}: no whole PNG file ({error}); get it again") from error
+    return image

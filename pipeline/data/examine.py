@@ -3,7 +3,7 @@
 Every file that `prepare` would read is decoded. A fault is a record, not an exception.
 """
 
-from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -62,19 +62,6 @@ class Examination:
         return tuple(x for x in self.findings if x.fault)
 
 
-class _Content(NamedTuple):
-    """What one file holds."""
-
-    part: Part
-    file: ReleaseFile
-    size: tuple[int, int] | None = None
-    """Its width and height in pixels; None if it cannot be used."""
-    tally: np.ndarray = np.zeros(1, np.int64)
-    """Number of pixels of each id, 0 to 33; of disparity: of invalid and of valid pixels."""
-    error: str = ""
-    """Why it cannot be used."""
-
-
 def examine(root: Path, *, disparity: bool, workers: int | None = None) -> Examination:
     """Decode every file of both splits that `prepare` would read, and return what was found.
 
@@ -96,70 +83,70 @@ def examine(root: Path, *, disparity: bool, workers: int | None = None) -> Exami
                 cityscapes.find(root, split, disparity=disparity)
             except CityscapesError as error:
                 findings.append(Finding(split, str(error)))
-        found = _decoded(listings, split, workers)
-        size = _commonest_size(found)
-        findings += _findings(split, found, size)
+        size = _size(listings)
+        findings += _findings(listings, split, size, workers)
         counts = ", ".join(f"{len(x.files):,} in {part.folder}" for part, x in listings.items())
         contents[split] = (counts or "nothing") + (f"; {_pixels(size)}" if size else "")
     return Examination(Path(root), contents, tuple(findings))
 
 
-def _decoded(listings: dict[Part, Listing], split: str, workers: int | None) -> list[_Content]:
+def _size(listings: dict[Part, Listing]) -> tuple[int, int] | None:
+    """Return the width and height of the first image that can be read."""
+    images = listings[IMAGE].files if IMAGE in listings else {}
+    for key in sorted(images):
+        with suppress(CityscapesError):
+            return cityscapes.image_size(images[key])
+    return None
+
+
+def _findings(
+    listings: dict[Part, Listing], split: str, size: tuple[int, int] | None, workers: int | None
+) -> list[Finding]:
+    """Return what is wrong with the files of a split, and then with the split as a whole."""
     keys = sorted(set().union(*(x.files for x in listings.values())))
-
-    def work(index: int) -> list[_Content]:
-        files = [(part, x.files.get(keys[index])) for part, x in listings.items()]
-        return [_content(part, file) for part, file in files if file]
-
     if not keys:
         return []
-    found = over_frames(work, len(keys), title=f"check {split}", workers=workers)
-    return [x for frame in found for x in frame]
-
-
-def _content(part: Part, file: ReleaseFile) -> _Content:
-    try:
-        pixels = np.asarray(READERS[part](file))
-    except CityscapesError as error:
-        return _Content(part, file, error=str(error))
-    size = pixels.shape[1], pixels.shape[0]
-    if part is IMAGE:
-        return _Content(part, file, size)
-    # Every disparity but 0 is valid.
-    values = pixels if part is LABEL else pixels > 0
-    return _Content(part, file, size, np.bincount(values.ravel(), minlength=MAX_ID + 1))
-
-
-def _commonest_size(found: list[_Content]) -> tuple[int, int] | None:
-    sizes = Counter(x.size for x in found if x.part is IMAGE and x.size)
-    return sizes.most_common(1)[0][0] if sizes else None
-
-
-def _findings(split: str, found: list[_Content], size: tuple[int, int] | None) -> list[Finding]:
-    """Return what is wrong with the files of a split, and then with the split as a whole."""
     findings = []
-    for x in found:
-        place = f"{x.part.folder} of {split}"
-        if x.error:
-            findings.append(Finding(place, x.error))
-        elif size and x.size and x.size != size:
-            what = f"{x.file}: {_pixels(x.size)}, most images of {split} have {_pixels(size)}"
-            findings.append(Finding(place, what))
-    tallies = {part: [x.tally for x in found if x.part is part and x.size] for part in READERS}
-    if tallies[LABEL]:
-        ids = np.flatnonzero(np.sum(tallies[LABEL], axis=0))
-        if fault := cityscapes.label_fault(ids):
-            findings.append(Finding(split, fault))
-    if tallies[DISPARITY] and not np.sum(tallies[DISPARITY], axis=0)[1]:
+    # Number of pixels of each id, 0 to 33; of disparity: of invalid and of valid pixels.
+    tallies = {part: np.zeros(MAX_ID + 1, np.int64) for part in listings}
+
+    def work(index: int) -> list[tuple[Part, np.ndarray | CityscapesError]]:
+        files = [(part, x.files.get(keys[index])) for part, x in listings.items()]
+        return [(part, _tally(part, file, size)) for part, file in files if file]
+
+    for frame in over_frames(work, len(keys), title=f"check {split}", workers=workers):
+        for part, found in frame:
+            if isinstance(found, CityscapesError):
+                findings.append(Finding(f"{part.folder} of {split}", str(found)))
+            else:
+                tallies[part] += found
+    ids = np.flatnonzero(tallies.get(LABEL, 0))
+    if len(ids) and (fault := cityscapes.label_fault(ids)):
+        findings.append(Finding(split, fault))
+    if DISPARITY in tallies and tallies[DISPARITY][0] and not tallies[DISPARITY][1]:
         findings.append(Finding(split, cityscapes.NO_DISPARITY))
-    count = max(Counter(x.part for x in found).values(), default=0)
-    if count and count != FRAMES[split]:
-        what = f"{count:,} frames, the release has {FRAMES[split]:,}"
+    if len(keys) != FRAMES[split]:
+        what = f"{len(keys):,} frames, the release has {FRAMES[split]:,}"
         findings.append(Finding(split, what, fault=False))
     if size and size != SIZE:
         what = f"frames of {_pixels(size)}, the release has {_pixels(SIZE)}"
         findings.append(Finding(split, what, fault=False))
     return findings
+
+
+def _tally(
+    part: Part, file: ReleaseFile, size: tuple[int, int] | None
+) -> np.ndarray | CityscapesError:
+    """Return how many pixels of a file have each value, or why it cannot be used."""
+    try:
+        pixels = np.asarray(READERS[part](file, size=size))
+    except CityscapesError as error:
+        return error
+    if part is IMAGE:
+        return np.zeros(MAX_ID + 1, np.int64)
+    # Every disparity but 0 is valid.
+    values = pixels if part is LABEL else pixels > 0
+    return np.bincount(values.ravel(), minlength=MAX_ID + 1)
 
 
 def _pixels(size: tuple[int, int]) -> str:

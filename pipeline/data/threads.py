@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from pipeline.progress import tqdm
+from tqdm import tqdm
 
 T = TypeVar("T")
 
@@ -37,14 +37,10 @@ def over_frames(
             return (pool.submit(work, index) for index in islice(todo, some))
 
         waiting = deque(submit(AHEAD * workers))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                bar.update()
-                waiting.extend(submit(1))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        while waiting:
+            yield waiting.popleft().result()
+            bar.update()
+            waiting.extend(submit(1))
     if bar.disable:
         seconds = time.perf_counter() - started
         rate = f"{count / seconds:.1f} frames/s"

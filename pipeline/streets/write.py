@@ -12,9 +12,9 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from PIL import Image
+from tqdm import tqdm
 
 from pipeline.files import whole_folder
-from pipeline.progress import tqdm
 from pipeline.streets.draw import draw
 
 CITIES = {

@@ -12,7 +12,6 @@ from pipeline.tracking.views import (
     RUN_COLOUR,
     SavedView,
     experiment_views,
-    run_links,
     server,
     view_links,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "experiment_views",
     "lineage",
     "registered_name",
-    "run_links",
     "server",
     "start",
     "store_uri",

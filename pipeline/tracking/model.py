@@ -1,18 +1,12 @@
-"""A torch module as an MLflow model that loads without this project's code and without pickle.
-
-`mlflow.pytorch.log_model` would also store megabytes of example JSON and load the model once more
-to validate the example, and it takes the store from a global of MLflow.
-"""
+"""A torch module as an MLflow model that loads without this project's code and without pickle."""
 
 import copy
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from mlflow import MlflowClient
-    from mlflow.models import Model
 
 
 def registered_name(experiment: str, encoder: str) -> str:
@@ -20,11 +14,14 @@ def registered_name(experiment: str, encoder: str) -> str:
     return re.sub("[/:]", "-", f"{experiment}-{encoder}")
 
 
-def export_model(module: "torch.nn.Module", example: "torch.Tensor", folder: Path) -> "Model":
-    """Write `module` to `folder` as a pt2 graph for any batch size, and return its description.
+def log_model(
+    uri: str, run_id: str, module: "torch.nn.Module", example: "torch.Tensor", name: str, step: int
+) -> str:
+    """Log `module` as a pt2 graph for any batch size, and return the id of the logged model.
 
     `example`: float32, (2, channels, H, W); a batch of one would fix the batch size in the graph.
-    `module` returns one tensor, and is left where it is. Raises what torch.export raises.
+    `module` returns one tensor, and is left where it is. The values that the run has at `step`
+    count as the model's. Raises what torch.export raises.
     """
     import mlflow.pytorch
     import numpy as np
@@ -32,8 +29,6 @@ def export_model(module: "torch.nn.Module", example: "torch.Tensor", folder: Pat
     from mlflow.models import Model, ModelSignature
     from mlflow.types.schema import Schema, TensorSpec
 
-    if example.shape[0] != 2:
-        raise ValueError(f"the example has a batch of {example.shape[0]}, it must be 2")
     # torch takes a weight in another memory layout for a slice of some larger one, and warns.
     module = copy.deepcopy(module).cpu().eval().to(memory_format=torch.contiguous_format)
     with torch.no_grad():
@@ -42,60 +37,42 @@ def export_model(module: "torch.nn.Module", example: "torch.Tensor", folder: Pat
         Schema([TensorSpec(np.dtype(np.float32), (-1, *tensor.shape[1:]))])
         for tensor in (example, output)
     )
-    release = torch.__version__.split("+")[0]
-    model = Model()
-    mlflow.pytorch.save_model(
-        module,
-        str(folder),
-        mlflow_model=model,
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
+    # mlflow.pytorch.log_model would load the model once more, to validate the example.
+    logged = Model.log(
+        None,
+        mlflow.pytorch,
+        run_id=run_id,
+        name=name,
+        step=step,
+        pytorch_model=module,
         signature=ModelSignature(inputs, outputs),
         # a tensor instead of an array would leave out the pyfunc flavour
         input_example=np.zeros(example.shape, np.float32),
+        validate_serving_input=False,
         serialization_format="pt2",
         # inferring them takes half a minute
-        pip_requirements=[f"mlflow=={mlflow.__version__}", f"torch=={release}", "numpy"],
+        pip_requirements=[
+            f"mlflow=={mlflow.__version__}",
+            f"torch=={torch.__version__.split('+')[0]}",
+            "numpy",
+        ],
     )
-    for path in folder.glob("*input_example.json"):
-        path.unlink()
-    model.saved_input_example_info = None  # type: ignore[assignment]
-    model.model_size_bytes = sum(path.stat().st_size for path in folder.rglob("*"))
-    return model
+    return logged.model_id
 
 
-def upload_model(
-    client: "MlflowClient",
-    model: "Model",
-    folder: Path,
-    run_id: str,
-    *,
-    name: str,
-    registered: str | None,
-) -> None:
-    """Upload an exported model as one of the run, and register it."""
-    from mlflow.entities import LoggedModelOutput
+def register_model(client: "MlflowClient", registered: str, model_id: str, run_id: str) -> None:
+    """Make a logged model the next version of a name in the registry."""
     from mlflow.exceptions import MlflowException
 
-    run = client.get_run(run_id)
-    logged = client.create_logged_model(
-        run.info.experiment_id, name=name, source_run_id=run_id, params=run.data.params
-    )
-    model.run_id, model.model_id, model.model_uuid = run_id, logged.model_id, logged.model_id
-    model.artifact_path = logged.artifact_location
-    model.save(str(folder / "MLmodel"))
-    client.log_model_artifacts(logged.model_id, str(folder))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    if not registered:
-        return
     try:
         client.create_registered_model(registered)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"models:/{logged.model_id}"
-    client.create_model_version(
-        registered, source, run_id, model_id=logged.model_id, await_creation_for=0
-    )
+    source = f"models:/{model_id}"
+    client.create_model_version(registered, source, run_id, model_id=model_id, await_creation_for=0)
 
 
 def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str) -> None:

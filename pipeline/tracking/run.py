@@ -9,22 +9,28 @@ import importlib.util
 import json
 import logging
 import math
-import os
 import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.tracking.lineage import lineage
-from pipeline.tracking.model import export_model, point_alias, upload_model
-from pipeline.tracking.store import SQLITE, WORK_SECONDS, Calls, open_experiment, quiet, store_uri
+from pipeline.tracking.model import log_model, point_alias, register_model
+from pipeline.tracking.store import (
+    CALL_SECONDS,
+    SQLITE,
+    WORK_SECONDS,
+    Calls,
+    open_experiment,
+    plain,
+    quiet,
+    store_uri,
+)
 from pipeline.tracking.views import SavedView
 
 if TYPE_CHECKING:
@@ -35,12 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 5.0
-"""At most so often are values sent: a call costs 20 to 60 ms."""
 WORK = "work"
 """Tag of a run: what work it is of, for the process that continues it."""
 ARTIFACT = "artifact"
 """Tag of a run: the digest of what it made."""
+PARENT = "mlflow.parentRunId"
 SIGTERM_EXIT = 128 + signal.SIGTERM
 SIGNAL_EXITS = (128 + signal.SIGINT, SIGTERM_EXIT)
 
@@ -62,19 +67,18 @@ class Run:
 
     id: str
     experiment_id: str
+    _uri: str
     _client: "MlflowClient"
     _calls: Calls
     _held: set[tuple[str, int]]
     """Names and steps of the values that a continued run has already."""
-    _waiting: "list[Metric]" = field(default_factory=list)
-    _due: float = 0.0
+    _step: int = 0
 
     def log(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log finite values at a step, within seconds; a continued run keeps what it has there."""
+        """Log finite values at a step, in one call; a continued run keeps what it has there."""
+        self._step = step
         new = {key: value for key, value in values.items() if (key, step) not in self._held}
-        self._waiting += _metrics(new, step)
-        if time.monotonic() >= self._due:
-            self._flush()
+        self._calls.make(partial(self._client.log_batch, self.id, _metrics(new, step)))
 
     def log_to(self, run_id: str, values: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Log finite values and tags to another run of the store, finished or not.
@@ -91,16 +95,9 @@ class Run:
 
         self._calls.make(send)
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Set or replace tags."""
-        from mlflow.entities import RunTag
-
-        tags = [RunTag(key, str(value)) for key, value in values.items()]
-        self._calls.make(partial(self._client.log_batch, self.id, tags=tags))
-
     def made(self, digest: str) -> None:
         """Note the digest of what this run made, by which `find` finds it."""
-        self.tags({ARTIFACT: digest})
+        self._calls.make(partial(self._client.set_tag, self.id, ARTIFACT, digest))
 
     def find(self, stage: str, model: str, artifact: str) -> str | None:
         """Return the id of the newest run of a stage and model that made `artifact`, if any."""
@@ -114,7 +111,7 @@ class Run:
     def under(self, run_id: str | None) -> None:
         """Let MLflow show this run under another one of its experiment."""
         if run_id:
-            self.tags({"mlflow.parentRunId": run_id})
+            self._calls.make(partial(self._client.set_tag, self.id, PARENT, run_id))
 
     def file(self, path: Path, folder: str = "") -> None:
         """Store a file under its own name in `folder` of the run's artifacts."""
@@ -146,17 +143,17 @@ class Run:
         is the batch too. `registered` is a name in the model registry, where it becomes the next
         version. A module that cannot be exported is a warning.
         """
-        if self._calls.dead:  # an export takes seconds
-            return
-        with tempfile.TemporaryDirectory() as parent:
-            folder = Path(parent) / "model"
+
+        def send() -> None:
             try:
-                exported = export_model(module, example, folder)
+                model_id = log_model(self._uri, self.id, module, example, name, self._step)
             except Exception as error:
-                log.warning("Model %s is not logged: %s", name, error)
+                log.warning("Model %s is not logged: %s", name, plain(str(error)))
                 return
-            send = partial(upload_model, self._client, exported, folder, self.id)
-            self._upload(partial(send, name=name, registered=registered))
+            if registered:
+                register_model(self._client, registered, model_id, self.id)
+
+        self._upload(send)
 
     def alias(self, registered: str, alias: str, run_id: str) -> None:
         """Let `alias` of a registered model name the version that another run has made."""
@@ -167,17 +164,10 @@ class Run:
         self._calls.make(partial(self._client.set_experiment_tag, self.experiment_id, *view.tag))
 
     def end(self, status: str) -> None:
-        """Send what waits and close the run."""
-        self._flush()
+        """Close the run."""
         self._calls.make(partial(self._client.set_terminated, self.id, status))
 
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        self._calls.make(partial(self._client.log_batch, self.id, waiting))
-        self._due = time.monotonic() + FLUSH_SECONDS
-
-    def _upload(self, send: partial[None]) -> None:
-        self._flush()
+    def _upload(self, send: Callable[[], None]) -> None:
         # A store that is away is found out soon; one that answers has time for an upload.
         self._calls.make(partial(self._client.get_run, self.id))
         self._calls.make(send, seconds=WORK_SECONDS)
@@ -208,7 +198,9 @@ def start(
             yield run
             run.end("FINISHED")
         except BaseException as error:  # also one that comes while the run is being ended
-            run.end(_status(error))
+            code = getattr(error, "code", None)
+            stopped = isinstance(error, KeyboardInterrupt) or code in SIGNAL_EXITS
+            run.end("KILLED" if stopped else "FAILED")
             raise
 
 
@@ -219,50 +211,40 @@ def _open(
     tags: Mapping[str, str],
     resume: str | None,
 ) -> Run | NullRun:
+    """Continue the newest run of the same work that has not finished, or create one."""
     if importlib.util.find_spec("mlflow") is None:
         log.warning("MLflow is not installed: nothing is tracked")
         return NullRun()
     quiet()
-    import mlflow  # noqa: F401  # here, since it takes seconds and no store can be blamed for them
+    # Here, since the import takes seconds and no store can be blamed for them.
+    from mlflow.entities import Param, RunTag
 
     uri = store_uri()
     calls = Calls(uri)
     work = resume or hashlib.sha256(f"{name}{sorted(params.items())}".encode()).hexdigest()[:32]
     all_tags = {**lineage(), **tags, WORK: work}
-    begin = partial(_begin, uri, calls, experiment, name, params, all_tags, resume is not None)
+
+    def begin() -> Run:
+        client, experiment_id = open_experiment(uri, experiment)
+        same = f"tags.{WORK} = '{work}' and attributes.status != 'FINISHED'"
+        left = client.search_runs([experiment_id], same)  # newest first
+        run = left.pop(0) if left and resume else None
+        for other in left:
+            if other.info.status == "RUNNING":
+                client.set_terminated(other.info.run_id, "KILLED")
+        run = run or client.create_run(experiment_id, tags=all_tags, run_name=name)
+        run_id, data = run.info.run_id, run.data
+        client.update_run(run_id, status="RUNNING")
+        # A param cannot be changed: a continued run keeps what it began with.
+        new = [Param(key, str(value)) for key, value in params.items() if key not in data.params]
+        client.log_batch(run_id, params=new, tags=[RunTag(k, v) for k, v in all_tags.items()])
+        histories = [client.get_metric_history(run_id, key) for key in data.metrics]
+        held = {(metric.key, metric.step) for history in histories for metric in history}
+        return Run(run_id, experiment_id, uri, client, calls, held)
+
     # A new sqlite file takes seconds to make, and others wait for it.
-    seconds = WORK_SECONDS if uri.startswith(SQLITE) else None
+    seconds = WORK_SECONDS if uri.startswith(SQLITE) else CALL_SECONDS
     return calls.make(begin, seconds=seconds) or NullRun()
-
-
-def _begin(
-    uri: str,
-    calls: Calls,
-    experiment: str,
-    name: str,
-    params: Mapping[str, object],
-    tags: Mapping[str, str],
-    resume: bool,
-) -> Run:
-    """Continue the newest run of the same work that has not finished, or create one."""
-    from mlflow.entities import Param, RunTag
-
-    client, experiment_id = open_experiment(uri, experiment)
-    same = f"tags.{WORK} = '{tags[WORK]}' and attributes.status != 'FINISHED'"
-    left = client.search_runs([experiment_id], same)  # newest first
-    run = left.pop(0) if left and resume else None
-    for other in left:
-        if other.info.status == "RUNNING":
-            client.set_terminated(other.info.run_id, "KILLED")
-    run = run or client.create_run(experiment_id, tags=dict(tags), run_name=name)
-    run_id, data = run.info.run_id, run.data
-    client.update_run(run_id, status="RUNNING")
-    # A param cannot be changed: a continued run keeps what it began with.
-    new = [Param(key, str(value)) for key, value in params.items() if key not in data.params]
-    client.log_batch(run_id, params=new, tags=[RunTag(k, v) for k, v in tags.items()])
-    histories = [client.get_metric_history(run_id, key) for key in data.metrics]
-    held = {(metric.key, metric.step) for history in histories for metric in history}
-    return Run(run_id, experiment_id, client, calls, held)
 
 
 def _metrics(values: Mapping[str, float], step: int) -> "list[Metric]":
@@ -272,13 +254,6 @@ def _metrics(values: Mapping[str, float], step: int) -> "list[Metric]":
     # A sqlite store would hold infinity as 1.8e308, which flattens every chart.
     finite = {key: float(value) for key, value in values.items() if math.isfinite(value)}
     return [Metric(key, value, now, step) for key, value in finite.items()]
-
-
-def _status(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "KILLED"
-    stopped = isinstance(error, SystemExit) and error.code in SIGNAL_EXITS
-    return "KILLED" if stopped else "FAILED"
 
 
 def _show_warnings() -> None:
@@ -295,21 +270,14 @@ def _show_warnings() -> None:
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """Turn SIGTERM into an exit, in the main thread only, and only if nothing else handles it."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    owner = os.getpid()
+    """Turn SIGTERM into an exit while the block runs."""
 
     def stop(signum: int, frame: FrameType | None) -> NoReturn:
-        if os.getpid() != owner:  # a forked worker has no run to close
-            os._exit(SIGTERM_EXIT)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not stop the closing
         raise SystemExit(SIGTERM_EXIT)
 
-    signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before)

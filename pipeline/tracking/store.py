@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,11 +22,8 @@ log = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 SERVED = ("http:", "https:", "databricks")
-PATIENCE_SECONDS = 8.0
-"""How long a run waits for a slow store in all; calls of the usual length do not count."""
-USUAL_SECONDS = 0.5
-REGAINED = 0.01
-"""Part of its time that a run may wait besides: a long one must outlive some stalls of a disk."""
+CALL_SECONDS = 8.0
+"""At most for a call; a store that needs longer is taken for one that is away."""
 WORK_SECONDS = 120.0
 """At most for what takes long in a store that works: its making, an upload."""
 MLFLOW_DEFAULTS = {
@@ -36,7 +32,6 @@ MLFLOW_DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
 }
 
 T = TypeVar("T")
@@ -52,14 +47,9 @@ class Calls:
     def __init__(self, uri: str) -> None:
         self.dead = False
         self._uri = uri
-        self._opened = time.monotonic()
-        self._waited_s = 0.0
 
-    def make(self, call: Callable[[], T], *, seconds: float | None = None) -> T | None:
-        """Return what `call` returns. If it fails or is too slow, warn and return None.
-
-        seconds: how long it may take; by default what is left of the run's patience.
-        """
+    def make(self, call: Callable[[], T], *, seconds: float = CALL_SECONDS) -> T | None:
+        """Return what `call` returns. If it fails or takes longer than that, warn; return None."""
         if self.dead:
             return None
         outcome: Future[T] = Future()
@@ -70,25 +60,18 @@ class Calls:
             except Exception as error:
                 outcome.set_exception(error)
 
-        began = time.monotonic()
-        regained = REGAINED * (began - self._opened)
-        left_s = min(PATIENCE_SECONDS, PATIENCE_SECONDS + regained - self._waited_s)
         threading.Thread(target=work, daemon=True).start()
         try:
-            return outcome.result(seconds or left_s)
+            return outcome.result(seconds)
         except Exception as error:
             self.dead = True
             slow = "it does not answer in time" if isinstance(error, TimeoutError) else ""
             log.warning(
                 "Not tracked from here on: the MLflow store %s cannot be used: %s. "
                 "The work goes on without it.",
-                *(_plain(self._uri), slow or _plain(str(error)) or type(error).__name__),
+                *(plain(self._uri), slow or plain(str(error)) or type(error).__name__),
             )
             return None
-        finally:
-            took = time.monotonic() - began
-            if seconds is None and took > USUAL_SECONDS:
-                self._waited_s += took
 
 
 def store_uri(cwd: Path | None = None) -> str:
@@ -155,7 +138,7 @@ def _experiment_id(client: "MlflowClient", experiment: str, artifacts: str | Non
         raise
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return the first line of `text`, without names, passwords and queries of addresses."""
     line = text.partition("\n")[0].rstrip(".")
     return re.sub(r"(//[^\s?]*)\?\S*", r"\1", re.sub(r"//[^/\s]*@", "//", line))

@@ -85,12 +85,6 @@ def view_links(views: Sequence[SavedView], experiment_id: str | None) -> dict[st
     return {view.name: view.url(address, experiment_id) for view in views if experiment_id}
 
 
-def run_links(runs: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the address of each run that was tracked, by what it is."""
-    address = server().address
-    return {name: f"{address}/#/runs/{run_id}" for name, run_id in runs.items() if run_id}
-
-
 def _table(scores: Sequence[str], rates: Sequence[str]) -> SavedView:
     """Return a row for each evaluated model."""
     columns = {
@@ -148,13 +142,9 @@ def _curve(score: str) -> dict[str, object]:
         "xAxisKey": "metric",
         "selectedXAxisMetricKey": "bpfe",
         "useGlobalXaxisKey": False,
-        "useGlobalLineSmoothing": False,
         "lineSmoothness": 0,
         "scaleType": "linear",
         "xAxisScaleType": "linear",
         "displayPoints": True,
         "range": {},
-        "runsCountToCompare": 10,
-        "deleted": False,
-        "isGenerated": False,
     }

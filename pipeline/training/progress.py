@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.progress import tqdm
+from tqdm import tqdm
 
 
 class Progress:

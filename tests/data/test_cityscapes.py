@@ -1,7 +1,9 @@
 """Holds that the release is found and decoded, and that each fault of it is told by file."""
 
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +24,17 @@ def root(tmp_path: Path) -> Path:
 
 def a_png(path: Path, array: np.ndarray) -> ReleaseFile:
     Image.fromarray(array).save(path)
-    return ReleaseFile(path)
+    return path
 
 
 def test_frames_are_paired_and_sorted_by_name(root: Path) -> None:
     frames = cityscapes.find(root, "val", disparity=True)
     assert [frame.name for frame in frames] == sorted(NAMES)
     for frame in frames:
-        assert frame.image.path == part_path(root, "leftImg8bit", frame.name)
-        assert frame.label.path == part_path(root, "gtFine", frame.name)
+        assert frame.image == part_path(root, "leftImg8bit", frame.name)
+        assert frame.label == part_path(root, "gtFine", frame.name)
         assert frame.disparity is not None
-        assert frame.disparity.path == part_path(root, "disparity", frame.name)
+        assert frame.disparity == part_path(root, "disparity", frame.name)
 
 
 @pytest.mark.parametrize("zipped", [("leftImg8bit",), ("gtFine", "disparity"), tuple(PARTS)])
@@ -60,7 +62,7 @@ def test_zip_files_hold_the_same_frames(root: Path, tmp_path: Path, zipped: tupl
 def test_folders_win_over_zip_files(root: Path) -> None:
     (root / "gtFine_trainvaltest.zip").write_bytes(b"never looked at")
     frames = cityscapes.find(root, "val", disparity=False)
-    assert all(frame.label.archive is None for frame in frames)
+    assert all(isinstance(frame.label, Path) for frame in frames)
 
 
 def test_files_a_mac_leaves_behind_are_no_frames(root: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_partner_missing_in_a_zip_file_is_named(root: Path, tmp_path: Path) ->
     part_path(root, "gtFine", NAMES[1]).unlink()
     for part in PARTS:
         zip_part(root, part, tmp_path / "zips")
-    expected = "gtFine_trainvaltest.zip:gtFine/val/aachen/aachen_000002_000019_gtFine_labelIds.png"
+    expected = "gtFine_trainvaltest.zip/gtFine/val/aachen/aachen_000002_000019_gtFine_labelIds.png"
     with pytest.raises(CityscapesError, match=expected):
         cityscapes.find(tmp_path / "zips", "val", disparity=True)
 
@@ -138,11 +140,11 @@ def test_a_corrupt_zip_member(root: Path) -> None:
     path = root / "gtFine_trainvaltest.zip"
     file = cityscapes.find(root, "val", disparity=False)[0].label
     with zipfile.ZipFile(path) as archive:
-        at = archive.getinfo(file.member).header_offset
+        at = archive.getinfo(file.at).header_offset
     data = bytearray(path.read_bytes())
     data[at + 300] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(CityscapesError, match=re.escape(file.member)):
+    with pytest.raises(CityscapesError, match=re.escape(file.at)):
         cityscapes.read_label(file)
 
 
@@ -151,16 +153,16 @@ def test_a_link_to_nowhere(root: Path) -> None:
     path.unlink()
     path.symlink_to("gone.png")
     file = next(x for x in cityscapes.find(root, "val", disparity=True) if x.name == NAMES[0])
-    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: cannot be read"):
+    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: no whole PNG file"):
         cityscapes.read_image(file.image)
 
 
-@pytest.mark.parametrize("kept", [0, 5, 20, 60, -200, -12, -3])
+@pytest.mark.parametrize("kept", [0, 5, 20, 60, -200, -12])
 def test_a_truncated_png(root: Path, kept: int) -> None:
     path = part_path(root, "leftImg8bit", NAMES[0])
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: (truncated|not a) PNG"):
-        cityscapes.read_image(ReleaseFile(path))
+    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: no whole PNG file"):
+        cityscapes.read_image(path)
 
 
 @pytest.mark.parametrize("at", [20, 60, 500, -14, -20])
@@ -169,12 +171,29 @@ def test_one_wrong_byte_in_a_png(root: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 0x10
     path.write_bytes(data)
-    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: corrupt PNG"):
-        cityscapes.read_image(ReleaseFile(path))
+    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: no whole PNG file"):
+        cityscapes.read_image(path)
+
+
+@pytest.mark.parametrize("tag", [b"fcTL", b"tRNS", b"gAMA", b"cHRM", b"pHYs", b"iCCP", b"zTXt"])
+def test_a_chunk_that_is_too_short_is_no_other_error(tmp_path: Path, tag: bytes) -> None:
+    """Pillow raises errors of many types for them, or accepts them."""
+    file = a_png(tmp_path / "a.png", np.zeros((5, 7, 3), np.uint8))
+    data = file.read_bytes()
+    for length in range(6):
+        body = tag + bytes(length)
+        chunk = struct.pack(">I", length) + body + struct.pack(">I", zlib.crc32(body))
+        for at in (33, len(data) - 12):  # after the header; before the end
+            file.write_bytes(data[:at] + chunk + data[at:])
+            try:
+                image = cityscapes.read_image(file)
+            except CityscapesError:
+                continue
+            assert not np.asarray(image).any()
 
 
 def test_a_frame_of_another_size(root: Path) -> None:
-    file = ReleaseFile(part_path(root, "leftImg8bit", NAMES[0]))
+    file = part_path(root, "leftImg8bit", NAMES[0])
     assert cityscapes.image_size(file) == (64, 32)
     with pytest.raises(CityscapesError, match=r"leftImg8bit\.png: 64x32 pixels, expected 32x16"):
         cityscapes.read_image(file, size=(32, 16))
@@ -187,12 +206,12 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(CityscapesError, match="8-bit RGB"):
         cityscapes.read_image(grey)
     instances = a_png(tmp_path / "a_gtFine_instanceIds.png", np.zeros((4, 6), np.uint16))
-    with pytest.raises(CityscapesError, match=r"instanceIds\.png: .*16-bit grey, as instance ids"):
+    with pytest.raises(CityscapesError, match=r"instanceIds\.png: .*16-bit grey.*own ids"):
         cityscapes.read_label(instances)
     text = tmp_path / "pointer.png"
     text.write_text("version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(CityscapesError, match=r"pointer\.png: not a PNG file"):
-        cityscapes.read_image(ReleaseFile(text))
+    with pytest.raises(CityscapesError, match=r"pointer\.png: no whole PNG file"):
+        cityscapes.read_image(text)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -206,8 +225,8 @@ def test_more_pixels_than_pillow_decodes(
         "disparity": cityscapes.read_disparity,
     }[part]
     path = part_path(root, part, NAMES[0])
-    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: 64x32 pixels, more than"):
-        read(ReleaseFile(path))
+    with pytest.raises(CityscapesError, match=rf"{re.escape(str(path))}: .*2048 pixels.* exceeds"):
+        read(path)
 
 
 def test_ids_that_are_not_official(tmp_path: Path) -> None:
@@ -233,7 +252,7 @@ def test_a_palette_whose_indices_are_ids(tmp_path: Path, colours: str) -> None:
     of_id = [label.colour for label in LABELS] if colours == "official" else [(9, 9, 9)] * 34
     image.putpalette([x for colour in of_id for x in colour])
     image.save(tmp_path / "a.png", bits=8)
-    np.testing.assert_array_equal(cityscapes.read_label(ReleaseFile(tmp_path / "a.png")), label_HW)
+    np.testing.assert_array_equal(cityscapes.read_label(tmp_path / "a.png"), label_HW)
 
 
 @pytest.mark.parametrize("kind", ["train ids", "a colour picture"])
@@ -245,4 +264,4 @@ def test_palettes_whose_indices_are_no_ids(tmp_path: Path, kind: str) -> None:
         image.putpalette(PALETTE[:19].tobytes())
     image.save(tmp_path / "a.png", bits=8)
     with pytest.raises(CityscapesError, match=r"a\.png: its palette has the colour of road at"):
-        cityscapes.read_label(ReleaseFile(tmp_path / "a.png"))
+        cityscapes.read_label(tmp_path / "a.png")

@@ -86,16 +86,16 @@ PLANTED = [
     ("leftImg8bit", gone, "1 file is missing"),
     ("gtFine", gone, "1 file is missing"),
     ("disparity", gone, "1 file is missing"),
-    ("leftImg8bit", cut, "truncated PNG file"),
-    ("gtFine", cut, "truncated PNG file"),
-    ("disparity", text, "not a PNG file"),
-    ("leftImg8bit", small, "32x16 pixels, most images of val have 64x32 pixels"),
-    ("gtFine", small, "32x16 pixels, most images of val have 64x32 pixels"),
-    ("disparity", small, "32x16 pixels, most images of val have 64x32 pixels"),
-    ("leftImg8bit", eight_bits, "8-bit grey, expected one of 8-bit RGB"),
-    ("disparity", eight_bits, "8-bit grey, expected one of 16-bit grey"),
-    ("gtFine", colours, "8-bit RGB, as colour pictures are"),
-    ("gtFine", instances, "16-bit grey, as instance ids are"),
+    ("leftImg8bit", cut, "no whole PNG file"),
+    ("gtFine", cut, "no whole PNG file"),
+    ("disparity", text, "no whole PNG file"),
+    ("leftImg8bit", small, "32x16 pixels, expected 64x32 as in the first image"),
+    ("gtFine", small, "32x16 pixels, expected 64x32 as in the first image"),
+    ("disparity", small, "32x16 pixels, expected 64x32 as in the first image"),
+    ("leftImg8bit", eight_bits, "8-bit grey, expected 8-bit RGB"),
+    ("disparity", eight_bits, "8-bit grey, expected 16-bit grey"),
+    ("gtFine", colours, "8-bit RGB, expected 8-bit grey"),
+    ("gtFine", instances, "16-bit grey, expected 8-bit grey"),
     ("gtFine", train_id_file, "labels in train ids only"),
     ("gtFine", strange_ids, "label id 200 is none of the official ids 0 to 33"),
 ]
@@ -213,5 +213,5 @@ def test_the_command_names_faults_and_ends_with_an_error(
     said = capsys.readouterr().out
     assert "24 files are missing" in said
     assert "fault: gtFine of val (12):" in said
-    assert said.count("as colour pictures are") == 10
+    assert said.count("8-bit RGB, expected 8-bit grey") == 10
     assert "and 2 more" in said

@@ -139,11 +139,11 @@ def train_ids(path: Path) -> None:
 
 BAD = [
     ("leftImg8bit", small_image, "32x16 pixels"),
-    ("leftImg8bit", cut_short, "truncated"),
-    ("gtFine", cut_short, "truncated"),
+    ("leftImg8bit", cut_short, "no whole PNG"),
+    ("gtFine", cut_short, "no whole PNG"),
     ("gtFine", train_ids, "train ids"),
     ("disparity", eight_bits, "8-bit grey"),
-    ("disparity", cut_short, "truncated"),
+    ("disparity", cut_short, "no whole PNG"),
 ]
 
 

@@ -28,9 +28,8 @@ def test_a_run_holds_what_was_logged(store: Path) -> None:
     picture.write_bytes(b"first")
     params = {f"section.key{i}": i for i in range(150)}
     with begin("train", params=params, tags={"arm": "proposed"}) as run:
-        for step in range(1500):
+        for step in range(3):
             run.log({"loss": 1 / (step + 1), "bad": math.inf, "none": math.nan}, step=step)
-        run.tags({"verdict": "good"})
         run.file(picture, folder="figures")
         picture.write_bytes(b"second")
         run.table(pd.DataFrame({"image": ["a", "b"], "bytes": [1, 2]}), "images")
@@ -39,9 +38,9 @@ def test_a_run_holds_what_was_logged(store: Path) -> None:
     seen = client().get_run(run.id)
     assert seen.info.status == "FINISHED"
     assert seen.data.params == {key: str(value) for key, value in params.items()}
-    assert (seen.data.tags["arm"], seen.data.tags["verdict"]) == ("proposed", "good")
+    assert seen.data.tags["arm"] == "proposed"
     assert set(seen.data.metrics) == {"loss"}
-    assert values(run.id, "loss") == [(step, 1 / (step + 1)) for step in range(1500)]
+    assert values(run.id, "loss") == [(step, 1 / (step + 1)) for step in range(3)]
     assert seen.inputs.dataset_inputs[0].dataset.digest == MD5
     figures = client().list_artifacts(run.id, "figures")
     assert [f.path for f in figures] == ["figures/curve.png"]

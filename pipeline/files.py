@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 if TYPE_CHECKING:  # stages that write no table must not wait for pandas
     import pandas as pd
 
@@ -77,12 +75,22 @@ def sweep(folder: Path) -> None:
     """Remove what processes of this machine that live no more were writing in `folder`."""
     for path in folder.glob(f".*.{socket.gethostname()}.*.part*"):  # SQLite adds -journal
         pid = path.name.rpartition(".part")[0].rpartition(".")[2]
-        if psutil.pid_exists(int(pid)):
+        if _alive(int(pid)):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

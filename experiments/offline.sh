@@ -9,7 +9,7 @@
 # training goes on from its last checkpoint.
 #
 # Needs: Python 3.11 to 3.13 with torch, torchvision, numpy, pillow, safetensors, pydantic,
-#   ruamel.yaml and typer. PYTHON names another interpreter than `python`.
+#   ruamel.yaml, tqdm and typer. PYTHON names another interpreter than `python`.
 # Leaves: carry FOLDER home without `data`, `features`, `streams` and `*.safetensors`. There, from
 #   the root of the repository: (cd FOLDER && PYTHONPATH=$OLDPWD uv run --project $OLDPWD python -m
 #   stages.report). The page is FOLDER/reports/index.html.

@@ -10,17 +10,7 @@ import pytest
 from pipeline.artifacts import ModelName, read_evaluation
 from tests.support.tiny_experiment import ROOT
 
-ABSENT = (
-    "altair",
-    "dvc",
-    "filelock",
-    "matplotlib",
-    "mlflow",
-    "pandas",
-    "scipy",
-    "submitit",
-    "tqdm",
-)
+ABSENT = ("altair", "dvc", "filelock", "mlflow", "pandas", "psutil", "scipy", "submitit")
 HIDE = f"""
 import sys
 from importlib.machinery import ModuleSpec

@@ -6,13 +6,11 @@
 
 NAME is a DVC experiment, a branch or a commit. With names it writes `reports/family/`: a figure of
 score over rate, and a table as Markdown, LaTeX and CSV. It reads what git holds of each experiment,
-so it needs no models. `dvc exp show` has a column for every setting and file; the table here is at
-most 120 characters wide.
+so it needs no models. `dvc exp show` has a column for every setting and file.
 """
 
 import io
-import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -26,8 +24,11 @@ from scmrepo.exceptions import SCMError
 from pipeline.artifacts import ARMS, REPORT_FOLDER
 from pipeline.files import write_csv, write_text
 from pipeline.params import Params, flat
+from pipeline.report.charts import described, for_print, rate_chart, write_figure
 from pipeline.report.comparisons import HULL
-from pipeline.report.names import encoder_title, printed, signed
+from pipeline.report.measured import RATES
+from pipeline.report.names import encoder_title, percent, printed, signed
+from pipeline.report.tables import Table, to_latex, to_markdown
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.bootstrap import mean_percent
 from pipeline.scoring.metrics import SCORES, Score
@@ -35,9 +36,8 @@ from pipeline.scoring.verdict import MARKS
 from stages.settings import load, run
 
 FAMILY = REPORT_FOLDER / "family"
-WIDTH = 120
-NAME, ENCODER, BITS, CELL = 34, 9, 12, 9
-"""Widths of columns, in characters."""
+NAME = 34
+"""Characters of an experiment's name that are shown."""
 Row = Mapping[str, Any]
 """An experiment as `dvc.api.exp_show` gives it."""
 
@@ -52,7 +52,7 @@ def main(
     """Compare all experiments in one table, or those named, which share a benchmark."""
     params = load()
     if not names:
-        print("\n".join(overview(dvc.api.exp_show(), params)))
+        print(overview(dvc.api.exp_show(), params))
         return
     labelled = {name.partition("=")[0]: name.rpartition("=")[2] for name in names}
     if len(labelled) < len(names):
@@ -63,73 +63,51 @@ def main(
 # All experiments
 
 
-def overview(rows: list[dict[str, Any]], params: Params) -> Iterator[str]:
-    """Yield the lines of the table of all experiments; the first is the workspace."""
-    scores = [SCORES[task] for task in params.tasks]
-    labels = [score.label for score in scores]
-    yield line("experiment", "encoder", [f"{x} bits" for x in labels], ["BPFE", *labels])
-    yield "-" * WIDTH
-    settings = list(flat(params))
+def overview(rows: Sequence[Row], params: Params) -> str:
+    """Return the table of all experiments; the first is the workspace."""
+    scores, codec = [SCORES[task] for task in params.tasks], params.codecs[0]
     # What differs is told against the last commit, which the experiments began from.
     base = next((row for row in rows if row["rev"] != "workspace"), rows[0])
+    lines = []
     for row in rows:
-        name = str(row["Experiment"] or row["rev"])
+        name = str(row["Experiment"] or row["rev"])[:NAME]
         if row["State"] in ("Queued", "Running", "Failed"):
             name = f"{name} ({row['State'].lower()})"
+        changed = [key for key in flat(params) if row.get(key) not in (None, base.get(key))]
         for encoder in params.encoders:
-            bits = [bits_cell(row, encoder, score) for score in scores]
-            of = found(row, f"{params.codecs[0]}.{encoder}-proposed-", ".bpfe")
-            values = [f"{x:.3f}" if (x := number(row, f"{of}.bpfe")) is not None else "-"]
+            of_codec = f"{codec}.{encoder}-{ARMS[1]}-"
+            cells = {"experiment": name, "encoder": encoder_title(encoder)}
+            cells |= {f"{x.label} bits": bits_cell(row, encoder, x) for x in scores}
+            cells["BPFE"] = f"{bpfe:.3f}" if (bpfe := found(row, of_codec, ".bpfe")) else "-"
             for score in scores:
-                value = number(row, f"{of}.{score.name}")
-                values.append("-" if value is None else printed(score, value))
-            yield line(name, encoder_title(encoder), bits, values)
-            name = ""
-        changed = [key for key in settings if row.get(key) not in (None, base.get(key))]
-        said = ", ".join(f"{key}={setting(row[key])}" for key in changed)
-        yield from textwrap.wrap(said, WIDTH, initial_indent="    ", subsequent_indent="    ")
+                value = found(row, of_codec, f".{score.name}")
+                cells[score.label] = "-" if value is None else printed(score, value)
+            cells["changed"] = ", ".join(f"{key}={row[key]}" for key in changed)
+            lines.append(cells)
     words = ", ".join(f"{mark} {word}" for word, mark in MARKS.items())
-    yield from (
-        "",
-        *textwrap.wrap(
-            "bits: change of bits at equal score, on the hull of all points, in per cent; below 0 "
-            f"the rate loss saves bits. {words}. The other numbers are the proposed arm's with "
-            f"{params.codecs[0].upper()}; BPFE is bits per feature element. Means over seeds.",
-            WIDTH,
-        ),
+    return (
+        f"{pd.DataFrame(lines).to_string(index=False)}\n\n"
+        "bits: change of bits at equal score, on the hull of all points, in per cent;\n"
+        f"below 0 the rate loss saves bits. {words}.\n"
+        f"The other numbers are the proposed arm's with {codec.upper()}; BPFE is bits per feature\n"
+        "element. Means over seeds."
     )
-
-
-def line(name: str, encoder: str, bits: list[str], values: list[str]) -> str:
-    """Return one line of the table."""
-    cells = [f"{x:>{BITS}}" for x in bits] + [f"{x:>{CELL}}" for x in values]
-    return f"{name[:NAME]:<{NAME}} {encoder:<{ENCODER}}{''.join(cells)}"
 
 
 def bits_cell(row: Row, encoder: str, score: Score) -> str:
     """Return the change of bits on the hull, never without the mark of its verdict."""
-    of = found(row, f"{HULL}.{encoder}-", f".{score.name}")
-    value = number(row, f"{of}.{score.name}")
-    if value is None:
-        return "-"
-    return f"{value:+.1f} {MARKS.get(row.get(f'verdict.{of}.{score.name}', ''), '?')}"
+    of = f"{HULL}.{encoder}-", f".{score.name}"
+    value, code = found(row, *of), found(row, f"verdict.{of[0]}", of[1])
+    return "-" if value is None else f"{value:+.1f} {MARKS.get(code, '?')}"
 
 
-def found(row: Row, start: str, end: str) -> str:
-    """Return the key `<start><seed>`, without its end, of a metric that the row holds, or ""."""
+def found(row: Row, start: str, end: str) -> Any:
+    """Return the metric `<start><seed><end>`, or None if the experiment has none.
+
+    There is one at most: the report gives the mean over seeds, or the only seed.
+    """
     keys = (key for key in row if key.startswith(start) and key.endswith(end))
-    return next((key.removesuffix(end) for key in keys if number(row, key) is not None), "")
-
-
-def number(row: Row, key: str) -> float | None:
-    """Return a metric, or None if the experiment has no such number."""
-    value = row.get(key)
-    return value if isinstance(value, float) else None
-
-
-def setting(value: object) -> str:
-    """Return a setting in a few characters; DVC gives every number as a float."""
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("'", "")
+    return next((row[key] for key in keys if row[key] is not None), None)
 
 
 # Experiments that share a benchmark
@@ -152,9 +130,6 @@ def points_of(name: str) -> pd.DataFrame:
 
 def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:
     """Write and print the table of these experiments, label -> points, and draw them."""
-    from pipeline.report.charts import for_print, write_figure
-    from pipeline.report.tables import to_latex, to_markdown
-
     check(experiments)
     changes = changes_table(experiments, max_score_drop=params.report.max_score_drop)
     table = print_table(changes, params.report.max_score_drop)
@@ -162,9 +137,8 @@ def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:
     write_text(FAMILY / "family.tex", to_latex(table))
     write_text(FAMILY / "family.md", to_markdown([table]))
     for encoder in changes["encoder"].unique():
-        figure = for_print(
-            charts(experiments, encoder), f"{encoder_title(encoder)}: score over rate"
-        )
+        drawn = charts(experiments, encoder)
+        figure = for_print(drawn, f"{encoder_title(encoder)}: score over rate")
         write_figure(figure, FAMILY / f"family-{encoder}")
     print(to_markdown([table]))
     print(f"The figures are in {FAMILY}")
@@ -217,19 +191,22 @@ def scores_in(points: pd.DataFrame) -> dict[str, Score]:
     return {task: score for task, score in SCORES.items() if score.name in points}
 
 
-def print_table(changes: pd.DataFrame, max_score_drop: float) -> Any:
+def print_table(changes: pd.DataFrame, max_score_drop: float) -> Table:
     """Return the changes for print: a row per encoder and experiment."""
-    from pipeline.report.tables import Table
-
-    rows = []
-    for (encoder, name), group in changes.groupby(["encoder", "experiment"], sort=False):
-        cells = {"Encoder": encoder_title(str(encoder)), "Experiment": str(name)}
-        for row in group.to_dict("records"):
-            text = f"{signed(row['percent'], 2)} %" if np.isfinite(row["percent"]) else "n/a"
-            if row["seeds"] > 1 and np.isfinite(row["percent"]):
-                text += f" [{signed(row['low'], 2)}, {signed(row['high'], 2)}]"
-            cells[SCORES[row["task"]].label] = text
-        rows.append(cells)
+    cells = [
+        percent(row["percent"])
+        + (f" [{signed(row['low'], 2)}, {signed(row['high'], 2)}]" if row["seeds"] > 1 else "")
+        for row in changes.to_dict("records")
+    ]
+    named = pd.DataFrame(
+        {
+            "Encoder": changes["encoder"].map(encoder_title),
+            "Experiment": changes["experiment"],
+            "score": [SCORES[task].label for task in changes["task"]],
+            "cell": cells,
+        }
+    )
+    rows = named.pivot_table("cell", ["Encoder", "Experiment"], "score", "first", sort=False)
     caption = (
         "Change of bits at equal score against the benchmark, on the hull of each experiment's "
         f"points, down to {max_score_drop:g} % below the benchmark's best score; below 0 bits are "
@@ -237,14 +214,11 @@ def print_table(changes: pd.DataFrame, max_score_drop: float) -> Any:
         "no interval. The report of each experiment says whether its number may be quoted. To pick "
         "the best here and quote it from the same images would flatter it."
     )
-    return Table("family", caption, pd.DataFrame(rows), words=2)
+    return Table("family", caption, rows.reset_index(), words=2)
 
 
 def charts(experiments: Mapping[str, pd.DataFrame], encoder: str) -> dict[str, Any]:
     """Return task -> score over rate of the benchmark and of each experiment, means over seeds."""
-    from pipeline.report.charts import described, rate_chart
-    from pipeline.report.measured import RATES
-
     first = next(iter(experiments.values()))
     parts = [_of(first, ARMS[0]).assign(sender=ARMS[0])]
     parts += [_of(points, ARMS[1]).assign(sender=name) for name, points in experiments.items()]
@@ -255,7 +229,8 @@ def charts(experiments: Mapping[str, pd.DataFrame], encoder: str) -> dict[str, A
     for task, score in scores_in(first).items():
         columns = [*RATES, score.name]
         means = table.groupby(["sender", "codec"], sort=False)[columns].mean().reset_index()
-        means = means.rename(columns={score.name: "value"}).assign(low=np.nan, high=np.nan)
+        means = means.rename(columns={score.name: "value"})
+        means = means.assign(value_low=np.nan, value_high=np.nan)
         rows = described(means, score, titles)
         drawn[task] = rate_chart(rows, score, levels={}, senders=titles, legend=True)
     return drawn

@@ -31,7 +31,9 @@ def test_modules_and_files_that_are_named_exist(file: Path) -> None:
     text = file.read_text()
     for module in set(re.findall(r"python -m ((?:commands|stages|docs|tests)\.[\w.]+)", text)):
         assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
-    for path in set(re.findall(r"`((?:pipeline|stages|commands|experiments|tests)/[\w/.]+)`", text)):
+    for path in set(
+        re.findall(r"`((?:pipeline|stages|commands|experiments|tests)/[\w/.]+)`", text)
+    ):
         assert (ROOT / path).exists(), path
 
 

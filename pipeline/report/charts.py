@@ -19,6 +19,7 @@ from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
 from pipeline.report.names import (
     MISSING,
+    UNCOMPRESSED,
     encoder_title,
     point_title,
     printed,
@@ -33,6 +34,8 @@ PRINT_WIDTH, HEIGHT = 280, 250
 """Pixels of a panel."""
 PRINT_SCALE = 2
 """Pixels of a PNG file for each pixel of a figure."""
+VALUES = ("value", "value_low", "value_high")
+"""Columns of a score and its interval."""
 UNIT = "unit"
 """Signal that chooses the unit of the rate: a column of `RATES`."""
 
@@ -42,12 +45,11 @@ alt.data_transformers.disable_max_rows()
 def rate_table(results: Results, encoder: str) -> pd.DataFrame:
     """Return the points of one encoder with their intervals, as `described` gives them."""
     sent = results.sent[results.sent["encoder"] == encoder]
-    bands = results.bands[results.bands["encoder"] == encoder].drop(columns="encoder")
+    sent = sent[sent["codec"] != UNCOMPRESSED]
     parts = []
     for task, score in results.scores.items():
-        of_task = bands[bands["task"] == task]
-        table = sent[["sender", "codec", *RATES]].assign(task=task, value=sent[score.name])
-        table = table.merge(of_task, on=["sender", "codec", "task"], how="left")
+        names = {name.replace("value", score.name): name for name in VALUES}
+        table = sent[["sender", "codec", *RATES, *names]].rename(columns=names).assign(task=task)
         parts.append(described(table, score, senders(results)))
     return pd.concat(parts, ignore_index=True)
 
@@ -55,8 +57,8 @@ def rate_table(results: Results, encoder: str) -> pd.DataFrame:
 def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> pd.DataFrame:
     """Return points as `rate_chart` takes them: values in the unit of print, and words.
 
-    points: columns sender, codec, those of `RATES`, value, low and high (of the interval, NaN for
-    none). titles: of the senders. Adds `front`, false for a point that another of the same sender
+    points: columns sender, codec, those of `RATES` and `VALUES` (the interval is NaN for none).
+    titles: of the senders. Adds `front`, false for a point that another of the same sender
     dominates, `title`, which names the point, and `interval`. Sorted by rate.
     """
     front: set[object] = set()
@@ -64,7 +66,7 @@ def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> 
         kept = pareto_front(of_sender["kilobytes"], of_sender["value"])
         front |= set(of_sender.index[kept])
     return points.assign(
-        **{name: score.printed.scale * points[name] for name in ("value", "low", "high")},
+        **{name: score.printed.scale * points[name] for name in VALUES},
         front=points.index.isin(front),
         title=[
             point_title(titles[sender], codec)
@@ -72,7 +74,7 @@ def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> 
         ],
         interval=[
             f"{printed(score, low)} to {printed(score, high)}"
-            for low, high in zip(points["low"], points["high"], strict=True)
+            for low, high in zip(points["value_low"], points["value_high"], strict=True)
         ],
     ).sort_values("kilobytes")
 
@@ -114,7 +116,9 @@ def rate_chart(
     if confidence is not None:
         tooltip.append(alt.Tooltip("interval:N", title=f"{100 * confidence:g} % interval"))
         band = best.mark_area(opacity=0.15)
-        layers.append(band.encode(x, alt.Y("low:Q", title=title), y2="high:Q", color=colour))
+        layers.append(
+            band.encode(x, alt.Y("value_low:Q", title=title), y2="value_high:Q", color=colour)
+        )
     if levels:
         free = pd.DataFrame({"sender": list(levels), "value": list(levels.values())})
         rule = alt.Chart(free).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
@@ -151,14 +155,15 @@ def _channels(senders: Mapping[str, str], legend: bool) -> list[Any]:
 def rate_charts(results: Results, encoder: str, *, legend: bool = False) -> dict[str, Any]:
     """Return task -> score over rate of all senders of one encoder."""
     table = rate_table(results, encoder)
-    free = results.uncompressed[results.uncompressed["encoder"] == encoder]
+    sent = results.sent[results.sent["encoder"] == encoder]
+    free = sent[sent["codec"] == UNCOMPRESSED].set_index("sender")
     return {
         task: rate_chart(
             table[table["task"] == task],
             score,
             levels={
                 str(arm): score.printed.scale * value
-                for arm, value in free.groupby("arm")[score.name].mean().items()
+                for arm, value in free[score.name].items()
                 if math.isfinite(value)
             },
             senders=senders(results),
@@ -195,21 +200,15 @@ def training_title(column: str) -> str:
 def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
     shown = list(dict.fromkeys(table["sender"]))
     look = styles(shown)
-    epochs = sorted(table["epoch"].unique().tolist())
-    # Of few epochs each has its mark and its place on the axis.
-    few = len(epochs) <= 10
     log = name.startswith(("loss/", "weight/", "lr")) and 0 < table[name].min() < table[name].max()
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
     colours = alt.Scale(domain=shown, range=[look[sender].colour for sender in shown])
     return (
         alt.Chart(table.rename(columns={name: "value"}))
-        .mark_line(point=few)
+        # Marks show a training of one epoch, and scores that are not taken in every epoch.
+        .mark_line(point=alt.OverlayMarkDef(size=20))
         .encode(
-            x=alt.X(
-                "epoch:Q",
-                title="epoch",
-                axis=alt.Axis(values=epochs, format="d") if few else alt.Axis(),
-            ),
+            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("value:Q", title=None, scale=scale),
             color=alt.Color("sender:N", scale=colours, legend=None),
             tooltip=[

@@ -1,6 +1,7 @@
 """The descriptions of charts: what they show, in which colours, and that Vega-Lite takes them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_every_sender_and_point_is_in_each_task_s_chart(found: Results) -> None:
         assert {row["title"] for row in rows} >= {"picture as JPEG-90", "proposed features, PNG"}
         assert len(rows) == 2 * len(CODECS) + 2
         for row in rows:
-            assert row["low"] <= row["value"] <= row["high"]
+            assert row["value_low"] <= row["value"] <= row["value_high"]
             assert row["bpfe"] * 8192 == pytest.approx(8000 * row["kilobytes"])
         scale = found.scores[task].printed.scale
         png = next(row for row in rows if row["title"] == "proposed features, PNG")
@@ -69,11 +70,9 @@ def test_tooltips_have_the_rate_in_three_units(found: Results) -> None:
 def test_a_line_joins_what_no_other_point_of_the_sender_dominates(found: Results) -> None:
     table = rate_table(found, "encoder2")
     assert table["front"].all()
-    worse = found.points.copy()
-    worse.loc[worse["codec"] == "png", list(found.points.columns[-5:-2])] /= 2
+    worse = found.sent.copy()
     worse.loc[worse["codec"] == "png", "miou"] /= 2
-    found_worse = type(found)(**{**vars(found), "points": worse})
-    table = rate_table(found_worse, "encoder2")
+    table = rate_table(replace(found, sent=worse), "encoder2")
     left = table[(table["task"] == "segmentation") & ~table["front"]]
     assert set(left["codec"]) == {"png"}
     assert set(left["sender"]) == {"benchmark", "proposed"}
@@ -103,8 +102,7 @@ def test_any_number_of_senders_can_be_told_apart() -> None:
 
 def test_a_score_that_does_not_exist_is_said_and_not_drawn(tmp_path: Path) -> None:
     found = results(arms())
-    lacking = type(found)(**{**vars(found), "points": found.points.assign(miou=np.nan)})
-    lacking = type(found)(**{**vars(lacking), "pictures": found.pictures.assign(miou=np.nan)})
+    lacking = replace(found, sent=found.sent.assign(miou=np.nan))
     spec = for_page(rate_charts(lacking, "encoder2")["segmentation"])
     assert [row["text"] for row in data_of(spec)] == ["mIoU: not available"]
     for stem, figure in figures(lacking, "encoder2").items():

@@ -5,7 +5,7 @@
     python -m commands.compare "weight 1=NAME" ... the same, with a label before the equals sign
 
 NAME is a DVC experiment, a branch or a commit. With names it writes `reports/family/`: a figure of
-score over rate, and a table as Markdown, LaTeX and CSV. It reads what git holds of each experiment,
+score over rate, and a table as Markdown and LaTeX. It reads what git holds of each experiment,
 so it needs no models. `dvc exp show` has a column for every setting and file.
 """
 
@@ -22,11 +22,10 @@ from dvc.exceptions import DvcException
 from scmrepo.exceptions import SCMError
 
 from pipeline.artifacts import ARMS, REPORT_FOLDER
-from pipeline.files import write_csv, write_text
+from pipeline.files import write_text
 from pipeline.params import Params, flat
-from pipeline.report.charts import described, for_print, rate_chart, write_figure
+from pipeline.report.charts import for_print, rate_charts, write_figure
 from pipeline.report.comparisons import HULL
-from pipeline.report.measured import RATES
 from pipeline.report.names import encoder_title, percent, printed, signed
 from pipeline.report.tables import Table, to_latex, to_markdown
 from pipeline.scoring.bdrate import hull_rate
@@ -131,13 +130,14 @@ def points_of(name: str) -> pd.DataFrame:
 def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:
     """Write and print the table of these experiments, label -> points, and draw them."""
     check(experiments)
-    changes = changes_table(experiments, max_score_drop=params.report.max_score_drop)
-    table = print_table(changes, params.report.max_score_drop)
-    write_csv(FAMILY / "family.csv", changes)
+    table = changes_table(experiments, max_score_drop=params.report.max_score_drop)
     write_text(FAMILY / "family.tex", to_latex(table))
     write_text(FAMILY / "family.md", to_markdown([table]))
-    for encoder in changes["encoder"].unique():
-        drawn = charts(experiments, encoder)
+    first = next(iter(experiments.values()))
+    for encoder in first["encoder"].unique():
+        sent = means(experiments, encoder)
+        titles = {name: name for name in sent["sender"].unique()}
+        drawn = rate_charts(sent, scores_in(first), titles, legend=True)
         figure = for_print(drawn, f"{encoder_title(encoder)}: score over rate")
         write_figure(figure, FAMILY / f"family-{encoder}")
     print(to_markdown([table]))
@@ -158,55 +158,24 @@ def check(experiments: Mapping[str, pd.DataFrame]) -> None:
             )
 
 
-def changes_table(
-    experiments: Mapping[str, pd.DataFrame], *, max_score_drop: float
-) -> pd.DataFrame:
-    """Return the change of bits at equal score of each experiment, on the hull of its points.
-
-    Returns the columns encoder, experiment, task, seeds, percent (mean over seeds, NaN if one has
-    none), low and high (the least and the largest of the seeds).
-    """
+def changes_table(experiments: Mapping[str, pd.DataFrame], *, max_score_drop: float) -> Table:
+    """Return the change of bits at equal score of each experiment, on the hull of its points."""
     rows = []
     for name, points in experiments.items():
         for encoder, of_encoder in points.groupby("encoder", sort=False):
-            for task, score in scores_in(points).items():
+            cells = {"Encoder": encoder_title(str(encoder)), "Experiment": name}
+            for score in scores_in(points).values():
                 rate = partial(hull_rate, averaged=score.averaged, max_score_drop=max_score_drop)
-                percents = []
+                found = []
                 for _, of_seed in of_encoder.groupby("seed", sort=False):
                     curves = (_of(of_seed, arm)[["bpfe", score.name]].to_numpy().T for arm in ARMS)
-                    percents.append(rate(*(x for curve in curves for x in curve)).percent)
-                values = np.array(percents, float)
-                rows.append(
-                    {
-                        **{"encoder": encoder, "experiment": name, "task": task},
-                        **{"seeds": len(values), "percent": mean_percent(values)},
-                        **{"low": values.min(), "high": values.max()},
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def scores_in(points: pd.DataFrame) -> dict[str, Score]:
-    """Return the scores that a table of points holds, by task."""
-    return {task: score for task, score in SCORES.items() if score.name in points}
-
-
-def print_table(changes: pd.DataFrame, max_score_drop: float) -> Table:
-    """Return the changes for print: a row per encoder and experiment."""
-    cells = [
-        percent(row["percent"])
-        + (f" [{signed(row['low'], 2)}, {signed(row['high'], 2)}]" if row["seeds"] > 1 else "")
-        for row in changes.to_dict("records")
-    ]
-    named = pd.DataFrame(
-        {
-            "Encoder": changes["encoder"].map(encoder_title),
-            "Experiment": changes["experiment"],
-            "score": [SCORES[task].label for task in changes["task"]],
-            "cell": cells,
-        }
-    )
-    rows = named.pivot_table("cell", ["Encoder", "Experiment"], "score", "first", sort=False)
+                    found.append(rate(*(x for curve in curves for x in curve)).percent)
+                percents = np.array(found, float)
+                cells[score.label] = percent(mean_percent(percents))
+                if len(percents) > 1 and np.isfinite(percents).all():
+                    ends = signed(percents.min(), 2), signed(percents.max(), 2)
+                    cells[score.label] += f" [{', '.join(ends)}]"
+            rows.append(cells)
     caption = (
         "Change of bits at equal score against the benchmark, on the hull of each experiment's "
         f"points, down to {max_score_drop:g} % below the benchmark's best score; below 0 bits are "
@@ -214,26 +183,22 @@ def print_table(changes: pd.DataFrame, max_score_drop: float) -> Table:
         "no interval. The report of each experiment says whether its number may be quoted. To pick "
         "the best here and quote it from the same images would flatter it."
     )
-    return Table("family", caption, rows.reset_index(), words=2)
+    return Table("family", caption, pd.DataFrame(rows), words=2)
 
 
-def charts(experiments: Mapping[str, pd.DataFrame], encoder: str) -> dict[str, Any]:
-    """Return task -> score over rate of the benchmark and of each experiment, means over seeds."""
-    first = next(iter(experiments.values()))
-    parts = [_of(first, ARMS[0]).assign(sender=ARMS[0])]
+def means(experiments: Mapping[str, pd.DataFrame], encoder: str) -> pd.DataFrame:
+    """Return means over seeds of the benchmark and of each experiment, as charts take them."""
+    parts = [_of(next(iter(experiments.values())), ARMS[0]).assign(sender=ARMS[0])]
     parts += [_of(points, ARMS[1]).assign(sender=name) for name, points in experiments.items()]
     table = pd.concat(parts)
-    table = table[table["encoder"] == encoder]
-    titles = {name: name for name in table["sender"].unique()}
-    drawn = {}
-    for task, score in scores_in(first).items():
-        columns = [*RATES, score.name]
-        means = table.groupby(["sender", "codec"], sort=False)[columns].mean().reset_index()
-        means = means.rename(columns={score.name: "value"})
-        means = means.assign(value_low=np.nan, value_high=np.nan)
-        rows = described(means, score, titles)
-        drawn[task] = rate_chart(rows, score, levels={}, senders=titles, legend=True)
-    return drawn
+    of_encoder = table[table["encoder"] == encoder].drop(columns="seed")
+    by_point = of_encoder.groupby(["sender", "codec"], sort=False)
+    return by_point.mean(numeric_only=True).reset_index()
+
+
+def scores_in(points: pd.DataFrame) -> dict[str, Score]:
+    """Return the scores that a table of points holds, by task."""
+    return {task: score for task, score in SCORES.items() if score.name in points}
 
 
 def _of(points: pd.DataFrame, arm: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import vl_convert
 from markupsafe import Markup
 
 from pipeline.artifacts import Examples
-from pipeline.report.charts import for_page, rate_charts, training_charts
+from pipeline.report.charts import charts_of, for_page, training_charts
 from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
 from pipeline.report.names import encoder_title, sender_title
@@ -75,7 +75,7 @@ def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
         "sentences": [at_equal_score(results, encoder), at_first_point(results, encoder)],
         "charts": {
             results.scores[task].title: for_page(chart)
-            for task, chart in rate_charts(results, encoder).items()
+            for task, chart in charts_of(results, encoder).items()
         },
         "viewer": viewer(shown.examples[encoder], kilobytes),
         "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},

@@ -18,7 +18,7 @@ from pipeline.report.measured import RATES
 from pipeline.report.names import encoder_title, sender_title
 from pipeline.report.pictures import viewer
 from pipeline.report.results import Results
-from pipeline.report.summary import at_equal_score, at_first_point, what_to_send
+from pipeline.report.summary import at_equal_score, what_to_send
 from pipeline.report.tables import as_html, classes_html, print_tables, runs_table, to_html
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -72,7 +72,7 @@ def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     return {
         "title": encoder_title(encoder),
         "found": what_to_send(results, encoder),
-        "sentences": [at_equal_score(results, encoder), at_first_point(results, encoder)],
+        "at_equal_score": at_equal_score(results, encoder),
         "charts": {
             results.scores[task].title: for_page(chart)
             for task, chart in charts_of(results, encoder).items()

@@ -98,10 +98,6 @@ class TestNotAvailable:
         found = bd_rate(RATE, SCORE[::-1], RATE, SCORE, names=("benchmark", "proposed"))
         assert found.why.startswith("the benchmark curve is not monotone")
 
-    def test_overlap_is_given_all_the_same(self) -> None:
-        score = [0.55, 0.56, 0.53, 0.50, 0.46]
-        assert bd_rate(RATE, SCORE, RATE, score).overlap == 1.0
-
     def test_a_fit_that_runs_away(self) -> None:
         rate = np.array([1.0, 2.0, 3.0, 4.0])
         score = np.array([0.0, 1e-5, 0.5, 2.0])
@@ -139,24 +135,11 @@ class TestHull:
         alone = hull_rate([2], [1], [1.6, 3.2], [1, 2])
         assert alone.why == "the anchor curve has 1 point, fewer than 2"
 
-    def test_no_points_are_no_curve(self) -> None:
-        assert hull_rate([], [], [], []).why == "the anchor curve has 0 points, fewer than 2"
-        assert bd_rate([], [], [], []).why == "the anchor curve has 0 points, fewer than 4"
-
     def test_by_hand(self) -> None:
         # Rates 1 + s and 2 over scores from 0 to 1: the mean of ln(1 + s) is 2 ln 2 - 1.
         found = hull_rate([1, 2], [0, 1], [2, 2 * (1 + 1e-12)], [0, 1])
         assert found.percent == pytest.approx(100 * math.expm1(math.log(2) - (2 * math.log(2) - 1)))
         assert found.overlap == 1.0
-
-    def test_has_its_reasons_too(self) -> None:
-        found = hull_rate(RATE, SCORE, RATE, [math.nan, *SCORE[1:]])
-        assert found.why == "the test curve has values that are not finite"
-        # A prediction without error has an infinite PSNR.
-        found = hull_rate(RATE, [math.inf, *SCORE[1:]], RATE, SCORE)
-        assert found.why == "the anchor curve has values that are not finite"
-        found = hull_rate(RATE, SCORE, RATE, SCORE[::-1])
-        assert found.why == "the test curve has 1 point, fewer than 2"
 
 
 @pytest.mark.parametrize("compute", [bd_rate, hull_rate])
@@ -167,18 +150,3 @@ class TestHull:
 def test_equal_curves_differ_by_nothing_whatever_they_look_like(compute, rate, score) -> None:
     found = compute(rate, score, rate, score)
     assert (found.percent, found.overlap, found.why) == (0.0, 1.0, "")
-
-
-def test_curves_equal_in_rate_or_in_score_alone_are_not_equal() -> None:
-    rate, score = [1.0, 2.0], [0.3, 0.5]
-    assert bd_rate(rate, score, [1.0, 3.0], score).percent is None
-    assert bd_rate(rate, score, rate, [0.3, 0.6]).percent is None
-
-
-def test_a_curve_that_is_not_finite_overlaps_nothing() -> None:
-    rate, score = np.arange(1.0, 6.0), np.arange(5.0)
-    found = bd_rate(rate, score, rate, [0.0, 1.0, 2.0, np.inf, 4.0])
-    assert (found.percent, found.overlap) == (None, 0.0)
-    # A fault is told of equal curves too.
-    found = bd_rate(-rate, score, -rate, score)
-    assert "0 or less" in found.why

@@ -33,11 +33,6 @@ def test_is_the_rate_of_the_most_demanding_task() -> None:
     assert only(found(RATE[::-1], turned, {"a": 100, "b": 10}, 12)) == expected
 
 
-def test_a_point_that_costs_more_and_loses_more_is_left_out() -> None:
-    # Between 90 at rate 2 and 100 at rate 8, half way in the logarithm; 80 at rate 4 is no choice.
-    assert only(found(RATE, {"a": [100, 80, 90, 50.0]}, {"a": 100}, 5)) == (pytest.approx(4), 0)
-
-
 def test_the_worst_task_is_found_at_each_point() -> None:
     columns = {"a": np.array([[101.0], [98], [90]]), "b": np.array([[10.2], [9.6], [9.5]])}
     drops = task_drops(columns, {"a": np.array([100.0]), "b": np.array([10.0])})

@@ -3,13 +3,11 @@
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pipeline.scoring.bootstrap import Interval
 from pipeline.scoring.verdict import (
     DO_NOT_QUOTE,
-    MARKS,
     NO_DIFFERENCE,
     NOT_AVAILABLE,
     QUOTABLE,
@@ -86,19 +84,6 @@ def test_no_number_is_not_available_and_says_why() -> None:
     assert found == (NOT_AVAILABLE, "The proposed curve has 3 points, fewer than 4.")
 
 
-def test_every_code_has_a_mark_of_its_own() -> None:
-    assert set(MARKS) == {QUOTABLE, NO_DIFFERENCE, DO_NOT_QUOTE, NOT_AVAILABLE}
-    assert len(set(MARKS.values())) == 4
-
-
 @pytest.mark.parametrize(("percent", "size"), [(-50, 100), (100, 100), (-20, 25), (25, 25), (0, 0)])
 def test_a_change_and_its_inverse_are_of_one_size(percent: float, size: float) -> None:
     assert size_of(percent) == pytest.approx(size)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "holds"),
-    [(-3.0, -1.0, False), (-3.0, 1.0, True), (0.0, 0.0, True), (np.nan, np.nan, False)],
-)
-def test_an_interval_holds_zero(low: float, high: float, holds: bool) -> None:
-    assert Interval(low, high).holds_zero is holds

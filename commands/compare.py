@@ -145,9 +145,7 @@ def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:
 
 
 def check(experiments: Mapping[str, pd.DataFrame]) -> None:
-    """Raise FamilyError unless there are several experiments, of the same benchmark models."""
-    if len(experiments) < 2:
-        raise FamilyError(f"{len(experiments)} experiment given; name two or more")
+    """Raise FamilyError unless the experiments have the same benchmark models."""
     first, *others = experiments
     benchmark = _of(experiments[first], ARMS[0])
     for name in others:

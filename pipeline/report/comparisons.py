@@ -36,9 +36,8 @@ class Kind(NamedTuple):
 
     points: tuple[str, ...] | None
     """Those of the curve; None for all."""
-    rate: Callable[[Score], Rate]
-    near_best: Callable[[Score], Rate] | None
-    """Over the best scores alone; None for the paper's."""
+    rate: Callable[[Score, float], Rate]
+    """Takes the share of the range of scores, from the benchmark's best down, that counts."""
 
 
 def kinds(*, bd_points: Sequence[str], max_score_drop: float) -> dict[str, Kind]:
@@ -49,13 +48,13 @@ def kinds(*, bd_points: Sequence[str], max_score_drop: float) -> dict[str, Kind]
     over the points fixed in advance; it exists only if each curve's score rises with its rate.
     """
 
-    def hulls(drop: float, score: Score) -> Rate:
+    def between_hulls(score: Score, share: float) -> Rate:
+        drop = share * max_score_drop
         return partial(hull_rate, averaged=score.averaged, max_score_drop=drop, names=ARMS)
 
-    whole, best = partial(hulls, max_score_drop), partial(hulls, NEAR_BEST * max_score_drop)
     return {
-        HULL: Kind(None, whole, best),
-        PAPER: Kind(tuple(bd_points), lambda _: partial(bd_rate, names=ARMS), None),
+        HULL: Kind(None, between_hulls),
+        PAPER: Kind(tuple(bd_points), lambda *_: partial(bd_rate, names=ARMS)),
     }
 
 
@@ -94,9 +93,10 @@ def bd_table(
         for seed, judged in groups.items():
             final = len(judged) == len(of_seed)
             for (task, name), noise in noises.items():
-                row = _bd_row(judged, task, kinds[name], noise, confidence if final else None)
                 head = {"encoder": encoder, "seed": seed, "task": task}
-                rows.append({**head, "score": SCORES[task].name, "kind": name, **row})
+                head |= {"score": SCORES[task].name, "kind": name}
+                row = _bd_row(judged, task, kinds[name], noise, confidence if final else None)
+                rows.append(head | row)
     return pd.DataFrame(rows)
 
 
@@ -105,7 +105,7 @@ def _bd_row(
 ) -> dict[str, object]:
     """Return one row without its key; confidence: None where no interval is wanted."""
     score = SCORES[task]
-    rate = kind.rate(score)
+    rate = kind.rate(score, 1)
     curves = [[model.coded.of(task, kind.points) for model in pair] for pair in judged]
     found = [rate(*_whole(of_pair)) for of_pair in curves]
     percent = _mean([x.percent for x in found])
@@ -114,8 +114,8 @@ def _bd_row(
         anchors, tests = zip(*curves, strict=True)
         interval = bd_interval(anchors, tests, rate, confidence=confidence)
     near_best = None
-    if kind.near_best:
-        near_best = _mean([kind.near_best(score)(*_whole(x)).percent for x in curves])
+    if kind.points is None:
+        near_best = _mean([kind.rate(score, NEAR_BEST)(*_whole(x)).percent for x in curves])
     points = len(curves[0][0][0])
     left_out = [_mean([_without(i, x, rate) for x in curves]) for i in range(points)]
     why = next((x.why for x in found if x.why), "")
@@ -203,7 +203,7 @@ def _noise(benchmarks: Sequence[Measured], task: str, kind: Kind) -> float:
     So 10 for -9.1 % and for +10 %; NaN if no two have one. Both directions count: a hull takes its
     range of scores from the best of its anchor.
     """
-    rate, sizes = kind.rate(SCORES[task]), []
+    rate, sizes = kind.rate(SCORES[task], 1), []
     for anchor, test in permutations(benchmarks, 2):
         found = rate(*_whole(x.coded.of(task, kind.points) for x in (anchor, test))).percent
         if found is not None:

@@ -120,14 +120,12 @@ def headline_scores(results: Results) -> Nested:
 
     Returns `{"png": {"encoder2-proposed-mean": {"bpfe": 3.98, "miou": 0.16}}}`.
     """
-    columns = ["bpfe", *(score.name for score in results.scores.values())]
+    seeds = results.points["seed"].unique()
+    seed = MEAN if len(seeds) > 1 else seeds[0]
     found: Nested = {}
-    for (encoder, arm), of_arm in results.points.groupby(["encoder", "arm"], sort=False):
-        codec = of_arm["codec"].iloc[0]
-        at_codec = of_arm[of_arm["codec"] == codec]
-        seed = MEAN if len(at_codec) > 1 else at_codec["seed"].item()
-        means = at_codec[columns].mean(skipna=False)
-        found.setdefault(codec, {})[f"{encoder}-{arm}-{seed}"] = {
-            str(name): float(x) if np.isfinite(x) else None for name, x in means.items()
-        }
+    of_arms = results.sent[results.sent["sender"].isin(results.arms)]
+    for row in of_arms.drop_duplicates(["encoder", "sender"]).to_dict("records"):
+        names = ["bpfe", *(score.name for score in results.scores.values())]
+        values = {name: row[name] if np.isfinite(row[name]) else None for name in names}
+        found.setdefault(row["codec"], {})[f"{row['encoder']}-{row['sender']}-{seed}"] = values
     return found

@@ -135,8 +135,9 @@ def bd_table(results: Results) -> Table:
     for row in results.final.to_dict("records"):
         score = results.scores[row["task"]]
         hull = row["kind"] == HULL
-        known = np.isfinite(row["percent"])
+        known, sure = np.isfinite(row["percent"]), np.isfinite(row["low"])
         near = f"{percent(row['near_best'], 1)}" if np.isfinite(row["near_best"]) else "not reached"
+        noise = f"{row['noise']:.1f} %" if np.isfinite(row["noise"]) else "not known"
         paper = PUBLISHED.get((row["encoder"], row["score"]))
         rows.append(
             {
@@ -144,9 +145,11 @@ def bd_table(results: Results) -> Table:
                 "At equal": score.label,
                 "Kind": "hull" if hull else "BD-rate",
                 "Bits": percent(row["percent"]),
-                "Interval": _interval(row["low"], row["high"], 2),
+                "Interval": f"{signed(row['low'], 2)} to {percent(row['high'])}"
+                if sure
+                else MISSING,
                 "Near the best": near if hull and known else "",
-                "Noise of training": _noise(row["noise"]),
+                "Noise of training": noise,
                 "Paper": "" if hull or paper is None else percent(paper),
                 "Verdict": row["verdict"],
                 "Why": row["reason"],
@@ -164,14 +167,6 @@ def bd_table(results: Results) -> Table:
         "largest change between two benchmarks that differ in their seed alone."
     )
     return Table("bd-rate", caption, pd.DataFrame(rows), words=3)
-
-
-def _interval(low: float, high: float, digits: int) -> str:
-    return f"{signed(low, digits)} to {signed(high, digits)} %" if np.isfinite(low) else MISSING
-
-
-def _noise(value: float) -> str:
-    return f"{value:.1f} %" if np.isfinite(value) else "not known"
 
 
 def changes_table(results: Results) -> Table:

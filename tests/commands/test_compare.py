@@ -85,5 +85,3 @@ def test_other_benchmarks_cannot_be_compared(points: pd.DataFrame) -> None:
     moved = points.assign(miou=points["miou"] + 0.01)
     with pytest.raises(compare.FamilyError, match="b has other benchmark results than a"):
         compare.check({"a": points, "b": moved})
-    with pytest.raises(compare.FamilyError, match="name two or more"):
-        compare.check({"a": points})

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.comparisons import HULL
-from pipeline.report.names import encoder_title, listed, percent, sender_title, signed
+from pipeline.report.names import encoder_title, listed, sender_title
 from pipeline.report.rates import ALL
 from pipeline.report.results import Results
-from pipeline.report.tables import changes_table
-from pipeline.scoring.bootstrap import mean_percent
+from pipeline.report.tables import change_text, changes_table
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
 
 
@@ -53,10 +52,10 @@ def what_to_send(results: Results, encoder: str) -> str:
 def _against_benchmark(of_seeds: pd.DataFrame) -> str:
     """Return how sure it is that this sender needs less than the benchmark's features."""
     low, high = of_seeds[["low", "high"]].iloc[0]
-    if not np.isfinite(low) or of_seeds["bits_percent"].isna().any():
+    change = change_text(of_seeds)
+    if not np.isfinite(low) or not change:
         return ""
-    mean = percent(mean_percent(of_seeds["bits_percent"]), 1)
-    text = f"; against benchmark features that is {mean} [{signed(low, 1)}, {signed(high, 1)}]"
+    text = f"; against benchmark features that is {change}"
     if len(of_seeds) == 1:
         return f"{text}, of one seed"
     return f"{text}, no difference shown" if low <= 0 <= high else text

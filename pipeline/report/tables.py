@@ -89,7 +89,11 @@ def rates_table(results: Results) -> Table:
         f"{100 * results.confidence:g} % interval over {over}. One seed says nothing of the noise "
         "of training."
     )
-    frame = _lowest_rates(results.lowest_rates, results, lambda x: rate_cell(x) + change_text(x))
+
+    def cell(of_seeds: pd.DataFrame) -> str:
+        return "; ".join(filter(None, [rate_cell(of_seeds), change_text(of_seeds)]))
+
+    frame = _lowest_rates(results.lowest_rates, results, cell)
     return Table("lowest-rates", caption, frame, words=3)
 
 
@@ -125,7 +129,7 @@ def change_text(of_seeds: pd.DataFrame) -> str:
     low, high = of_seeds[["low", "high"]].iloc[0]
     if of_seeds["sender"].iloc[0] == ARMS[0] or of_seeds["bits_percent"].isna().any():
         return ""
-    text = f"; {percent(mean_percent(of_seeds['bits_percent']), 1)}"
+    text = percent(mean_percent(of_seeds["bits_percent"]), 1)
     return f"{text} [{signed(low, 1)}, {signed(high, 1)}]" if np.isfinite(low) else text
 
 

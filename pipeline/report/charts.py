@@ -177,6 +177,10 @@ def training_title(column: str) -> str:
     return f"{part.capitalize()}: {kind}" if part else "Learning rate"
 
 
+WHOLE = "datum.value % 1 ? '' : datum.label"
+"""Label of an axis that counts: of a few epochs Vega marks halves too."""
+
+
 def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
     shown = list(dict.fromkeys(table["sender"]))
     look = styles(shown)
@@ -188,7 +192,7 @@ def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
         # Marks show a training of one epoch, and scores that are not taken in every epoch.
         .mark_line(point=alt.OverlayMarkDef(size=20))
         .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", labelExpr=WHOLE)),
             y=alt.Y("value:Q", title=None, scale=scale),
             color=alt.Color("sender:N", scale=colours, legend=None),
             tooltip=[

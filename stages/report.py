@@ -149,6 +149,7 @@ def facts(results: Results, evaluation: Evaluation, params: Params) -> dict[str,
         "Data": f"{name}, {params.data.width} × {params.data.height}",
         "Frames": f"{evaluation.trained:,} to train on, {results.images:,}{of} to test on",
         "Training": f"epochs: {params.train.epochs}, batch: {params.train.batch}",
+        "Encoders": ", ".join(map(encoder_title, params.encoders)),
         "Encoder weights": weights[params.model.weights],
         "Seeds": ", ".join(map(str, params.seeds)),
         "Quantiser": f"{params.quantizer.bits} bits",
@@ -180,24 +181,18 @@ def track(
     The BD-rates of a model are logged to its evaluation too, so that a row of MLflow's table of
     runs shows them beside the scores.
     """
-    numbers, verdicts = nested(results.bd_rate, "percent"), nested(results.bd_rate, "verdict")
     trained = {n: tracked.find("train", str(n), digest(weights_file(n))) for n in names}
     evaluated = {n: tracked.find("evaluate", str(n), digest(sums_file(n))) for n in names}
-    for kind, models in numbers.items():
-        for model, by_score in models.items():
-            known = {score: x for score, x in by_score.items() if isinstance(x, float)}
-            tracked.log({f"{kind}/{model}/{score}": x for score, x in known.items()})
+    rows = results.bd_rate.assign(model=results.bd_rate["encoder"] + "-" + results.bd_rate["seed"])
+    records = rows.to_dict("records")
+    tracked.log({f"{x['kind']}/{x['model']}/{x['score']}": x["percent"] for x in records})
     for name, run_id in evaluated.items():
         if name.arm == ARMS[1] and run_id:
-            of = f"{name.encoder}-{name.seed}"
-            rates = {f"{kind}/{s}": x for kind in numbers for s, x in numbers[kind][of].items()}
-            known = {key: round(x, 2) for key, x in rates.items() if isinstance(x, float)}
-            said = {
-                f"verdict.{kind}.{s}": str(x)
-                for kind in verdicts
-                for s, x in verdicts[kind][of].items()
-            }
-            tracked.log_to(run_id, known, said)
+            of_model = rows[rows["model"] == f"{name.encoder}-{name.seed}"]
+            at = {f"{x['kind']}/{x['score']}": x for x in of_model.to_dict("records")}
+            rates = {key: round(x["percent"], 2) for key, x in at.items()}
+            said = {f"verdict.{key.replace('/', '.')}": x["verdict"] for key, x in at.items()}
+            tracked.log_to(run_id, rates, said)
     for path in (PAGE, TABLES / "table.md", TABLES / "bd_rate.csv"):
         tracked.file(path)
     for path in sorted(FIGURES.glob("*.png")):

@@ -125,6 +125,6 @@ def test_what_is_added_runs_from_the_settings_to_the_page(
     shown = re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.S)
     for words in ("Stem", "Closeness", "DEFLATE", "Brightness"):
         assert words in shown, words
-    for figure in ("rate-accuracy-stem", "predictions-stem", "training-stem"):
+    for figure in ("rate-accuracy-stem", "predictions-stem-proposed"):
         assert Path(f"reports/figures/{figure}.png").is_file()
     assert "Closeness" in Path("reports/tables/table.md").read_text()

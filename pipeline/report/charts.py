@@ -4,13 +4,13 @@ Each chart here has a width of its own only in print; the page gives it the widt
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import vl_convert
 
@@ -19,9 +19,9 @@ from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
 from pipeline.report.names import (
     MISSING,
+    UNCOMPRESSED,
     encoder_title,
     point_title,
-    printed,
     score_title,
     sender_title,
 )
@@ -33,70 +33,44 @@ PRINT_WIDTH, HEIGHT = 280, 250
 """Pixels of a panel."""
 PRINT_SCALE = 2
 """Pixels of a PNG file for each pixel of a figure."""
+VALUES = ("value", "value_low", "value_high")
+"""Columns of a score and its interval."""
 UNIT = "unit"
 """Signal that chooses the unit of the rate: a column of `RATES`."""
 
 alt.data_transformers.disable_max_rows()
 
 
-def rate_table(results: Results, encoder: str) -> pd.DataFrame:
-    """Return the points of one encoder with their intervals, as `described` gives them."""
-    sent = results.sent[results.sent["encoder"] == encoder]
-    bands = results.bands[results.bands["encoder"] == encoder].drop(columns="encoder")
-    parts = []
-    for task, score in results.scores.items():
-        of_task = bands[bands["task"] == task]
-        table = sent[["sender", "codec", *RATES]].assign(task=task, value=sent[score.name])
-        table = table.merge(of_task, on=["sender", "codec", "task"], how="left")
-        parts.append(described(table, score, senders(results)))
-    return pd.concat(parts, ignore_index=True)
+def rate_table(sent: pd.DataFrame, score: Score, senders: Mapping[str, str]) -> pd.DataFrame:
+    """Return the points of one score, in its unit of print; sent, senders: see `rate_charts`.
 
-
-def described(points: pd.DataFrame, score: Score, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Return points as `rate_chart` takes them: values in the unit of print, and words.
-
-    points: columns sender, codec, those of `RATES`, value, low and high (of the interval, NaN for
-    none). titles: of the senders. Adds `front`, false for a point that another of the same sender
-    dominates, `title`, which names the point, and `interval`. Sorted by rate.
+    Returns the columns sender, codec, those of `RATES` and of `VALUES`, `front` (false for a point
+    that another of the same sender dominates) and `title`, which names the point. Sorted by rate.
     """
+    names = {name.replace("value", score.name): name for name in VALUES}
+    table = sent.reindex(columns=["sender", "codec", *RATES, *names]).rename(columns=names)
+    table[[*VALUES]] *= score.printed.scale
     front: set[object] = set()
-    for _, of_sender in points.groupby("sender"):
-        kept = pareto_front(of_sender["kilobytes"], of_sender["value"])
-        front |= set(of_sender.index[kept])
-    return points.assign(
-        **{name: score.printed.scale * points[name] for name in ("value", "low", "high")},
-        front=points.index.isin(front),
-        title=[
-            point_title(titles[sender], codec)
-            for sender, codec in zip(points["sender"], points["codec"], strict=True)
-        ],
-        interval=[
-            f"{printed(score, low)} to {printed(score, high)}"
-            for low, high in zip(points["low"], points["high"], strict=True)
-        ],
+    for _, of_sender in table[table["codec"] != UNCOMPRESSED].groupby("sender"):
+        front |= set(of_sender.index[pareto_front(of_sender["kilobytes"], of_sender["value"])])
+    words = zip(table["sender"], table["codec"], strict=True)
+    return table.assign(
+        front=table.index.isin(front),
+        title=[point_title(senders[sender], codec) for sender, codec in words],
     ).sort_values("kilobytes")
-
-
-def senders(results: Results) -> dict[str, str]:
-    """Return each sender with its title."""
-    return {sender: sender_title(sender, results.arms) for sender in results.senders}
 
 
 def rate_chart(
     table: pd.DataFrame,
     score: Score,
-    *,
-    levels: Mapping[str, float],
     senders: Mapping[str, str],
-    confidence: float | None = None,
-    legend: bool = False,
+    *,
+    confidence: float | None,
+    legend: bool,
 ) -> Any:
     """Return score over rate of one task: bands, lines through the best points, and marks.
 
-    table: rows of one task from `rate_table`. levels: sender -> score of its uncompressed features,
-    in the unit of print. senders: all that have a colour, with their titles. confidence: of the
-    bands, None for none.
-    The unit of the rate is the signal `UNIT`.
+    table: see `rate_table`. The unit of the rate is the signal `UNIT`.
     """
     if not table["value"].notna().any():
         empty = alt.Chart(pd.DataFrame({"text": [f"{score.label}: {MISSING}"]}))
@@ -105,21 +79,25 @@ def rate_chart(
     title = score_title(score)
     x = alt.X("rate:Q", title=None, scale=alt.Scale(zero=False))
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
-    value = alt.Tooltip("value:Q", title=title, format=f".{score.printed.digits}f")
+    digits = f".{score.printed.digits}f"
+    value = alt.Tooltip("value:Q", title=title, format=digits)
     rates = [alt.Tooltip(f"{name}:Q", title=x, format=".3~f") for name, x in RATES.items()]
     tooltip = [alt.Tooltip("title:N", title="point"), *rates, value]
-    points = alt.Chart(table).transform_calculate(rate=f"datum[{UNIT}]")
+    free = table["codec"] == UNCOMPRESSED
+    points = alt.Chart(table[~free]).transform_calculate(rate=f"datum[{UNIT}]")
     best = points.transform_filter("datum.front")
     layers: list[Any] = []
     if confidence is not None:
-        tooltip.append(alt.Tooltip("interval:N", title=f"{100 * confidence:g} % interval"))
-        band = best.mark_area(opacity=0.15)
-        layers.append(band.encode(x, alt.Y("low:Q", title=title), y2="high:Q", color=colour))
-    if levels:
-        free = pd.DataFrame({"sender": list(levels), "value": list(levels.values())})
-        rule = alt.Chart(free).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
-        said = [alt.Tooltip("sender:N", title="uncompressed features"), value]
-        layers.append(rule.encode(y=y, color=colour, tooltip=said))
+        for end, words in (("value_low", "from"), ("value_high", "to")):
+            said = f"{100 * confidence:g} % interval, {words}"
+            tooltip.append(alt.Tooltip(f"{end}:Q", title=said, format=digits))
+        low = alt.Y("value_low:Q", title=title)
+        layers.append(best.mark_area(opacity=0.15).encode(x, low, y2="value_high:Q", color=colour))
+    levels = table.loc[free & np.isfinite(table["value"]), ["sender", "value"]]
+    if len(levels):
+        rule = alt.Chart(levels).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
+        shown = [alt.Tooltip("sender:N", title="uncompressed features"), value]
+        layers.append(rule.encode(y=y, color=colour, tooltip=shown))
     layers.append(best.mark_line(strokeWidth=2).encode(x, y, color=colour, strokeDash=dash))
     size = alt.condition("datum.front", alt.value(70), alt.value(18))
     marks = points.mark_point(filled=True, opacity=1)
@@ -148,25 +126,32 @@ def _channels(senders: Mapping[str, str], legend: bool) -> list[Any]:
     ]
 
 
-def rate_charts(results: Results, encoder: str, *, legend: bool = False) -> dict[str, Any]:
-    """Return task -> score over rate of all senders of one encoder."""
-    table = rate_table(results, encoder)
-    free = results.uncompressed[results.uncompressed["encoder"] == encoder]
+def rate_charts(
+    sent: pd.DataFrame,
+    scores: Mapping[str, Score],
+    senders: Mapping[str, str],
+    *,
+    confidence: float | None = None,
+    legend: bool = False,
+) -> dict[str, Any]:
+    """Return task -> score over rate of all senders of one encoder.
+
+    sent: rows of one encoder as `measured.sent_table` gives them; it may lack the intervals.
+    senders: all that have a colour, with their titles. confidence: of the intervals, None for none.
+    """
     return {
         task: rate_chart(
-            table[table["task"] == task],
-            score,
-            levels={
-                str(arm): score.printed.scale * value
-                for arm, value in free.groupby("arm")[score.name].mean().items()
-                if math.isfinite(value)
-            },
-            senders=senders(results),
-            confidence=results.confidence,
-            legend=legend,
+            rate_table(sent, score, senders), score, senders, confidence=confidence, legend=legend
         )
-        for task, score in results.scores.items()
+        for task, score in scores.items()
     }
+
+
+def charts_of(results: Results, encoder: str, *, legend: bool = False) -> dict[str, Any]:
+    """Return the charts over rate of one encoder of a report."""
+    sent = results.sent[results.sent["encoder"] == encoder]
+    titles = {sender: sender_title(sender, results.arms) for sender in results.senders}
+    return rate_charts(sent, results.scores, titles, confidence=results.confidence, legend=legend)
 
 
 def training_charts(histories: Mapping[str, pd.DataFrame]) -> dict[str, alt.Chart]:
@@ -192,24 +177,22 @@ def training_title(column: str) -> str:
     return f"{part.capitalize()}: {kind}" if part else "Learning rate"
 
 
+WHOLE = "datum.value % 1 ? '' : datum.label"
+"""Label of an axis that counts: of a few epochs Vega marks halves too."""
+
+
 def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
     shown = list(dict.fromkeys(table["sender"]))
     look = styles(shown)
-    epochs = sorted(table["epoch"].unique().tolist())
-    # Of few epochs each has its mark and its place on the axis.
-    few = len(epochs) <= 10
     log = name.startswith(("loss/", "weight/", "lr")) and 0 < table[name].min() < table[name].max()
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
     colours = alt.Scale(domain=shown, range=[look[sender].colour for sender in shown])
     return (
         alt.Chart(table.rename(columns={name: "value"}))
-        .mark_line(point=few)
+        # Marks show a training of one epoch, and scores that are not taken in every epoch.
+        .mark_line(point=alt.OverlayMarkDef(size=20))
         .encode(
-            x=alt.X(
-                "epoch:Q",
-                title="epoch",
-                axis=alt.Axis(values=epochs, format="d") if few else alt.Axis(),
-            ),
+            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", labelExpr=WHOLE)),
             y=alt.Y("value:Q", title=None, scale=scale),
             color=alt.Color("sender:N", scale=colours, legend=None),
             tooltip=[
@@ -251,7 +234,7 @@ def for_print(
 
 def figures(results: Results, encoder: str) -> dict[str, dict[str, Any]]:
     """Return the figures of score over rate for print, by the name of their files."""
-    charts = rate_charts(results, encoder, legend=True)
+    charts = charts_of(results, encoder, legend=True)
     title = f"{encoder_title(encoder)}: score over rate"
     return {
         f"rate-accuracy-{encoder}": for_print(charts, title),

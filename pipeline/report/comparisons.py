@@ -5,7 +5,7 @@ The arms are paired within seed and image.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.artifacts import ARMS
 from pipeline.report.measured import Measured
 from pipeline.report.names import MEAN
-from pipeline.scoring.bdrate import METHODS, BDRate, bd_rate, hull_rate
+from pipeline.scoring.bdrate import BDRate, bd_rate, hull_rate
 from pipeline.scoring.bootstrap import Interval, bd_interval, effect_interval, mean_percent
 from pipeline.scoring.metrics import SCORES, Score
 from pipeline.scoring.repeats import repeated_effect
@@ -36,11 +36,8 @@ class Kind(NamedTuple):
 
     points: tuple[str, ...] | None
     """Those of the curve; None for all."""
-    rate: Callable[[Score], Rate]
-    near_best: Callable[[Score], Rate] | None
-    """Over the best scores alone; None for the paper's."""
-    methods: tuple[str, ...]
-    """Of interpolation that it is held against; a hull needs none."""
+    rate: Callable[[Score, float], Rate]
+    """Takes the share of the range of scores, from the benchmark's best down, that counts."""
 
 
 def kinds(*, bd_points: Sequence[str], max_score_drop: float) -> dict[str, Kind]:
@@ -51,13 +48,13 @@ def kinds(*, bd_points: Sequence[str], max_score_drop: float) -> dict[str, Kind]
     over the points fixed in advance; it exists only if each curve's score rises with its rate.
     """
 
-    def hulls(drop: float, score: Score) -> Rate:
+    def between_hulls(score: Score, share: float) -> Rate:
+        drop = share * max_score_drop
         return partial(hull_rate, averaged=score.averaged, max_score_drop=drop, names=ARMS)
 
-    whole, best = partial(hulls, max_score_drop), partial(hulls, NEAR_BEST * max_score_drop)
     return {
-        HULL: Kind(None, whole, best, ()),
-        PAPER: Kind(tuple(bd_points), lambda _: partial(bd_rate, names=ARMS), None, METHODS),
+        HULL: Kind(None, between_hulls),
+        PAPER: Kind(tuple(bd_points), lambda *_: partial(bd_rate, names=ARMS)),
     }
 
 
@@ -74,43 +71,41 @@ def pairs(models: Iterable[Measured]) -> dict[str, dict[int, Pair]]:
 
 
 def bd_table(
-    models: Sequence[Measured],
-    kinds: Mapping[str, Kind],
-    noise: pd.DataFrame,
-    *,
-    confidence: float,
+    models: Sequence[Measured], kinds: Mapping[str, Kind], *, confidence: float
 ) -> pd.DataFrame:
     """Return the BD-rate of each encoder, seed, task and kind; of several seeds the mean too.
 
     Returns the columns encoder, seed (or `mean`), task, score, kind, seeds, percent (below 0 saves
-    bits; NaN if there is none), deviation (over seeds), overlap, low and high (of the interval, of
-    the mean or of the only seed), near_best, noise and near_best_noise (the largest of
-    `noise_table`), verdict and reason (see `scoring.verdict`).
+    bits; NaN if there is none), overlap, low and high (of the interval, of the mean or of the only
+    seed), near_best, noise (see `_noise`), verdict and reason (see `scoring.verdict`).
     """
     rows = []
-    largest = noise.groupby(["encoder", "task", "kind"])[["percent", "near_best"]].max()
-    noises_of = dict(zip(largest.index, largest.to_numpy().tolist(), strict=True))
     for encoder, of_seed in pairs(models).items():
         groups = {str(seed): [pair] for seed, pair in of_seed.items()}
         if len(groups) > 1:
             groups[MEAN] = list(of_seed.values())
+        benchmarks = [benchmark for benchmark, _ in of_seed.values()]
+        noises = {
+            (task, name): _noise(benchmarks, task, kind)
+            for task in benchmarks[0].uncompressed
+            for name, kind in kinds.items()
+        }
         for seed, judged in groups.items():
             final = len(judged) == len(of_seed)
-            for task in judged[0][0].uncompressed:
-                for name, kind in kinds.items():
-                    noises = noises_of.get((encoder, task, name), [np.nan, np.nan])
-                    row = _bd_row(judged, task, kind, noises, confidence if final else None)
-                    head = {"encoder": encoder, "seed": seed, "task": task}
-                    rows.append({**head, "score": SCORES[task].name, "kind": name, **row})
+            for (task, name), noise in noises.items():
+                head = {"encoder": encoder, "seed": seed, "task": task}
+                head |= {"score": SCORES[task].name, "kind": name}
+                row = _bd_row(judged, task, kinds[name], noise, confidence if final else None)
+                rows.append(head | row)
     return pd.DataFrame(rows)
 
 
 def _bd_row(
-    judged: Sequence[Pair], task: str, kind: Kind, noises: Sequence[float], confidence: float | None
+    judged: Sequence[Pair], task: str, kind: Kind, noise: float, confidence: float | None
 ) -> dict[str, object]:
     """Return one row without its key; confidence: None where no interval is wanted."""
     score = SCORES[task]
-    rate = kind.rate(score)
+    rate = kind.rate(score, 1)
     curves = [[model.coded.of(task, kind.points) for model in pair] for pair in judged]
     found = [rate(*_whole(of_pair)) for of_pair in curves]
     percent = _mean([x.percent for x in found])
@@ -119,12 +114,8 @@ def _bd_row(
         anchors, tests = zip(*curves, strict=True)
         interval = bd_interval(anchors, tests, rate, confidence=confidence)
     near_best = None
-    if kind.near_best:
-        near_best = _mean([kind.near_best(score)(*_whole(x)).percent for x in curves])
-    by_method = [
-        _mean([partial(bd_rate, method=method)(*_whole(x)).percent for x in curves])
-        for method in kind.methods
-    ]
+    if kind.points is None:
+        near_best = _mean([kind.rate(score, NEAR_BEST)(*_whole(x)).percent for x in curves])
     points = len(curves[0][0][0])
     left_out = [_mean([_without(i, x, rate) for x in curves]) for i in range(points)]
     why = next((x.why for x in found if x.why), "")
@@ -133,11 +124,10 @@ def _bd_row(
             percent=percent,
             why=why if len(found) == 1 else f"a seed has no number: {why}",
             overlap=min(x.overlap for x in found),
-            by_method=[x for x in by_method if np.isfinite(x)],
             left_out=[x for x in left_out if np.isfinite(x)],
             interval=interval,
             seeds=len(judged),
-            noise=noises[0],
+            noise=noise,
             near_best=near_best,
             incomparable=_incomparable(judged, task),
         )
@@ -145,13 +135,11 @@ def _bd_row(
     return {
         "seeds": len(judged),
         "percent": percent,
-        "deviation": pd.Series([x.percent for x in found], dtype=float).std(skipna=False),
         "overlap": min(x.overlap for x in found),
         "low": interval.low if interval else np.nan,
         "high": interval.high if interval else np.nan,
         "near_best": np.nan if near_best is None else near_best,
-        "noise": noises[0],
-        "near_best_noise": noises[1],
+        "noise": noise,
         "verdict": verdict.code,
         "reason": verdict.sentence,
     }
@@ -209,36 +197,18 @@ def _incomparable(judged: Sequence[Pair], task: str) -> list[str]:
     return against
 
 
-def noise_table(models: Iterable[Measured], kinds: Mapping[str, Kind]) -> pd.DataFrame:
-    """Return the noise of training: the BD-rate of every pair of benchmarks of one encoder.
+def _noise(benchmarks: Sequence[Measured], task: str, kind: Kind) -> float:
+    """Return the noise of training: the largest BD-rate between two benchmarks, without its sign.
 
-    Returns the columns encoder, task, kind, first, second (their seeds), `percent`: the change of
-    bits without its sign, so 10 for -9.1 % and for +10 %, NaN where there is none; and `near_best`:
-    the same over the best scores alone, NaN for the paper's.
+    So 10 for -9.1 % and for +10 %; NaN if no two have one. Both directions count: a hull takes its
+    range of scores from the best of its anchor.
     """
-    benchmarks: dict[str, list[Measured]] = {}
-    for model in models:
-        if model.name.arm == ARMS[0]:
-            benchmarks.setdefault(model.name.encoder, []).append(model)
-    rows = []
-    for encoder, seeds in benchmarks.items():
-        for first, second in combinations(seeds, 2):
-            for task in first.uncompressed:
-                for name, kind in kinds.items():
-                    columns = _whole(x.coded.of(task, kind.points) for x in (first, second))
-                    near_best = kind.near_best and kind.near_best(SCORES[task])
-                    sizes = _size(kind.rate(SCORES[task]), columns), _size(near_best, columns)
-                    rows.append((encoder, task, name, first.name.seed, second.name.seed, *sizes))
-    names = ["encoder", "task", "kind", "first", "second", "percent", "near_best"]
-    return pd.DataFrame(rows, columns=names).astype({"percent": float, "near_best": float})
-
-
-def _size(rate: Rate | None, columns: Sequence[np.ndarray]) -> float:
-    """Return the larger of both directions: a hull counts scores from the best of its anchor."""
-    if rate is None:
-        return np.nan
-    found = rate(*columns).percent, rate(*columns[2:], *columns[:2]).percent
-    return max((size_of(x) for x in found if x is not None), default=np.nan)
+    rate, sizes = kind.rate(SCORES[task], 1), []
+    for anchor, test in permutations(benchmarks, 2):
+        found = rate(*_whole(x.coded.of(task, kind.points) for x in (anchor, test))).percent
+        if found is not None:
+            sizes.append(size_of(found))
+    return max(sizes, default=np.nan)
 
 
 def changes_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame:

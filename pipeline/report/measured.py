@@ -1,4 +1,4 @@
-"""From the evaluation of each model to the tables of points, and to what comparisons need of it.
+"""From the evaluation of each model to its points, and to what comparisons need of it.
 
 A sender is what sends a frame: an arm, whose features are coded, or the codec of the input picture
 (`jpeg`), on which the whole network of the benchmark runs.
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts import Coded, Diagnostics, Evaluation, ModelName, Sums
-from pipeline.report.names import family
+from pipeline.artifacts import Coded, Diagnostics, Evaluation, ModelName
+from pipeline.report.names import UNCOMPRESSED, family
 from pipeline.scoring.bootstrap import Curve, image_counts, resampled_curve, resampled_scores
 from pipeline.scoring.metrics import SCORES, bits_per_element
 
@@ -56,7 +56,7 @@ class Measured:
     uncompressed: Mapping[str, np.ndarray]
     """task -> scores of the float features, (1 + R,)."""
     tables: Mapping[str, list[dict[str, Any]]]
-    """Rows of this model for the tables of `results`, by name of the table."""
+    """Rows of this model for the tables `points`, `iou` and `diagnostics` of `results`."""
     runtime: Mapping[str, object]
     coders: Mapping[str, str]
     floor: Mapping[str, float]
@@ -95,10 +95,6 @@ def _measure(model: Model, rate_form: str, counts_RN: np.ndarray) -> Measured:
     of_sender: dict[str, dict[str, Coded]] = {name.arm: dict(evaluation.points)}
     for codec, coded in evaluation.pictures.items():
         of_sender.setdefault(family(codec), {})[codec] = coded
-    rows = {
-        sender: [_point_row(model, sender, codec, coded) for codec, coded in points.items()]
-        for sender, points in of_sender.items()
-    }
     return Measured(
         name=name,
         names=evaluation.names,
@@ -110,9 +106,7 @@ def _measure(model: Model, rate_form: str, counts_RN: np.ndarray) -> Measured:
         },
         uncompressed=resampled_scores(evaluation.uncompressed, counts_RN),
         tables={
-            "points": rows[name.arm],
-            "pictures": [row for sender in list(rows)[1:] for row in rows[sender]],
-            "uncompressed": [{**name._asdict(), **scores_of(evaluation.uncompressed)}],
+            "points": [_point_row(model, *point) for point in evaluation.points.items()],
             "iou": _iou_rows(model),
             "diagnostics": [_diagnostics_row(model, rate_form)],
         },
@@ -122,26 +116,21 @@ def _measure(model: Model, rate_form: str, counts_RN: np.ndarray) -> Measured:
     )
 
 
-def _point_row(model: Model, sender: str, codec: str, coded: Coded) -> dict[str, Any]:
+def _point_row(model: Model, codec: str, coded: Coded) -> dict[str, Any]:
+    """Return rates and scores of all images, and what is said beside the scores."""
     mean, elements = float(coded.bytes_N.mean()), model.evaluation.elements
-    return {
+    row: dict[str, Any] = {
         **model.name._asdict(),
-        **({} if sender == model.name.arm else {"sender": sender}),
         "codec": codec,
         "bpfe": bits_per_element(coded.bytes_N, elements=elements),
         "bpfe_payload": bits_per_element(coded.payload_N, elements=elements),
         "bpp": 8 * mean / model.evaluation.pixels,
         "kilobytes": mean / 1000,
-        **scores_of(coded.sums),
+        **{SCORES[task].name: SCORES[task].compute(sums) for task, sums in coded.sums.items()},
     }
-
-
-def scores_of(sums_of: Mapping[str, Sums]) -> dict[str, float]:
-    """Return the scores of all images by name, and what is said beside them."""
-    found = {SCORES[task].name: SCORES[task].compute(sums) for task, sums in sums_of.items()}
-    for task, sums in sums_of.items():
-        found |= (SCORES[task].facts or (lambda sums: {}))(sums)
-    return found
+    for task, sums in coded.sums.items():
+        row |= (SCORES[task].facts or (lambda sums: {}))(sums)
+    return row
 
 
 def _iou_rows(model: Model) -> list[dict[str, Any]]:
@@ -149,7 +138,7 @@ def _iou_rows(model: Model) -> list[dict[str, Any]]:
     sums_at = {codec: coded.sums for codec, coded in model.evaluation.points.items()}
     return [
         {**model.name._asdict(), "codec": codec, "class": part, "iou": value}
-        for codec, sums_of in {**sums_at, "uncompressed": model.evaluation.uncompressed}.items()
+        for codec, sums_of in {**sums_at, UNCOMPRESSED: model.evaluation.uncompressed}.items()
         for task, sums in sums_of.items()
         for part, value in (SCORES[task].parts or (lambda sums: {}))(sums).items()
     ]
@@ -172,31 +161,64 @@ def _diagnostics_row(model: Model, rate_form: str) -> dict[str, Any]:
     return row
 
 
-def band_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame:
-    """Return the interval of each score at each point of each sender, over images and seeds.
-
-    Returns columns encoder, sender, codec, task, low, high; NaN for a score that does not exist.
-    These are intervals of each sender alone: how hard the images happen to be is in them, which
-    paired intervals of BD-rates leave out.
-    """
-    groups: dict[tuple[str, str], list[Curve]] = {}
+def by_sender(
+    models: Iterable[Measured],
+) -> dict[str, dict[str, list[tuple[Measured, Curve]]]]:
+    """Return encoder -> sender -> model and curve of each seed; arms come before pictures."""
+    found: dict[str, dict[str, list[tuple[Measured, Curve]]]] = {}
+    for model in models:
+        found.setdefault(model.name.encoder, {})[model.name.arm] = []
     for model in models:
         for sender, curve in model.senders.items():
-            groups.setdefault((model.name.encoder, sender), []).append(curve)
+            found[model.name.encoder].setdefault(sender, []).append((model, curve))
+    return found
+
+
+def sent_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame:
+    """Return rates and scores of each sender at each point, means over seeds, with intervals.
+
+    Returns the columns encoder, sender, codec, those of `RATES`, and for each score `<name>`,
+    `<name>_low` and `<name>_high`; NaN for a score that does not exist. `UNCOMPRESSED` is a point
+    of each arm without rates.
+    The intervals are over images and seeds, of each sender alone: how hard the images happen to be
+    is in them, which paired intervals of BD-rates leave out.
+    """
     rows = []
-    for (encoder, sender), seeds in groups.items():
-        resamples = seeds[0].rate_PR.shape[1] - 1
-        drawn_SR = np.random.default_rng([DRAW, 1]).integers(
-            len(seeds), size=(len(seeds), resamples)
-        )
-        for point, codec in enumerate(seeds[0].points):
-            for task in seeds[0].score_PR_of:
-                score_SR = np.stack([seed.score_PR_of[task][point, 1:] for seed in seeds])
-                mean_R = np.take_along_axis(score_SR, drawn_SR, axis=0).mean(0)
-                known_R = mean_R[~np.isnan(mean_R)]
-                ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-                # Between two infinite scores there is none to interpolate.
-                with np.errstate(invalid="ignore"):
-                    low, high = np.quantile(known_R, ends) if len(known_R) else (np.nan, np.nan)
-                rows.append((encoder, sender, codec, task, low, high))
-    return pd.DataFrame(rows, columns=["encoder", "sender", "codec", "task", "low", "high"])
+    for encoder, of_encoder in by_sender(models).items():
+        for sender, seeds in of_encoder.items():
+            first, curve = seeds[0]
+            head = {"encoder": encoder, "sender": sender}
+            for point, codec in enumerate(curve.points):
+                bpfe = float(np.mean([x.rate_PR[point, 0] for _, x in seeds]))
+                bits = bpfe * first.elements
+                rates = {"kilobytes": bits / 8000, "bpfe": bpfe, "bpp": bits / first.pixels}
+                scores = [
+                    {task: x_PR[point] for task, x_PR in x.score_PR_of.items()} for _, x in seeds
+                ]
+                known = _means_and_intervals(scores, confidence)
+                rows.append({**head, "codec": codec, **rates, **known})
+            if sender == first.name.arm:
+                known = _means_and_intervals([x.uncompressed for x, _ in seeds], confidence)
+                rows.append({**head, "codec": UNCOMPRESSED, **known})
+    return pd.DataFrame(rows)
+
+
+def _means_and_intervals(
+    score_R_of: Sequence[Mapping[str, np.ndarray]], confidence: float
+) -> dict[str, float]:
+    """Return the mean of each score over seeds and its interval; score_R_of: of each seed."""
+    seeds, found = len(score_R_of), dict[str, float]()
+    for task in score_R_of[0]:
+        score_SR = np.stack([of_seed[task] for of_seed in score_R_of])
+        shape = seeds, score_SR.shape[1] - 1
+        drawn_SR = np.random.default_rng([DRAW, 1]).integers(seeds, size=shape)
+        mean_R = np.take_along_axis(score_SR[:, 1:], drawn_SR, axis=0).mean(0)
+        known_R = mean_R[~np.isnan(mean_R)]
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        # Between two infinite scores there is none to interpolate.
+        with np.errstate(invalid="ignore"):
+            low, high = np.quantile(known_R, ends) if len(known_R) else (np.nan, np.nan)
+        name = SCORES[task].name
+        # Not the mean of the seeds that happen to have a score.
+        found |= {name: score_SR[:, 0].mean(), f"{name}_low": low, f"{name}_high": high}
+    return found

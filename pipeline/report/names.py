@@ -9,6 +9,8 @@ from pipeline.scoring.metrics import Score
 
 MEAN = "mean"
 """Stands in the column `seed` for the mean over seeds."""
+UNCOMPRESSED = "uncompressed"
+"""Stands in the column `codec` for float features, which are neither quantised nor coded."""
 MISSING = "not available"
 """Stands for a score or a rate that does not exist."""
 Row = Mapping[Hashable, Any]
@@ -22,6 +24,8 @@ def encoder_title(encoder: str) -> str:
 
 def codec_title(codec: str) -> str:
     """Return a point in print: `png` as PNG, `jpeg-95` as JPEG-95, `png@5` as PNG 5-bit."""
+    if codec == UNCOMPRESSED:
+        return codec
     name, own_depth, bits = codec.upper().partition("@")
     return f"{name} {bits}-bit" if own_depth else name
 

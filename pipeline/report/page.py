@@ -12,13 +12,13 @@ import vl_convert
 from markupsafe import Markup
 
 from pipeline.artifacts import Examples
-from pipeline.report.charts import for_page, rate_charts, training_charts
+from pipeline.report.charts import charts_of, for_page, training_charts
 from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
 from pipeline.report.names import encoder_title, sender_title
 from pipeline.report.pictures import viewer
 from pipeline.report.results import Results
-from pipeline.report.summary import at_equal_score, at_first_point, of_the_picture, what_to_send
+from pipeline.report.summary import at_equal_score, what_to_send
 from pipeline.report.tables import as_html, classes_html, print_tables, runs_table, to_html
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -65,18 +65,17 @@ def render(results: Results, shown: Shown) -> str:
 def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     """Return what the page says of one encoder."""
     sent = results.sent[results.sent["encoder"] == encoder]
-    kilobytes: dict[str, dict[str, float]] = {}
-    for row in sent.to_dict("records"):
-        kilobytes.setdefault(row["sender"], {})[row["codec"]] = row["kilobytes"]
+    kilobytes = {
+        str(sender): dict(zip(of_sender["codec"], of_sender["kilobytes"], strict=True))
+        for sender, of_sender in sent.groupby("sender")
+    }
     return {
-        "name": encoder,
         "title": encoder_title(encoder),
         "found": what_to_send(results, encoder),
-        "sentences": [at_equal_score(results, encoder), at_first_point(results, encoder)],
-        "picture": of_the_picture(results, encoder),
+        "at_equal_score": at_equal_score(results, encoder),
         "charts": {
             results.scores[task].title: for_page(chart)
-            for task, chart in rate_charts(results, encoder).items()
+            for task, chart in charts_of(results, encoder).items()
         },
         "viewer": viewer(shown.examples[encoder], kilobytes),
         "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},

@@ -26,17 +26,12 @@ def stretched(tile_HW: np.ndarray) -> np.ndarray:
     return np.rint(255 * grey_HW.clip(0, 1)).astype(np.uint8)
 
 
-def image_grid(
-    rows: Mapping[str, Sequence[np.ndarray | None]], heads: Sequence[str]
-) -> Image.Image:
+def image_grid(rows: Mapping[str, Sequence[np.ndarray]], heads: Sequence[str]) -> Image.Image:
     """Return images in rows with a name before each row and a head over each column.
 
-    Images are HW (grey) or HW3 uint8, all of one size; None leaves a place empty.
+    Images are HW (grey) or HW3 uint8; the largest sets the size of a place.
     """
-    shapes = {x.shape[:2] for row in rows.values() for x in row if x is not None}
-    if len(shapes) != 1:
-        raise ValueError(f"images of the sizes {sorted(shapes)}: a grid needs one size")
-    height, width = shapes.pop()
+    height, width = np.max([x.shape[:2] for row in rows.values() for x in row], axis=0).tolist()
     across, down = width + GAP, height + GAP
     top = FONT + 2 * GAP
     sheet = Image.new("RGB", (MARGIN + across * len(heads), top + down * len(rows)), "white")
@@ -48,8 +43,7 @@ def image_grid(
         y = top + line * down
         draw.text((GAP, y + height / 2), name, "black", font, anchor="lm")
         for column, image in enumerate(images):
-            if image is not None:
-                sheet.paste(Image.fromarray(image).convert("RGB"), (MARGIN + column * across, y))
+            sheet.paste(Image.fromarray(image).convert("RGB"), (MARGIN + column * across, y))
     return sheet
 
 

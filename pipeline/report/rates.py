@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts import ARMS
-from pipeline.report.measured import Measured
-from pipeline.report.names import MISSING
+from pipeline.report.measured import Measured, by_sender
 from pipeline.scoring.bootstrap import Curve, rate_interval
 from pipeline.scoring.lowest_rate import LowestRate, lowest_rate, task_drops
 
@@ -22,42 +21,34 @@ def rates_table(
 
     Loss is against the benchmark of the same seed with uncompressed features. Returns the columns
     encoder, seed, sender, task (or `all`), max_task_drop (per cent), bpfe, bpp, kilobytes (NaN if
-    no point is good enough), limiting (the task that sets the rate; empty if the lowest rate of all
-    suffices, which is then an upper bound), remark; then bits_percent, the change against the
-    benchmark's features, with low and high, the interval of its mean over seeds (the same for each
-    seed). A task without any score is left out of `all`.
+    no point is good enough), limiting (the task that sets the rate or, without a rate, is in the
+    way; empty if the lowest rate of all suffices, which is then an upper bound, or if there is no
+    score); then bits_percent, the change against the benchmark's features, with low and high, the
+    interval of its mean over seeds (the same for each seed). A task without any score is left out
+    of `all`.
     """
     rows = []
-    for encoder in dict.fromkeys(model.name.encoder for model in models):
-        of_encoder = [model for model in models if model.name.encoder == encoder]
-        references = {x.name.seed: x for x in of_encoder if x.name.arm == ARMS[0]}
-        # Arms first: the picture belongs to the benchmark, but is none.
-        curves: dict[str, dict[int, Curve]] = {model.name.arm: {} for model in of_encoder}
-        for model in of_encoder:
-            for sender, curve in model.senders.items():
-                if model.name.seed in references:
-                    curves.setdefault(sender, {})[model.name.seed] = curve
-        for tasks in _task_sets(list(references.values())):
+    for encoder, senders in by_sender(models).items():
+        references = {model.name.seed: model for model, _ in senders[ARMS[0]]}
+        for what, tasks in _task_sets(list(references.values())).items():
             for allowed in max_task_drops:
                 found = {
                     sender: {
-                        seed: _lowest(curve, references[seed], tasks, allowed)
-                        for seed, curve in of_seed.items()
+                        model.name.seed: _lowest(curve, references[model.name.seed], tasks, allowed)
+                        for model, curve in seeds
                     }
-                    for sender, of_seed in curves.items()
+                    for sender, seeds in senders.items()
                 }
-                for row in _rows(found, references, tasks, allowed, confidence):
-                    rows.append({"encoder": encoder} | row)
+                head = {"encoder": encoder, "task": what, "max_task_drop": allowed}
+                rows += [head | row for row in _rows(found, references, tasks, confidence)]
     return pd.DataFrame(rows)
 
 
-def _task_sets(references: Sequence[Measured]) -> list[tuple[str, ...]]:
+def _task_sets(references: Sequence[Measured]) -> dict[str, list[str]]:
     """Return all tasks that have a score, then each task alone."""
-    tasks = list(references[0].uncompressed) if references else []
-    scored = [
-        task for task in tasks if all(np.isfinite(x.uncompressed[task][0]) for x in references)
-    ]
-    return [*([tuple(scored)] if len(scored) > 1 else []), *((task,) for task in tasks)]
+    tasks = list(references[0].uncompressed)
+    scored = [x for x in tasks if all(np.isfinite(y.uncompressed[x][0]) for y in references)]
+    return {ALL: scored or tasks, **{task: [task] for task in tasks}}
 
 
 def _lowest(
@@ -72,7 +63,6 @@ def _rows(
     found: Mapping[str, Mapping[int, LowestRate]],
     references: Mapping[int, Measured],
     tasks: Sequence[str],
-    allowed: float,
     confidence: float,
 ) -> list[dict[str, object]]:
     """Return the rows of one set of tasks and one drop: a row per sender and seed."""
@@ -89,24 +79,12 @@ def _rows(
             rows.append(
                 {
                     **{"seed": seed, "sender": sender},
-                    "task": ALL if len(tasks) > 1 else tasks[0],
-                    "max_task_drop": allowed,
                     "bpfe": lowest.rate_R[0],
                     "bpp": bits / references[seed].pixels,
                     "kilobytes": bits / 8000,
                     "limiting": tasks[limiting] if limiting >= 0 else "",
-                    "remark": _remark(lowest, tasks, allowed),
                     "bits_percent": 100 * np.expm1(logs_R[0]),
                     **({} if sender == ARMS[0] else {"low": interval.low, "high": interval.high}),
                 }
             )
     return rows
-
-
-def _remark(lowest: LowestRate, tasks: Sequence[str], allowed: float) -> str:
-    drop, limiting = lowest.best_drop_R[0], int(lowest.limiting_R[0])
-    if not np.isfinite(lowest.rate_R[0]):
-        if not np.isfinite(drop):
-            return MISSING
-        return f"{tasks[limiting]} loses {drop:.3g} % even at the best point; {allowed:g} % allowed"
-    return "every point is good enough: an upper bound" if limiting < 0 else ""

@@ -6,17 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.report.comparisons import bd_table, changes_table, kinds, noise_table
-from pipeline.report.measured import Model, band_table, measure
+from pipeline.report.comparisons import bd_table, changes_table, kinds
+from pipeline.report.measured import Model, measure, sent_table
 from pipeline.report.names import MEAN
 from pipeline.report.rates import rates_table
 from pipeline.scoring.metrics import SCORES, Score
-
-EMPTY = {
-    "pictures": ["encoder", "arm", "seed", "sender", "codec"],
-    "iou": ["encoder", "arm", "seed", "codec", "class", "iou"],
-}
-"""Columns of tables that may have no rows."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +28,10 @@ class Results:
     max_score_drop: float
     points: pd.DataFrame
     """A row per model and point: encoder, arm, seed, codec, rates in three units, scores."""
-    pictures: pd.DataFrame
-    """The same of the pictures, with the column sender."""
-    uncompressed: pd.DataFrame
-    """Scores of float features: encoder, arm, seed and a column per score."""
-    bands: pd.DataFrame
-    """See `measured.band_table`."""
+    sent: pd.DataFrame
+    """Points of all senders, means over seeds, see `measured.sent_table`."""
     bd_rate: pd.DataFrame
-    """See `comparisons.bd_table`, and likewise for the others."""
-    noise: pd.DataFrame
+    """See `comparisons.bd_table`, and likewise for the next."""
     changes: pd.DataFrame
     lowest_rates: pd.DataFrame
     """See `rates.rates_table`."""
@@ -53,23 +42,14 @@ class Results:
 
     @property
     def files(self) -> dict[str, pd.DataFrame]:
-        """The tables beside points.csv by the name of the file they go to."""
-        names = ("bd_rate", "noise", "changes", "lowest_rates", "uncompressed", "pictures")
-        return {name: getattr(self, name) for name in (*names, "diagnostics", "iou")}
+        """The tables beside points.csv that have rows, by the name of the file they go to."""
+        names = ("sent", "bd_rate", "changes", "lowest_rates", "diagnostics", "iou")
+        return {name: table for name in names if len(table := getattr(self, name))}
 
     @property
     def encoders(self) -> list[str]:
         """In the order of the models."""
         return list(dict.fromkeys(self.points["encoder"]))
-
-    @property
-    def sent(self) -> pd.DataFrame:
-        """Points of all senders, means over seeds: encoder, sender, codec, rates, scores."""
-        table = pd.concat([self.points.assign(sender=self.points["arm"]), self.pictures])
-        values = ["kilobytes", "bpfe", "bpp", *(score.name for score in self.scores.values())]
-        keys = ["encoder", "sender", "codec"]
-        # Not of the seeds that happen to have a score.
-        return table.groupby(keys, sort=False)[values].agg("mean", skipna=False).reset_index()
 
     @property
     def final(self) -> pd.DataFrame:
@@ -97,13 +77,11 @@ def analyse(
     measured = measure(models, rate_form=rate_form, resamples=resamples)
     first = measured[0]
     ways = kinds(bd_points=bd_points, max_score_drop=max_score_drop)
-    noise = noise_table(measured, ways)
     arms = tuple(dict.fromkeys(model.name.arm for model in measured))
     senders = dict.fromkeys([*arms, *(sender for model in measured for sender in model.senders)])
 
     def rows(name: str) -> pd.DataFrame:
-        found = [row for model in measured for row in model.tables[name]]
-        return pd.DataFrame(found, columns=None if found else EMPTY[name])
+        return pd.DataFrame([row for model in measured for row in model.tables[name]])
 
     return Results(
         arms=arms,
@@ -114,11 +92,8 @@ def analyse(
         resamples=resamples,
         max_score_drop=max_score_drop,
         points=rows("points"),
-        pictures=rows("pictures"),
-        uncompressed=rows("uncompressed"),
-        bands=band_table(measured, confidence=confidence),
-        bd_rate=bd_table(measured, ways, noise, confidence=confidence),
-        noise=noise,
+        sent=sent_table(measured, confidence=confidence),
+        bd_rate=bd_table(measured, ways, confidence=confidence),
         changes=changes_table(measured, confidence=confidence),
         lowest_rates=rates_table(measured, max_task_drops=max_task_drops, confidence=confidence),
         diagnostics=rows("diagnostics"),
@@ -145,14 +120,12 @@ def headline_scores(results: Results) -> Nested:
 
     Returns `{"png": {"encoder2-proposed-mean": {"bpfe": 3.98, "miou": 0.16}}}`.
     """
-    columns = ["bpfe", *(score.name for score in results.scores.values())]
+    seeds = results.points["seed"].unique()
+    seed = MEAN if len(seeds) > 1 else seeds[0]
     found: Nested = {}
-    for (encoder, arm), of_arm in results.points.groupby(["encoder", "arm"], sort=False):
-        codec = of_arm["codec"].iloc[0]
-        at_codec = of_arm[of_arm["codec"] == codec]
-        seed = MEAN if len(at_codec) > 1 else at_codec["seed"].item()
-        means = at_codec[columns].mean(skipna=False)
-        found.setdefault(codec, {})[f"{encoder}-{arm}-{seed}"] = {
-            str(name): float(x) if np.isfinite(x) else None for name, x in means.items()
-        }
+    of_arms = results.sent[results.sent["sender"].isin(results.arms)]
+    for row in of_arms.drop_duplicates(["encoder", "sender"]).to_dict("records"):
+        names = ["bpfe", *(score.name for score in results.scores.values())]
+        values = {name: row[name] if np.isfinite(row[name]) else None for name in names}
+        found.setdefault(row["codec"], {})[f"{row['encoder']}-{row['sender']}-{seed}"] = values
     return found

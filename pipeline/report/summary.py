@@ -4,19 +4,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.report.comparisons import HULL
-from pipeline.report.names import (
-    changed,
-    codec_title,
-    encoder_title,
-    listed,
-    percent,
-    sender_title,
-    signed,
-)
+from pipeline.report.names import encoder_title, listed, sender_title
 from pipeline.report.rates import ALL
 from pipeline.report.results import Results
-from pipeline.scoring.bootstrap import mean_percent
-from pipeline.scoring.metrics import Score
+from pipeline.report.tables import change_text, changes_table
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
 
 
@@ -36,9 +27,8 @@ def what_to_send(results: Results, encoder: str) -> str:
 
     The loss allowed is the middle one of those asked for that some sender reaches.
     """
-    table = results.lowest_rates[results.lowest_rates["encoder"] == encoder]
-    if ALL in set(table["task"]):
-        table = table[table["task"] == ALL]
+    table = results.lowest_rates
+    table = table[(table["encoder"] == encoder) & (table["task"] == ALL)]
     drops = list(dict.fromkeys(table["max_task_drop"]))
     for allowed in sorted(drops, key=lambda x: abs(drops.index(x) - len(drops) // 2)):
         of_drop = table[table["max_task_drop"] == allowed]
@@ -62,10 +52,10 @@ def what_to_send(results: Results, encoder: str) -> str:
 def _against_benchmark(of_seeds: pd.DataFrame) -> str:
     """Return how sure it is that this sender needs less than the benchmark's features."""
     low, high = of_seeds[["low", "high"]].iloc[0]
-    if not np.isfinite(low) or of_seeds["bits_percent"].isna().any():
+    change = change_text(of_seeds)
+    if not np.isfinite(low) or not change:
         return ""
-    mean = percent(mean_percent(of_seeds["bits_percent"]), 1)
-    text = f"; against benchmark features that is {mean} [{signed(low, 1)}, {signed(high, 1)}]"
+    text = f"; against benchmark features that is {change}"
     if len(of_seeds) == 1:
         return f"{text}, of one seed"
     return f"{text}, no difference shown" if low <= 0 <= high else text
@@ -98,53 +88,11 @@ def at_equal_score(results: Results, encoder: str) -> str:
 
 def at_first_point(results: Results, encoder: str) -> str:
     """Return the change at the first point: bits and scores together, never one alone."""
-    if results.changes.empty:
+    frame = changes_table(results).frame
+    rows = frame[frame["Encoder"] == encoder_title(encoder)] if len(frame) else frame
+    if rows.empty:
         return ""
-    rows = results.changes[results.changes["encoder"] == encoder].to_dict("records")
-    if not rows:
-        return ""
-    row = rows[0]
-    bits = row["bits_percent"]
-    change = f"{abs(bits):.1f} % {'fewer' if bits < 0 else 'more'} bits" if bits else "equal bits"
-    if np.isfinite(row["bits_low"]):
-        change += f" [{signed(row['bits_low'], 1)}, {signed(row['bits_high'], 1)}]"
-    scores = [
-        f"{score.label} {_in_unit(changed(score, row[f'{score.name}_change']), score)}"
-        for score in results.scores.values()
-    ]
-    text = f"As {codec_title(row['codec'])} the proposed features cost {change}; "
-    text += f"the scores change by {listed(scores)}"
-    lost = [
-        f"{score.label} {_in_unit(_positive(score, -row[f'{score.name}_bound']), score)}"
-        for score in results.scores.values()
-        if np.isfinite(row[f"{score.name}_bound"])
-    ]
-    if not lost:
-        return f"{text}. This is one pair of trainings."
-    return f"{text}. Over images and {row['seeds']} seeds the loss is at most {listed(lost)}."
-
-
-def _positive(score: Score, value: float) -> str:
-    return f"{score.printed.scale * max(0.0, value):.{score.printed.digits}f}"
-
-
-def _in_unit(number: str, score: Score) -> str:
-    unit = "points" if score.printed.unit == "%" else score.printed.unit
-    return f"{number} {unit}".strip()
-
-
-def of_the_picture(results: Results, encoder: str) -> str:
-    """Return what the reconstruction is worth beside a picture that was sent; empty if unknown."""
-    score = results.scores.get("reconstruction")
-    if score is None or results.pictures.empty:
-        return ""
-    sent = results.sent[results.sent["encoder"] == encoder]
-    of_features = sent["sender"].isin(results.arms)
-    picture, network = sent[~of_features][score.name], sent[of_features][score.name].max()
-    if not np.isfinite([picture.min(), network]).all():
-        return ""
-    return (
-        f"A picture that was sent has {picture.min():.0f} to {picture.max():.0f} dB itself; the "
-        f"network's reconstruction has at most {network:.1f} dB. Who needs the picture should send "
-        "the picture."
-    )
+    cells = rows.iloc[0].drop("Encoder").to_dict()
+    point = cells.pop("Point")
+    changes = listed([f"{what} {change}" for what, change in cells.items()])
+    return f"In {point}, proposed minus benchmark: {changes}."

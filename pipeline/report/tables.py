@@ -70,14 +70,13 @@ def print_tables(results: Results) -> dict[str, Table]:
 
 def send_table(results: Results) -> Table:
     """Return what to send: for each sender the lowest rate at which no task loses too much."""
-    table = results.lowest_rates
-    whole = table[table["task"] == ALL] if ALL in set(table["task"]) else table
+    whole = results.lowest_rates[results.lowest_rates["task"] == ALL]
     caption = (
         "What to send: the lowest rate, in kilobytes per frame, at which no task loses more than "
         "so many per cent of the score that the benchmark of the same seed has with uncompressed "
         "features. In brackets the task that sets the rate. Means over seeds."
     )
-    frame = _lowest_rates(whole.drop(columns="task"), results, rate_cell)
+    frame = _lowest_rates(whole, results, rate_cell).drop(columns="Task")
     return Table("send", caption, frame, words=2)
 
 
@@ -90,19 +89,22 @@ def rates_table(results: Results) -> Table:
         f"{100 * results.confidence:g} % interval over {over}. One seed says nothing of the noise "
         "of training."
     )
-    frame = _lowest_rates(results.lowest_rates, results, lambda x: rate_cell(x) + change_text(x))
+
+    def cell(of_seeds: pd.DataFrame) -> str:
+        return "; ".join(filter(None, [rate_cell(of_seeds), change_text(of_seeds)]))
+
+    frame = _lowest_rates(results.lowest_rates, results, cell)
     return Table("lowest-rates", caption, frame, words=3)
 
 
 def _lowest_rates(
     table: pd.DataFrame, results: Results, cell: Callable[[pd.DataFrame], str]
 ) -> pd.DataFrame:
-    """Return a row per encoder, task (if there is that column) and sender, a column per drop."""
-    keys = [key for key in ("encoder", "task", "sender") if key in table]
+    """Return a row per encoder, task and sender, a column per drop."""
     rows = []
-    for of, group in table.groupby(keys, sort=False):
-        encoder, *task, sender = map(str, of)
-        row = {"Encoder": encoder_title(encoder), **({"Task": task[0]} if task else {})}
+    for of, group in table.groupby(["encoder", "task", "sender"], sort=False):
+        encoder, task, sender = map(str, of)
+        row = {"Encoder": encoder_title(encoder), "Task": task}
         row["Send"] = sender_title(sender, results.arms)
         for allowed, of_drop in group.groupby("max_task_drop", sort=False):
             row[f"at most {allowed:g} % lost"] = cell(of_drop)
@@ -127,7 +129,7 @@ def change_text(of_seeds: pd.DataFrame) -> str:
     low, high = of_seeds[["low", "high"]].iloc[0]
     if of_seeds["sender"].iloc[0] == ARMS[0] or of_seeds["bits_percent"].isna().any():
         return ""
-    text = f"; {percent(mean_percent(of_seeds['bits_percent']), 1)}"
+    text = percent(mean_percent(of_seeds["bits_percent"]), 1)
     return f"{text} [{signed(low, 1)}, {signed(high, 1)}]" if np.isfinite(low) else text
 
 
@@ -137,8 +139,9 @@ def bd_table(results: Results) -> Table:
     for row in results.final.to_dict("records"):
         score = results.scores[row["task"]]
         hull = row["kind"] == HULL
-        known = np.isfinite(row["percent"])
+        known, sure = np.isfinite(row["percent"]), np.isfinite(row["low"])
         near = f"{percent(row['near_best'], 1)}" if np.isfinite(row["near_best"]) else "not reached"
+        noise = f"{row['noise']:.1f} %" if np.isfinite(row["noise"]) else "not known"
         paper = PUBLISHED.get((row["encoder"], row["score"]))
         rows.append(
             {
@@ -146,9 +149,11 @@ def bd_table(results: Results) -> Table:
                 "At equal": score.label,
                 "Kind": "hull" if hull else "BD-rate",
                 "Bits": percent(row["percent"]),
-                "Interval": _interval(row["low"], row["high"], 2),
+                "Interval": f"{signed(row['low'], 2)} to {percent(row['high'])}"
+                if sure
+                else MISSING,
                 "Near the best": near if hull and known else "",
-                "Noise of training": _noise(row["noise"]),
+                "Noise of training": noise,
                 "Paper": "" if hull or paper is None else percent(paper),
                 "Verdict": row["verdict"],
                 "Why": row["reason"],
@@ -166,14 +171,6 @@ def bd_table(results: Results) -> Table:
         "largest change between two benchmarks that differ in their seed alone."
     )
     return Table("bd-rate", caption, pd.DataFrame(rows), words=3)
-
-
-def _interval(low: float, high: float, digits: int) -> str:
-    return f"{signed(low, digits)} to {signed(high, digits)} %" if np.isfinite(low) else MISSING
-
-
-def _noise(value: float) -> str:
-    return f"{value:.1f} %" if np.isfinite(value) else "not known"
 
 
 def changes_table(results: Results) -> Table:
@@ -202,29 +199,16 @@ def changes_table(results: Results) -> Table:
 
 def points_table(results: Results) -> Table:
     """Return rates and scores of every sender at every point, means over seeds."""
-    free = results.uncompressed.assign(sender=results.uncompressed["arm"], codec="uncompressed")
-    names = [score.name for score in results.scores.values()]
-    means = free.groupby(["encoder", "sender", "codec"], sort=False)[names].agg(
-        "mean", skipna=False
-    )
-    table = pd.concat([results.sent, means.reset_index()])
-    keys = ["encoder", "sender", "codec", "task"]
-    bands = {tuple(row[:4]): row[4:] for row in results.bands[[*keys, "low", "high"]].to_numpy()}
     rows = []
-    for row in table.to_dict("records"):
-        free_row = row["codec"] == "uncompressed"
-        cells = {
-            "Encoder": encoder_title(row["encoder"]),
-            "Send": sender_title(row["sender"], results.arms),
-            "Point": row["codec"] if free_row else codec_title(row["codec"]),
-            **{name: "" if free_row else f"{row[name]:.3f}" for name in RATES},
-        }
-        for task, score in results.scores.items():
-            cell = printed(score, row[score.name])
-            if not free_row and np.isfinite(row[score.name]):
-                low, high = bands[row["encoder"], row["sender"], row["codec"], task]
-                cell += f" [{printed(score, low)}, {printed(score, high)}]"
-            cells[score_title(score)] = cell
+    for row in results.sent.to_dict("records"):
+        cells = {"Encoder": encoder_title(row["encoder"])}
+        cells["Send"] = sender_title(row["sender"], results.arms)
+        cells["Point"] = codec_title(row["codec"])
+        cells |= {x: f"{row[x]:.3f}" if np.isfinite(row[x]) else "" for x in RATES}
+        for score in results.scores.values():
+            value, *ends = (printed(score, row[f"{score.name}{x}"]) for x in ("", "_low", "_high"))
+            known = np.isfinite(row[score.name])
+            cells[score_title(score)] = f"{value} [{', '.join(ends)}]" if known else value
         rows.append(cells)
     units = {"kilobytes": "kB per frame", "bpfe": "BPFE", "bpp": "Bits per pixel"}
     caption = (
@@ -238,16 +222,10 @@ def points_table(results: Results) -> Table:
 
 def diagnostics_table(results: Results) -> Table:
     """Return what was measured on the features of each model."""
-    rows = []
-    for row in results.diagnostics.to_dict("records"):
-        cells = {"Encoder": encoder_title(row["encoder"]), "Arm": row["arm"]}
-        cells |= {"Seed": str(row["seed"]), "Rate loss": _number(row["rate_loss"], 4)}
-        cells |= {"Span": _number(row["span"], 3), "Deviation": _number(row["deviation"], 3)}
-        for name, value in row.items():
-            if str(name).startswith("correlation "):
-                codec = str(name).removeprefix("correlation ")
-                cells[codec_title(codec)] = _number(value, 2)
-        rows.append(cells)
+    frame = results.diagnostics.astype({"seed": str})
+    frame["encoder"] = frame["encoder"].map(encoder_title)
+    numbers = frame.select_dtypes("number")
+    frame[numbers.columns] = numbers.map(lambda x: f"{x:#.3g}" if np.isfinite(x) else MISSING)
     caption = (
         "Does the rate loss measure bits? Rate loss: L_r, mean over images. Span (largest minus "
         "smallest) and standard deviation of an image's features, before the quantiser: a rate "
@@ -255,11 +233,12 @@ def diagnostics_table(results: Results) -> Table:
         "fewer bits would save the same. Then, for each point, the correlation (Pearson) over "
         "images of L_r with bytes; 1 would be a perfect measure."
     )
-    return Table("diagnostics", caption, pd.DataFrame(rows), words=2)
 
+    def title(column: str) -> str:
+        codec = column.removeprefix("correlation ")
+        return codec_title(codec) if codec != column else column.replace("_", " ").capitalize()
 
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if np.isfinite(value) else "n/a"
+    return Table("diagnostics", caption, frame.rename(columns=title), words=2)
 
 
 def classes_html(results: Results, encoder: str) -> dict[str, str]:
@@ -267,6 +246,8 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
 
     Means over seeds of each arm, then the difference of the two arms of the paper.
     """
+    if results.iou.empty:
+        return {}
     iou = results.iou[results.iou["encoder"] == encoder]
     wide = {
         str(arm): of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
@@ -284,7 +265,7 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
         return f'<span class="{kind}" style="--v:{strength:.2f}">{as_html(text)}</span>'
 
     return {
-        what: table.rename(columns=lambda x: x if x == "uncompressed" else codec_title(x))
+        what: table.rename(columns=codec_title)
         .map(lambda value, difference=" minus " in what: cell(value, difference))
         .rename_axis(index=None, columns=None)
         .to_html(border=0, escape=False, classes="heat")

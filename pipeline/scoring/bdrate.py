@@ -14,12 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 
 from pipeline.scoring import hull
 from pipeline.scoring.hull import Averaged, dominated_points, itself
 
-METHODS = ("cubic", "pchip", "akima")
 FEWEST_POINTS = 4
 """That a curve needs: a cubic has four coefficients."""
 FEWEST_OF_HULL = 2
@@ -45,21 +43,19 @@ def bd_rate(
     anchor_score: ArrayLike,
     test_rate: ArrayLike,
     test_score: ArrayLike,
-    method: str = "cubic",
+    *,
     names: tuple[str, str] = CURVES,
 ) -> BDRate:
     """Return the BD-rate of the test curve against the anchor; all (P,), P may differ by curve.
 
     There is a number only if each curve has four points or more, all finite, its score rises with
     its rate, and the score ranges overlap. Equal curves give 0.0, however few and in whatever order
-    their points are. method: one of `METHODS`. names: of the two curves, for `BDRate.why`.
-    Raises ValueError for an unknown method or a curve whose rates and scores do not pair up.
+    their points are. names: of the two curves, for `BDRate.why`.
+    Raises ValueError for a curve whose rates and scores do not pair up.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown BD method {method!r}: choose one of {', '.join(METHODS)}")
     anchor = _curve(names[0], anchor_rate, anchor_score)
     test = _curve(names[1], test_rate, test_score)
-    return _compare(anchor, test, FEWEST_POINTS, partial(_fitted_gap, method=method))
+    return _compare(anchor, test, FEWEST_POINTS, _fitted_gap)
 
 
 def hull_rate(
@@ -160,41 +156,28 @@ def _compare(
     return BDRate(100 * math.expm1(gap), overlap)
 
 
-def _fitted_gap(scores: _Pair, logs: _Pair, method: str) -> float:
-    """Return the mean gap of two fits over the shared scores; raise _NoFit if there is none."""
-    # Origin and unit of the score do not change the gap, but they do condition the cubic fit.
+def _fitted_gap(scores: _Pair, logs: _Pair) -> float:
+    """Return the mean gap of two cubic fits over the shared scores; raise _NoFit if there is none.
+
+    A fit is of ln(rate) as a function of the score.
+    """
+    # Origin and unit of the score do not change the gap, but they do condition the fit.
     origin, unit = scores[0].min(), np.ptp(scores[0])
     units = [(score_P - origin) / unit for score_P in scores]
     low, high = max(x.min() for x in units), min(x.max() for x in units)
-    try:
-        with np.errstate(divide="raise", over="raise", invalid="raise"):
-            anchor, test = (
-                _integral(*pair, low, high, method) for pair in zip(units, logs, strict=True)
-            )
-    except (ValueError, FloatingPointError) as problem:  # scores that rounding makes equal
-        raise _NoFit(f"the {method} fit failed: {problem}") from None
-    gap = (test - anchor) / (high - low)
+    powers = np.arange(1, 5)
+    integrals = []
+    for score_P, log_P in zip(units, logs, strict=True):
+        powers_P4 = np.vander(score_P, 4, increasing=True)
+        coefficients, _, rank, _ = np.linalg.lstsq(powers_P4, log_P, rcond=None)
+        if rank < 4:
+            raise _NoFit("the scores lie too close together for a cubic fit")
+        integrals.append(float(coefficients @ ((high**powers - low**powers) / powers)))
+    gap = (integrals[1] - integrals[0]) / (high - low)
     # Over the shared range both curves lie between the points: a larger gap is the fit's own.
     if not abs(gap) <= np.ptp(np.concatenate(logs)):
-        raise _NoFit(f"the {method} fit leaves the range of the points it goes through")
+        raise _NoFit("the cubic fit leaves the range of the points it goes through")
     return gap
-
-
-def _integral(
-    score_P: np.ndarray, log_P: np.ndarray, low: float, high: float, method: str
-) -> float:
-    """Return the integral of a fit of ln(rate) as a function of the score."""
-    if method == "cubic":
-        coefficients, _, rank, _ = np.linalg.lstsq(
-            np.vander(score_P, 4, increasing=True), log_P, rcond=None
-        )
-        if rank < 4:
-            raise ValueError("scores lie too close together")
-        powers = np.arange(1, 5)
-        return float(coefficients @ ((high**powers - low**powers) / powers))
-    order = np.argsort(score_P)
-    fit = {"pchip": PchipInterpolator, "akima": Akima1DInterpolator}[method]
-    return float(fit(score_P[order], log_P[order]).integrate(low, high))
 
 
 def _overlap(anchor: _Curve, test: _Curve) -> float:

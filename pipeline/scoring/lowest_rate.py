@@ -16,9 +16,8 @@ class LowestRate(NamedTuple):
     """In the unit of the rates given; NaN if no point is good enough."""
     limiting_R: np.ndarray
     """Index of the task that loses most just below this rate, or at the best point if none is good
-    enough; -1 if the lowest rate of all suffices, so that it is an upper bound."""
-    best_drop_R: np.ndarray
-    """What the worst hit task loses at the best point, in per cent."""
+    enough; -1 if the lowest rate of all suffices, so that it is an upper bound, and if a score does
+    not exist."""
 
 
 def task_drops(
@@ -68,11 +67,8 @@ def lowest_rate(rate_PR: np.ndarray, drop_TPR: np.ndarray, *, max_task_drop: flo
         log_R += share_R * np.log(_at(rate_PR, above_R))
     rate_R = np.where(between_R, np.exp(log_R), _at(rate_PR, above_R))
     limiting_R = np.where(between_R, _at(worst_PR, below_R), -1)
-    return LowestRate(
-        np.where(some_R, rate_R, np.nan),
-        np.where(some_R, limiting_R, _at(worst_PR, front_PR[-1])),
-        best_PR[-1],
-    )
+    best_R = np.where(front_PR[-1] >= 0, _at(worst_PR, front_PR[-1]), -1)
+    return LowestRate(np.where(some_R, rate_R, np.nan), np.where(some_R, limiting_R, best_R))
 
 
 def _at(value_PR: np.ndarray, index_R: np.ndarray) -> np.ndarray:

@@ -14,8 +14,6 @@ MARKS = {QUOTABLE: "✓", NO_DIFFERENCE: "≈", DO_NOT_QUOTE: "✗", NOT_AVAILAB
 
 QUOTABLE_OVERLAP = 0.5
 """Of the curves, from which on a BD-rate may be quoted."""
-QUOTABLE_SPREAD = 0.25
-"""Share of a BD-rate by which other methods of interpolation may differ from it."""
 
 
 class Verdict(NamedTuple):
@@ -35,8 +33,6 @@ class Evidence(NamedTuple):
     """Why there is none."""
     overlap: float
     """Of the curves, 0 to 1."""
-    by_method: Sequence[float]
-    """The number by other methods of interpolation, where they give one."""
     left_out: Sequence[float]
     """The number with one point left out of both curves, where there is one."""
     interval: Interval | None
@@ -80,10 +76,6 @@ def _objections(found: Evidence) -> list[str]:
         )
     if found.overlap < QUOTABLE_OVERLAP:
         against.append(f"the curves share only {100 * found.overlap:.0f} % of their score range")
-    if _both_signs([percent, *found.by_method]):
-        against.append("some methods of interpolation find bits saved and others bits lost")
-    elif any(abs(x - percent) > QUOTABLE_SPREAD * abs(percent) for x in found.by_method):
-        against.append("methods of interpolation differ by more than a quarter of it")
     if _both_signs([percent, *found.left_out]):
         against.append("its sign changes when one point is left out")
     if found.near_best is not None and np.isnan(found.near_best):

@@ -1,6 +1,7 @@
 """The descriptions of charts: what they show, in which colours, and that Vega-Lite takes them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from PIL import Image
 
 from pipeline.report.charts import (
     UNIT,
+    charts_of,
     figures,
     for_page,
-    rate_charts,
     rate_table,
     training_charts,
     write_figure,
@@ -45,14 +46,14 @@ def scales(spec: Any) -> list[dict[str, Any]]:
 
 
 def test_every_sender_and_point_is_in_each_task_s_chart(found: Results) -> None:
-    charts = rate_charts(found, "encoder2")
+    charts = charts_of(found, "encoder2")
     assert list(charts) == list(found.scores)
     for task, chart in charts.items():
-        rows = [row for row in data_of(for_page(chart)) if "title" in row]
+        rows = [row for row in data_of(for_page(chart)) if row.get("title")]
         assert {row["title"] for row in rows} >= {"picture as JPEG-90", "proposed features, PNG"}
         assert len(rows) == 2 * len(CODECS) + 2
         for row in rows:
-            assert row["low"] <= row["value"] <= row["high"]
+            assert row["value_low"] <= row["value"] <= row["value_high"]
             assert row["bpfe"] * 8192 == pytest.approx(8000 * row["kilobytes"])
         scale = found.scores[task].printed.scale
         png = next(row for row in rows if row["title"] == "proposed features, PNG")
@@ -61,28 +62,26 @@ def test_every_sender_and_point_is_in_each_task_s_chart(found: Results) -> None:
 
 
 def test_tooltips_have_the_rate_in_three_units(found: Results) -> None:
-    text = json.dumps(for_page(rate_charts(found, "encoder2")["disparity"]))
+    text = json.dumps(for_page(charts_of(found, "encoder2")["disparity"]))
     for words in RATES.values():
         assert f'"title": "{words}"' in text
 
 
 def test_a_line_joins_what_no_other_point_of_the_sender_dominates(found: Results) -> None:
-    table = rate_table(found, "encoder2")
-    assert table["front"].all()
-    worse = found.points.copy()
-    worse.loc[worse["codec"] == "png", list(found.points.columns[-5:-2])] /= 2
+    titles, score = {sender: sender for sender in found.senders}, found.scores["segmentation"]
+    table = rate_table(found.sent, score, titles)
+    assert table["codec"][~table["front"]].unique().tolist() == ["uncompressed"]
+    worse = found.sent.copy()
     worse.loc[worse["codec"] == "png", "miou"] /= 2
-    found_worse = type(found)(**{**vars(found), "points": worse})
-    table = rate_table(found_worse, "encoder2")
-    left = table[(table["task"] == "segmentation") & ~table["front"]]
-    assert set(left["codec"]) == {"png"}
+    table = rate_table(worse, score, titles)
+    left = table[table["codec"].eq("png") & ~table["front"]]
     assert set(left["sender"]) == {"benchmark", "proposed"}
 
 
 def test_colours_are_the_same_everywhere(found: Results, repository: Path) -> None:
     expected = {sender: KNOWN[sender].colour for sender in found.senders}
     training = training_charts(shown(found).histories["encoder2"])
-    for chart in [*rate_charts(found, "encoder2").values(), *training.values()]:
+    for chart in [*charts_of(found, "encoder2").values(), *training.values()]:
         for scale in scales(for_page(chart)):
             pairs = dict(zip(scale["domain"], scale["range"], strict=True))
             assert pairs == {sender: expected[sender] for sender in pairs}
@@ -103,9 +102,8 @@ def test_any_number_of_senders_can_be_told_apart() -> None:
 
 def test_a_score_that_does_not_exist_is_said_and_not_drawn(tmp_path: Path) -> None:
     found = results(arms())
-    lacking = type(found)(**{**vars(found), "points": found.points.assign(miou=np.nan)})
-    lacking = type(found)(**{**vars(lacking), "pictures": found.pictures.assign(miou=np.nan)})
-    spec = for_page(rate_charts(lacking, "encoder2")["segmentation"])
+    lacking = replace(found, sent=found.sent.assign(miou=np.nan))
+    spec = for_page(charts_of(lacking, "encoder2")["segmentation"])
     assert [row["text"] for row in data_of(spec)] == ["mIoU: not available"]
     for stem, figure in figures(lacking, "encoder2").items():
         write_figure(figure, tmp_path / stem)
@@ -152,7 +150,7 @@ def test_training_has_a_chart_for_each_column(found: Results) -> None:
 
 def test_the_unit_is_a_signal_of_every_chart_over_rate() -> None:
     models = [model("benchmark"), model("proposed", rate=0.8), model("entropy", rate=0.5)]
-    spec = for_page(rate_charts(results(models), "encoder2")["disparity"])
+    spec = for_page(charts_of(results(models), "encoder2")["disparity"])
     assert [param["name"] for param in spec["params"]] == [UNIT]
     assert (
         pd.Series([row.get("sender") for row in data_of(spec)])

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.report.names import changed, codec_title, listed, printed, signed
 from pipeline.report.results import Results
-from pipeline.report.summary import in_short, of_the_picture, what_to_send
+from pipeline.report.summary import in_short, what_to_send
 from pipeline.report.tables import (
     Table,
     classes_html,
@@ -50,7 +50,7 @@ def test_the_tables_of_a_report(found: Results) -> None:
     assert paper == {label: f"{value:.2f} %" for label, value in expected.items()}
     points = tables["points"].frame
     assert len(points) == 2 * 5 + 2 + 2
-    assert points.iloc[-1]["Point"] == "uncompressed"
+    assert points["Point"].value_counts()["uncompressed"] == 2
     # Nothing is left for pandas to format.
     for table in tables.values():
         assert table.frame.map(lambda cell: isinstance(cell, str)).all(axis=None)
@@ -116,8 +116,8 @@ class TestSentences:
     def test_what_was_found(self, found: Results) -> None:
         text = in_short(found)
         assert "the rate loss saves 20.0 % of the bits at equal mIoU".lower() in text.lower()
-        assert "As PNG the proposed features cost 20.0 % fewer bits" in text
-        assert "Over images and 3 seeds the loss is at most" in text
+        assert "In PNG, proposed minus benchmark: Bits -19.9" in text
+        assert "PSNR (dB) 0.00 (above 0.00)." in text
 
     def test_the_cheapest_sender_is_named_first(self, found: Results) -> None:
         text = what_to_send(found, "encoder2")
@@ -132,13 +132,4 @@ class TestSentences:
     def test_one_seed_claims_nothing(self) -> None:
         text = in_short(results(arms()))
         assert "nothing can be claimed (one seed supports none)" in text
-        assert "This is one pair of trainings." in text
         assert "saves" not in text
-
-    def test_the_picture_itself(self, found: Results) -> None:
-        sent = found.sent.set_index("sender")["psnr"]
-        text = of_the_picture(found, "encoder2")
-        assert f"{sent['jpeg'].min():.0f} to {sent['jpeg'].max():.0f} dB itself" in text
-        assert f"at most {sent['benchmark'].max():.1f} dB" in text
-        assert of_the_picture(results(arms(tasks=("disparity",))), "encoder2") == ""
-        assert of_the_picture(results(arms(pictures=())), "encoder2") == ""

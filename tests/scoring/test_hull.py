@@ -88,20 +88,6 @@ def test_a_hull_rate_is_the_mean_over_what_mixes_cost(
     assert found.percent == pytest.approx(expected, rel=1e-4, abs=1e-3)
 
 
-def test_a_hull_promises_no_rate_that_no_mix_has() -> None:
-    # Measured, PNG at 8 to 2 bits: bits per element and IRMSE (1/px) of one model. A line from the
-    # last point in IRMSE over ln(rate) lies above the two points before it.
-    points = [(4.18, 0.309), (2.04, 0.289), (1.36, 0.205), (0.71, 0.079), (0.14, 0.026)]
-    rate, score = np.array(points).T
-    averaged = SCORES["disparity"].averaged
-    assert hull_points(rate, score, averaged).tolist() == [4, 3, 2, 1, 0]
-    # Half of the images at 2.04 bits with RMSE 1 / 0.289, half at 1.36 bits with 1 / 0.205.
-    mixed = 2 / (1 / 0.289 + 1 / 0.205)
-    narrow = np.array([1, 1 + 1e-6])
-    one = hull_rate(rate, score, 1.7 * narrow, mixed * narrow, averaged=averaged)
-    assert one.percent == pytest.approx(0, abs=1e-3)
-
-
 def test_scores_too_far_below_the_anchors_best_do_not_count() -> None:
     rate, score = np.array([1.0, 2.0, 3.0]), np.array([0.25, 0.45, 0.5])
     # Half the bits for scores from 0.45 on; below, a mix with 0.9 bits for 0.25.
@@ -115,21 +101,6 @@ def test_scores_too_far_below_the_anchors_best_do_not_count() -> None:
     # A test that does not get there has no number.
     low = hull_rate(rate, score, [0.5, 1.0], [0.1, 0.4], max_score_drop=10.0)
     assert "do not overlap: anchor 0.45 to 0.5, test 0.1 to 0.4" in low.why
-
-
-def test_a_point_that_nobody_would_pick_changes_nothing() -> None:
-    rate, score = np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.2, 0.4, 0.5, 0.55])
-    less = np.array([0.25, 0.35, 0.45, 0.5])
-    expected = hull_rate(rate, score, rate, less).percent
-    # No other point beats it, but a mix of its neighbours does.
-    more_rate, more_score = np.array([*rate, 3.0]), np.array([*score, 0.41])
-    assert hull_rate(more_rate, more_score, rate, less).percent == expected
-    assert pareto_front(more_rate, more_score).tolist() == [0, 1, 4, 2, 3]
-    assert hull_points(more_rate, more_score).tolist() == [0, 1, 2, 3]
-
-
-def test_a_point_on_the_line_between_two_others_is_not_kept() -> None:
-    assert hull_points([1, 2, 3], [0, 1, 2]).tolist() == [0, 2]
 
 
 NEEDED = {

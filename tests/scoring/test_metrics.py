@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torchmetrics.classification import MulticlassJaccardIndex
@@ -19,8 +17,6 @@ from pipeline.scoring.metrics import (
     SCORES,
     bits_per_element,
     bits_per_element_resampled,
-    classes_in_truth,
-    iou_by_name,
     iou_per_class,
     official_mean_iou,
     segmentation_facts,
@@ -94,16 +90,6 @@ def test_miou_is_of_the_classes_in_the_truth() -> None:
     assert segmentation_facts(sums) == {"miou_official": 0.375, "miou_classes": 1}
 
 
-@given(stray=st.integers(0, 5), where=st.integers(2, K - 1))
-def test_a_stray_pixel_moves_miou_by_its_own_share_alone(stray: int, where: int) -> None:
-    confusion = np.zeros((2, K, K), np.int64)
-    confusion[:, 0, 0], confusion[:, 1, 1] = 1000, 500
-    whole = SCORES["segmentation"].compute({"confusion": confusion})
-    confusion[0, 0, where] += stray
-    found = SCORES["segmentation"].compute({"confusion": confusion})
-    assert whole - found == pytest.approx(stray / (2000 + stray) / 2)
-
-
 def test_a_resample_without_a_class_is_the_mean_of_the_others() -> None:
     confusion = np.zeros((2, K, K), np.int64)
     confusion[0, 0, 0], confusion[0, 0, 1] = 3, 1
@@ -115,18 +101,6 @@ def test_a_resample_without_a_class_is_the_mean_of_the_others() -> None:
 def test_miou_of_void_alone_is_not_a_number() -> None:
     sums = {"confusion": np.zeros((2, K, K), np.int64)}
     assert math.isnan(SCORES["segmentation"].compute(sums))
-
-
-def test_intersection_over_union_goes_by_the_name_of_the_class() -> None:
-    truth_NHW, prediction_NHW = label_maps(absent=(3,))
-    by_name = iou_by_name({"confusion": confusion_of(truth_NHW, prediction_NHW)})
-    assert list(by_name) == list(CLASSES)
-    for number, name in enumerate(CLASSES):
-        known = truth_NHW != 255
-        true, said = (truth_NHW == number) & known, (prediction_NHW == number) & known
-        union = (true | said).sum()
-        expected = (true & said).sum() / union if union else math.nan
-        assert by_name[name] == pytest.approx(expected, nan_ok=True)
 
 
 def test_psnr_is_scikit_images() -> None:
@@ -221,18 +195,6 @@ def test_no_images_is_an_error(task: str) -> None:
 def test_scores_and_bd_rates_need_no_torch() -> None:
     code = "import sys, pipeline.scoring.bootstrap; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
-
-
-def test_the_classes_of_the_truth_are_counted_over_all_images() -> None:
-    """One pixel of class 0 and one of class 2, both in the last image; class 1 is predicted."""
-    confusion_NKK = np.zeros((3, 3, 3), np.int64)
-    confusion_NKK[2, 0, 1] = confusion_NKK[2, 2, 2] = 1
-    assert classes_in_truth({"confusion": confusion_NKK}) == 2
-
-
-def test_scores_are_printed_in_their_units() -> None:
-    printed = {score.name: tuple(score.printed) for score in SCORES.values()}
-    assert printed == {"miou": ("%", 100, 2), "irmse": ("1/px", 1, 4), "psnr": ("dB", 1, 2)}
 
 
 def test_what_a_network_must_score_to_have_learned_something() -> None:

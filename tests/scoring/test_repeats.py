@@ -73,7 +73,3 @@ def test_what_makes_no_effect_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         repeated_effect(effect_S, resampled_SR)
-
-
-def test_two_resamples_are_enough_for_a_variance() -> None:
-    assert repeated_effect([0.1], np.array([[0.0, 2.0]])).error == pytest.approx(2**0.5)

@@ -81,22 +81,6 @@ def test_squared_errors_equal_a_loop_over_pixels() -> None:
     assert sums["image_squared_error"].dtype == torch.float64
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1), (5, 3, 9), (4, 8, 16)])
-def test_a_batch_has_the_sums_of_its_images(size: tuple[int, int, int]) -> None:
-    batch = truth(*size)
-    predicted = predictions(batch)
-    whole = all_sums(batch, predicted)
-    parts = [
-        all_sums(
-            Truth(*(field[b : b + 1] for field in batch if field is not None)),
-            {task: value[b : b + 1] for task, value in predicted.items()},
-        )
-        for b in range(size[0])
-    ]
-    for name, value in whole.items():
-        torch.testing.assert_close(torch.cat([part[name] for part in parts]), value)
-
-
 def test_the_sums_of_batches_are_joined_by_task() -> None:
     whole = truth()
     predicted = predictions(whole)
@@ -120,15 +104,6 @@ def test_sums_of_fewer_images_than_there_are_are_refused() -> None:
         collect([sums_of(predictions(whole), whole)], 4)
 
 
-def test_memory_layout_does_not_matter() -> None:
-    batch = truth()
-    predicted = predictions(batch)
-    last = {k: v.contiguous(memory_format=torch.channels_last) for k, v in predicted.items()}
-    expected = all_sums(batch, predicted)
-    for name, value in all_sums(batch, last).items():
-        torch.testing.assert_close(value, expected[name])
-
-
 def test_bf16_predictions_are_summed_in_full_precision() -> None:
     batch = truth(2, 64, 65)
     rounded = {task: value.bfloat16() for task, value in predictions(batch).items()}
@@ -145,14 +120,6 @@ def test_void_only_image_sums_to_nothing() -> None:
     sums = all_sums(void, predicted)
     for name in ("confusion", "disparity_squared_error", "disparity_pixels"):
         assert not sums[name].any()
-
-
-def test_disparity_may_come_without_its_channel() -> None:
-    batch = truth()
-    prediction_B1HW = predictions(batch)["disparity"]
-    with_channel = SUMS["disparity"](prediction_B1HW, batch)
-    without = SUMS["disparity"](prediction_B1HW[:, 0], batch)
-    assert all(torch.equal(with_channel[name], without[name]) for name in with_channel)
 
 
 def test_missing_disparity_is_an_error() -> None:

@@ -21,6 +21,7 @@ import pandas as pd
 from benchmarks.record import load, record
 from pipeline.artifacts import (
     ARMS,
+    FACTS,
     Coded,
     Diagnostics,
     Examples,
@@ -29,10 +30,11 @@ from pipeline.artifacts import (
     add_coded,
     add_sums,
     arrays_writer,
+    evaluation_folder,
     read_evaluation,
     sums_file,
-    write_evaluation_facts,
 )
+from pipeline.files import write_json
 from pipeline.labels import CLASSES
 from pipeline.report.charts import figures, write_figure
 from pipeline.report.measured import Model
@@ -91,7 +93,7 @@ def write(name: ModelName, images: int) -> None:
         **{"names": [str(i) for i in range(images)], "pixels": HEIGHT * WIDTH, "trained": 2975},
         **{"floor": {}, "coders": dict.fromkeys(LEVELS, "made up"), "legends": {}},
     }
-    write_evaluation_facts(name, facts)
+    write_json(evaluation_folder(name) / FACTS, facts)
 
 
 def read(names: list[ModelName], images: int) -> Iterator[Model]:

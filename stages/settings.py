@@ -42,6 +42,11 @@ def load() -> Params:
     _check_points(params)
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
+    if params.data.root.startswith("~"):
+        raise ParamsError(
+            f"data.root is {params.data.root!r}; allowed: the whole path, which is "
+            f"{Path(params.data.root).expanduser()}, since DVC knows no ~"
+        )
     if Path(params.data.root) == STREETS_FOLDER:
         _check_streets(params)
     return params

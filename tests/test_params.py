@@ -240,6 +240,7 @@ def test_load(write: Callable[..., Path]) -> None:
         ),
         ({"data__width": 144, "encoders": ["encoder1"]}, ["data.width is 144", "32"]),
         ({"data__height": 8, "encoders": ["encoder2"]}, ["data.height is 8", "encoder2", "16"]),
+        ({"data__root": "~/cityscapes"}, ["data.root is '~/cityscapes'", "the whole path", "/"]),
         ({"evaluate__pictures": ["webp-9"]}, ["evaluate.pictures", "'webp-9'", "jpeg-1 to"]),
         ({"train__batch": 500}, ["train.batch is 500", "streets.train", "240"]),
         ({"data__width": 512}, ["data.width is 512", "streets.width", "384"]),

@@ -50,7 +50,7 @@ def main() -> None:
                 )
                 for part in CLOSE:
                     page.locator(f"[data-component-id='{part}']").click()
-                if view.charts:
+                if view.mode == "CHART":
                     page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
                 page.wait_for_timeout(2000)  # for what slides
                 path = FOLDER / name

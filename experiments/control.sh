@@ -7,7 +7,7 @@
 #   not trained again.
 # Expect: on a CPU every BD-rate is exactly 0.00 %. Any other value means that the arms differ in
 #   more than the rate loss, or were trained with another number of threads (see OMP_NUM_THREADS in
-#   the README).
+#   docs/troubleshooting.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "Trains the proposed arm of every encoder and seed without the rate term." >&2

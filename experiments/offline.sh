@@ -10,9 +10,11 @@
 #
 # Needs: Python 3.11 to 3.13 with torch, torchvision, numpy, pillow, safetensors, pydantic,
 #   ruamel.yaml, tqdm and typer. PYTHON names another interpreter than `python`.
-# Leaves: carry FOLDER home without `data`, `features`, `streams` and `*.safetensors`. There, from
-#   the root of the repository: (cd FOLDER && PYTHONPATH=$OLDPWD uv run --project $OLDPWD python -m
-#   stages.report). The page is FOLDER/reports/index.html.
+# Data: a relative data.root is one below FOLDER.
+# Leaves: carry FOLDER home; `data`, `features`, `streams` and `*.safetensors` may stay. At home,
+#   from the root of the repository:
+#     root=$PWD; (cd FOLDER && PYTHONPATH=$root uv run --project $root python -m stages.report)
+#   The page is FOLDER/reports/index.html.
 set -euo pipefail
 if [ $# -lt 1 ]; then
     echo "usage: experiments/offline.sh FOLDER [key=value ...]" >&2

@@ -14,7 +14,7 @@
 #   The first weight runs alone and trains the benchmarks if they are not there; the others reuse
 #   them. Each job holds its own copy of the prepared frames while it runs.
 # Expect: a larger weight sends fewer bits at the same codec setting. At some weight the scores
-#   fall; with the built-in streets disparity was the first (benchmarks/RESULTS.md).
+#   fall; with the built-in streets disparity was the first (benchmarks/LOG.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-2}

@@ -133,10 +133,16 @@ def write_pictures(results: Results, names: Sequence[ModelName], params: Params)
         toy=Path(params.data.root) == STREETS_FOLDER,
         examples=examples,
         histories=histories,
-        digests={str(n): (digest(weights_file(n)), digest(sums_file(n))) for n in names},
+        digests={str(n): (weights_digest(n), digest(sums_file(n))) for n in names},
         settings={k: v for k, v in flat(params).items() if k.split(".")[0] not in UNSHOWN},
     )
     write_text(PAGE, render(results, page))
+
+
+def weights_digest(name: ModelName) -> str:
+    """Return the digest of a model's weights; of a model that stayed elsewhere, `not here`."""
+    path = weights_file(name)
+    return digest(path) if path.is_file() else "not here"
 
 
 def facts(results: Results, evaluation: Evaluation, params: Params) -> dict[str, str]:
@@ -181,7 +187,7 @@ def track(
     The BD-rates of a model are logged to its evaluation too, so that a row of MLflow's table of
     runs shows them beside the scores.
     """
-    trained = {n: tracked.find("train", str(n), digest(weights_file(n))) for n in names}
+    trained = {n: tracked.find("train", str(n), weights_digest(n)) for n in names}
     evaluated = {n: tracked.find("evaluate", str(n), digest(sums_file(n))) for n in names}
     rows = results.bd_rate.assign(model=results.bd_rate["encoder"] + "-" + results.bd_rate["seed"])
     records = rows.to_dict("records")

@@ -1,6 +1,7 @@
 """experiments/offline.sh: the experiment on a node that has no DVC, no MLflow and no report."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifacts import ModelName, read_evaluation
-from tests.support.tiny_experiment import ROOT
+from tests.support.tiny_experiment import ROOT, command
 
-ABSENT = ("altair", "dvc", "filelock", "mlflow", "pandas", "psutil", "scipy", "submitit")
+ABSENT = ("altair", "dvc", "filelock", "mlflow", "pandas", "psutil", "scipy", "submitit", "yaml")
 HIDE = f"""
 import sys
 from importlib.machinery import ModuleSpec
@@ -70,5 +71,13 @@ def test_all_stages_but_the_report_run_and_what_is_finished_stays(
     other = offline(folder, *SMALL, "train.batch=2")
     assert other.returncode == 1
     assert "holds results of other settings" in other.stderr
+    # What is carried home is enough for the report.
+    for path in [*folder.rglob("*.safetensors"), *folder.glob("features/*")]:
+        path.unlink()
+    for name in ("data", "streams"):
+        shutil.rmtree(folder / name)
+    command(folder, sys.executable, "-m", "stages.report", PYTHONPATH=str(ROOT))
+    assert "What to send" in (folder / "reports/index.html").read_text()
+
     unknown = offline(tmp_path / "new", "train.batches=2")
     assert "train.batches is no setting" in unknown.stderr

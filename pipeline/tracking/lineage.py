@@ -4,8 +4,6 @@ import os
 import subprocess
 from pathlib import Path
 
-import yaml
-
 CODE = (":/*.py", ":/dvc.yaml", ":/*.toml", ":/uv.lock")
 """What makes a run another one than its commit says; files that DVC writes do not count."""
 ADDRESS = "mlflow.source.git.repoURL"
@@ -32,6 +30,8 @@ def data_md5(lock: Path, stage: str) -> str | None:
     """
     if not lock.is_file():
         return None
+    import yaml  # which a node without DVC may not have
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     stages = (yaml.load(lock.read_text(), Loader=loader) or {}).get("stages", {})
     return stages[stage]["outs"][0].get("md5") if stage in stages else None

@@ -34,7 +34,9 @@ POLL_SECONDS = 1.0
 
 
 def main(
-    workers: Annotated[int, typer.Option(min=0, help="models at a time; 0: one per GPU, on Slurm all")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="models at a time; 0: one per GPU, on Slurm all")
+    ] = 0,
     executor: Annotated[
         Literal["auto", "local", "slurm"],
         typer.Option(help="auto: Slurm if this machine has it, else processes here"),

@@ -1,6 +1,6 @@
 """Compare the arms: tables, figures, the page, and the numbers that experiments compare."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.artifacts import (
@@ -35,11 +35,13 @@ from pipeline.report.tables import print_tables, to_latex, to_markdown
 from pipeline.scoring.metrics import SCORES
 from pipeline.tracking import api as tracking
 from pipeline.workspace import main_root
-from stages.settings import load, run
+from stages.settings import load, models, run
 
 POINTS = REPORT_FOLDER / "points.csv"
 PAGE = REPORT_FOLDER / "index.html"
 TABLES, FIGURES = REPORT_FOLDER / "tables", REPORT_FOLDER / "figures"
+Digests = Mapping[ModelName, tuple[str, str]]
+"""Model -> digests of its weights and of its sums, by which MLflow's runs are found."""
 UNSHOWN = ("machine", "tracking")
 """Sections that change no result, and so must not change the page."""
 
@@ -47,7 +49,8 @@ UNSHOWN = ("machine", "tracking")
 def main() -> None:
     """Compare, track and say in short what was found."""
     params = load()
-    names = [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
+    names = models(params)
+    digests = {n: (weights_digest(n), digest(sums_file(n))) for n in names}
     settings = {k: v for k, v in flat(params).items() if not k.startswith("tracking.")}
     views = saved_views(params)
     with tracking.start(
@@ -59,8 +62,8 @@ def main() -> None:
     ) as tracked:
         results = compare(names, params)
         write_tables(results)
-        write_pictures(results, names, params)
-        track(results, names, params, tracked)
+        write_pictures(results, digests, params)
+        track(results, digests, params, tracked)
         for view in views:
             tracked.view(view)
         links = tracking.view_links(views, tracked.experiment_id)
@@ -110,9 +113,9 @@ def write_tables(results: Results) -> None:
     write_text(TABLES / "table.md", to_markdown(list(tables.values())))
 
 
-def write_pictures(results: Results, names: Sequence[ModelName], params: Params) -> None:
+def write_pictures(results: Results, digests: Digests, params: Params) -> None:
     """Write the figures and the page; pictures and training curves are of the first seed."""
-    shown = [name for name in names if name.seed == params.seeds[0]]
+    shown = [name for name in digests if name.seed == params.seeds[0]]
     examples = {
         e: {n.arm: read_examples(n) for n in shown if n.encoder == e} for e in params.encoders
     }
@@ -129,11 +132,11 @@ def write_pictures(results: Results, names: Sequence[ModelName], params: Params)
             with whole_file(FIGURES / f"{stem}.png") as part:
                 image.save(part, "PNG")
     page = Shown(
-        facts=facts(results, read_evaluation(names[0]), params),
+        facts=facts(results, read_evaluation(shown[0]), params),
         toy=Path(params.data.root) == STREETS_FOLDER,
         examples=examples,
         histories=histories,
-        digests={str(n): (weights_digest(n), digest(sums_file(n))) for n in names},
+        digests={str(name): of_files for name, of_files in digests.items()},
         settings={k: v for k, v in flat(params).items() if k.split(".")[0] not in UNSHOWN},
     )
     write_text(PAGE, render(results, page))
@@ -178,7 +181,7 @@ def saved_views(params: Params) -> list[tracking.SavedView]:
 
 def track(
     results: Results,
-    names: Sequence[ModelName],
+    digests: Digests,
     params: Params,
     tracked: "tracking.Run | tracking.NullRun",
 ) -> None:
@@ -187,8 +190,8 @@ def track(
     The BD-rates of a model are logged to its evaluation too, so that a row of MLflow's table of
     runs shows them beside the scores.
     """
-    trained = {n: tracked.find("train", str(n), weights_digest(n)) for n in names}
-    evaluated = {n: tracked.find("evaluate", str(n), digest(sums_file(n))) for n in names}
+    trained = {n: tracked.find("train", str(n), weights) for n, (weights, _) in digests.items()}
+    evaluated = {n: tracked.find("evaluate", str(n), sums) for n, (_, sums) in digests.items()}
     rows = results.bd_rate.assign(model=results.bd_rate["encoder"] + "-" + results.bd_rate["seed"])
     records = rows.to_dict("records")
     tracked.log({f"{x['kind']}/{x['model']}/{x['score']}": x["percent"] for x in records})

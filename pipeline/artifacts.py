@@ -23,9 +23,10 @@ from pipeline.files import whole_file
 if TYPE_CHECKING:  # stages that read no table must not wait for pandas
     import pandas as pd
 
-ARMS = ("benchmark", "proposed")
-"""Trained without and with the rate term; every comparison is of the second against the first."""
-ARM_COLOURS = {"benchmark": "#0072B2", "proposed": "#D55E00"}
+ARMS = ("benchmark", "proposed", "entropy")
+"""Trained without the rate term, with it, and with a learned entropy model; every comparison is
+against the first."""
+ARM_COLOURS = {"benchmark": "#0072B2", "proposed": "#D55E00", "entropy": "#009E73"}
 """Of Okabe and Ito's colour-blind-safe colours, wherever an arm is drawn."""
 
 STREETS_FOLDER = Path("data/streets")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Literal, get_type_hints
 
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
@@ -78,6 +79,17 @@ class Loss:
 
 
 @record
+class Entropy:
+    components: Count
+    weight: Positive
+    learning_rate: Positive
+    step: Positive
+    rounding: Literal["noise", "straight-through"]
+    freeze_encoder: Flag
+    codecs: tuple[Text, ...]
+
+
+@record
 class Balance:
     method: Literal["adam-step", "adam-epoch", "closed-form", "fixed"]
     learning_rate: Positive
@@ -131,6 +143,7 @@ class Params:
     """All of params.yaml."""
 
     encoders: tuple[Text, ...]
+    arms: tuple[Text, ...]
     seeds: tuple[Seed, ...]
     codecs: tuple[Text, ...]
     tasks: tuple[Text, ...]
@@ -139,6 +152,7 @@ class Params:
     model: Model
     quantizer: Quantizer
     loss: Loss
+    entropy: Entropy
     balance: Balance
     train: Train
     machine: Machine
@@ -153,8 +167,8 @@ def parse(values: object) -> Params:
         params = TypeAdapter(Params).validate_python(values)
     except ValidationError as error:
         raise ParamsError(_message(error)) from None
-    for key in ("encoders", "seeds", "codecs", "tasks"):
-        entries = getattr(params, key)
+    for key in ("encoders", "arms", "seeds", "codecs", "tasks", "entropy.codecs"):
+        entries = attrgetter(key)(params)
         if not entries:
             raise ParamsError(f"{key} is empty: name at least one")
         _check_once(key, entries)

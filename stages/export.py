@@ -18,7 +18,6 @@ from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.device import open_device
 from pipeline.inference import edge
-from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.stored import load_model
 from stages.settings import Number, Text, load, run
 
@@ -34,7 +33,7 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     net, _ = load_model(model_folder(name), **name._asdict(), tasks=tasks)
     device = open_device(params.machine.device)
     batches = Batches(open_frames(prepared_folder("val")), device=device)
-    shape = (len(batches), *ENCODERS[encoder].shape(params.data.height, params.data.width))
+    shape = (len(batches), *net.shape(params.data.height, params.data.width))
     # Made once: see `scoring.sums.collect`.
     keys = ("span", "deviation", *map(str, FORMS))
     measured = {key: np.empty(len(batches), np.float32) for key in keys}

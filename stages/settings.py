@@ -39,6 +39,17 @@ def load() -> Params:
     params = parse(values)
     check_names("encoders", params.encoders, ENCODERS, ", ".join(ENCODERS))
     check_names("tasks", params.tasks, DECODERS, ", ".join(DECODERS))
+    check_names("arms", params.arms, ARMS, ", ".join(ARMS))
+    if params.arms[0] != ARMS[0]:
+        raise ParamsError(f"arms begin with {params.arms[0]!r}; allowed: {ARMS[0]} comes first")
+    if "entropy" in params.arms:
+        for encoder in params.encoders:
+            channels = ENCODERS[encoder].channels
+            if params.entropy.components > channels:
+                raise ParamsError(
+                    f"entropy.components is {params.entropy.components}; allowed: at most "
+                    f"{channels}, the channels of {encoder}"
+                )
     _check_points(params)
     strides = {name: ENCODERS[name].stride for name in params.encoders}
     check_sizes(params.data.width, params.data.height, strides)
@@ -70,7 +81,8 @@ def points(params: Params) -> dict[str, Point]:
 
 def models(params: Params) -> list[ModelName]:
     """Return the models of the settings, the arms of a seed one after the other."""
-    return [ModelName(e, a, s) for e in params.encoders for s in params.seeds for a in ARMS]
+    names = [(e, a, s) for e in params.encoders for s in params.seeds for a in params.arms]
+    return [ModelName(*name) for name in names]
 
 
 def _check_points(params: Params) -> None:

@@ -1,15 +1,19 @@
 """Train one model of one arm."""
 
+import math
 import os
 import platform
 import shlex
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torchvision
+from torch import Tensor
 
 from pipeline.artifacts import (
     ARMS,
@@ -23,30 +27,36 @@ from pipeline.artifacts import (
     prepared_folder,
     weights_file,
 )
-from pipeline.coding.quantizer import add_noise
+from pipeline.coding.quantizer import add_noise, round_straight_through
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
 from pipeline.files import write_rows
+from pipeline.inference.edge import BATCH
+from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet, StackedPredictions
 from pipeline.nets.stored import save_model
 from pipeline.params import Params, ParamsError, flat
 from pipeline.tracking import api as tracking
 from pipeline.training.checkpoint import Checkpoints, checkpoint_key
 from pipeline.training.loop import Schedule, fit
-from pipeline.training.losses import Objective, RateTerm
+from pipeline.training.losses import BitsTerm, Objective, RateTerm
 from pipeline.training.runtime import Runtime, open_runtime, precision_of, seed_all
 from pipeline.training.state import Row
 from pipeline.workspace import main_root
 from stages.settings import Number, Text, load, run
 
 SECTIONS = ("tasks", "data", "model", "balance", "train")
-"""Settings that a model of any arm depends on; `loss` comes on top for the proposed one."""
+"""Settings that a model of any arm depends on."""
+OWN_SECTION = {"proposed": "loss", "entropy": "entropy"}
+"""Arm -> the section that comes on top."""
+KLT_FRAMES = 240
+"""Training frames, at most, whose features a bottleneck starts from."""
 INITIAL = 2**31
 """A third number of a seed, which keeps it apart from the seeds of the epochs."""
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
-    """Train one model; arm is benchmark or proposed."""
+    """Train one model of an arm: benchmark, proposed or entropy."""
     params = load()
     if arm not in ARMS:
         raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
@@ -88,8 +98,9 @@ def launch(launcher: str, arguments: list[str]) -> None:
 
 def settings_of(params: Params, arm: str) -> dict[str, object]:
     """Return the settings, flat, that decide what a model of this arm becomes."""
-    sections = (*SECTIONS, "loss") if arm != "benchmark" else SECTIONS
+    sections = (*SECTIONS, OWN_SECTION.get(arm))
     chosen = {key: x for key, x in flat(params).items() if key.split(".")[0] in sections}
+    chosen.pop("entropy.codecs", None)
     return chosen | {"quantizer.range_percent": params.quantizer.range_percent}
 
 
@@ -100,7 +111,7 @@ def train(name: ModelName, params: Params, settings: dict[str, object], runtime:
     path = main_root() / ".checkpoints" / f"{name}-{key}.pt" if key else None
     checkpoints = Checkpoints(path, params.machine.checkpoint_minutes)
     sources = [Batches(open_frames(prepared_folder(x)), device=runtime.device) for x in SPLITS]
-    net = initial_net(name, params)
+    net = initial_net(name, params, sources[0])
     with tracking.start(
         enabled=params.tracking.enabled and runtime.rank == 0,
         experiment=params.tracking.experiment,
@@ -132,14 +143,9 @@ def train(name: ModelName, params: Params, settings: dict[str, object], runtime:
                 learning_rate=params.train.learning_rate,
                 decay_power=params.train.decay_power,
                 validate_every=params.train.validate_every,
+                bottleneck_rate=params.entropy.learning_rate,
             ),
-            surrogate=partial(
-                add_noise,
-                noise=params.train.noise,
-                bits=params.train.noise_bits,
-                amplitude=params.train.noise_amplitude,
-                range_percent=params.quantizer.range_percent,
-            ),
+            surrogate=surrogate_of(name, params),
             runtime=runtime,
             seed=name.seed,
             checkpoints=checkpoints,
@@ -160,22 +166,54 @@ def checkpoint_of(name: ModelName, params: Params, settings: dict[str, object]) 
     return checkpoint_key({"model": name, **settings}, files)
 
 
-def initial_net(name: ModelName, params: Params) -> SplitNet:
-    """Return the net before the first step: the same for all arms of a seed."""
+def initial_net(name: ModelName, params: Params, train: Batches) -> SplitNet:
+    """Return the net before the first step: the same for all arms of a seed.
+
+    A bottleneck is fitted to the features that this net makes of training frames.
+    """
     seed_all(name.seed, 0, INITIAL)
     model = params.model
-    return SplitNet(
+    net = SplitNet(
         name.encoder,
         params.tasks,
         model.file if model.weights == "file" else model.weights,
         residual_init=model.residual_init,
         decoder_init=model.decoder_init,
+        components=params.entropy.components if name.arm == "entropy" else 0,
+    )
+    if net.bottleneck:
+        net.eval().to(train.device)
+        some = np.arange(0, len(train), math.ceil(len(train) / KLT_FRAMES))
+        batches = train.over([some[i : i + BATCH] for i in range(0, len(some), BATCH)])
+        with torch.no_grad():
+            features = (net.features(batch.image_B3HW) for batch in batches)
+            net.bottleneck.start(features, params.entropy.step)
+        if params.entropy.freeze_encoder:
+            net.freeze_encoder()
+    return net
+
+
+def surrogate_of(name: ModelName, params: Params) -> Callable[[Tensor], Tensor]:
+    """Return what stands for quantiser and codec in training."""
+    if name.arm == "entropy":
+        if params.entropy.rounding == "straight-through":
+            return round_straight_through
+        return partial(add_noise, noise="fixed", amplitude=0.5)
+    return partial(
+        add_noise,
+        noise=params.train.noise,
+        bits=params.train.noise_bits,
+        amplitude=params.train.noise_amplitude,
+        range_percent=params.quantizer.range_percent,
     )
 
 
 def objective_of(name: ModelName, params: Params) -> Objective:
     """Return the loss of equation 6 that a model is trained on."""
-    loss, rate = params.loss, None
+    loss = params.loss
+    rate: RateTerm | BitsTerm | None = None
+    if name.arm == "entropy":
+        rate = BitsTerm(params.entropy.weight, ENCODERS[name.encoder].channels)
     if name.arm == "proposed" and loss.rate:
         rate = RateTerm(
             loss.rate_unit,
@@ -200,6 +238,7 @@ def description(
     return {
         **name._asdict(),
         "tasks": list(params.tasks),
+        "components": params.entropy.components if name.arm == "entropy" else 0,
         "width": params.data.width,
         "height": params.data.height,
         "settings": settings,

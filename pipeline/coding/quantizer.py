@@ -163,6 +163,11 @@ def add_noise(
     raise ValueError(f"noise must be half-step, fixed or none, not {noise!r}")
 
 
+def round_straight_through(values: Tensor) -> Tensor:
+    """Return the nearest whole numbers, with the gradient of the values themselves."""
+    return values + (values.round() - values).detach()
+
+
 def _range(values: NDArray[Any], range_percent: float) -> tuple[float, float]:
     if not 50 < range_percent <= 100:
         raise ValueError(

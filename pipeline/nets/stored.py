@@ -25,7 +25,7 @@ class ModelError(ValueError):
 def save_model(folder: Path, net: SplitNet, description: Mapping[str, Any]) -> None:
     """Write the weights, float32 on the CPU, and the description a net is rebuilt from.
 
-    description: holds at least `encoder` and `tasks`.
+    description: holds at least `encoder` and `tasks`, and `components` of a net with a bottleneck.
     """
     state = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
     with whole_file(folder / WEIGHTS) as part:
@@ -56,7 +56,7 @@ def load_model(folder: Path, **expected: object) -> tuple[SplitNet, dict[str, An
             )
     if not known:
         raise ModelError(f"{path} names {name} with tasks {tasks}, which this version cannot build")
-    net = SplitNet(name, tasks)
+    net = SplitNet(name, tasks, components=description.get("components", 0))
     try:
         net.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:

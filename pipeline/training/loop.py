@@ -34,6 +34,9 @@ class Schedule:
     decay_power: float
     validate_every: int
     """Epochs between validations; the last epoch always has one."""
+    bottleneck_rate: float = 0.0
+    """The learning rate of the bottleneck and its prior at the first step; a net without any does
+    not use it."""
 
     def rate_at(self, progress: float) -> float:
         """Return the learning rate at a share of all steps: polynomial decay."""
@@ -177,7 +180,7 @@ class TrainingRun:
         self.position.learning_rate = rate
         for group in self.optimizer.param_groups:
             # A tensor is filled in place: compiled and captured steps read it where it is.
-            group["lr"].fill_(rate)
+            group["lr"].fill_(rate * group["times"])
 
     def move_weights(self) -> None:
         """Take Adam's step; the gradients are used up."""
@@ -210,10 +213,18 @@ def start(
     forward = wrap(net, runtime)
     if runtime.compiled:
         forward = torch.compile(forward, dynamic=False)
-    parameters = list(net.parameters())
-    rate = torch.tensor(schedule.learning_rate, device=runtime.device)
-    rows = [as_row(p.detach()) for p in parameters]
-    optimizer = torch.optim.Adam(rows, lr=rate, fused=True)
+    parts = [(1.0, [net.encoder, net.decoders])]
+    if net.bottleneck:
+        parts.append((schedule.bottleneck_rate / schedule.learning_rate, [net.bottleneck]))
+    parameters: list[nn.Parameter] = []
+    groups: list[dict[str, Any]] = []
+    for times, modules in parts:
+        some = [p for part in modules for p in part.parameters() if p.requires_grad]
+        rate = torch.tensor(times * schedule.learning_rate, device=runtime.device)
+        groups.append({"params": [as_row(p.detach()) for p in some], "lr": rate, "times": times})
+        parameters += some
+    rows = [row for group in groups for row in group["params"]]
+    optimizer = torch.optim.Adam(groups, fused=True)
     guard = Guard(objective.names, optimizer, runtime.device)
     position = Position()
     saved: dict[str, Stateful] = {

@@ -94,11 +94,29 @@ class RateTerm:
     range_percent: float = 100.0
     """Per cent of an image's features inside the quantiser's range; the others are clipped."""
 
-    def loss(self, features_BChw: Tensor) -> LossSum:
+    def loss(self, output: SplitOutput) -> LossSum:
         """Return L_r (equation 5), summed over the images of the batch."""
-        x = in_units(clipped(features_BChw.float(), self.range_percent), self.unit)
+        x = in_units(clipped(output.features_BChw.float(), self.range_percent), self.unit)
         mean = rate_loss(x, prediction=self.prediction, transform=self.transform)
         return LossSum(mean * len(x), _count(len(x), mean))
+
+
+@dataclass(frozen=True)
+class BitsTerm:
+    """How the bits that a learned prior expects enter the loss."""
+
+    weight: float
+    """Of a bit per feature element."""
+    channels: int
+    """C of the encoder's features, whose elements are counted."""
+
+    def loss(self, output: SplitOutput) -> LossSum:
+        """Return the bits per feature element, summed over the images of the batch."""
+        bits_B = output.bits_B
+        assert bits_B is not None
+        *_, h, w = output.features_BChw.shape
+        total = bits_B.sum() / (self.channels * h * w)
+        return LossSum(total, _count(len(bits_B), total))
 
 
 class Objective(nn.Module):
@@ -124,7 +142,7 @@ class Objective(nn.Module):
     def __init__(
         self,
         tasks: Sequence[str],
-        rate: RateTerm | None,
+        rate: RateTerm | BitsTerm | None,
         *,
         balance: str,
         learning_rate: float,
@@ -171,7 +189,7 @@ class Objective(nn.Module):
         tasks = [name for name in self.names if name != RATE]
         sums = [LOSSES[task].of(output.predictions[task], truth) for task in tasks]
         if self.rate:
-            sums.append(self.rate.loss(output.features_BChw))
+            sums.append(self.rate.loss(output))
         totals_P = torch.stack([x.total for x in sums])
         counts_P = torch.stack([x.divisor.to(totals_P) for x in sums])
         if not dist.is_initialized():

@@ -32,12 +32,12 @@ class FactorizedPrior(nn.Module):
         self.log_scales_KM.copy_(scales_KM.clamp(min=0.05).log())
 
     def bits(self, values_BKhw: Tensor) -> Tensor:
-        """Return -log2 of the probability of each image's values, summed, (B,); float32.
+        """Return -log2 of the probability of each image's values, summed, (B,).
 
         It is worked out in logarithms, so that a value far out in a tail still has a gradient:
         sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)).
         """
-        values_BKhwM = values_BKhw.float()[..., None]
+        values_BKhwM = values_BKhw[..., None]
         scales_KM = self.log_scales_KM.exp()
         factors_KM = self.logits_KM.log_softmax(1) + torch.log(-torch.expm1(-1 / scales_KM))
         means, scales, factors = (
@@ -51,9 +51,8 @@ class FactorizedPrior(nn.Module):
     @torch.no_grad()
     def cdf(self, values_KS: Tensor) -> Tensor:
         """Return the probability of a value below each of S given ones, per channel; float64."""
-        means, scales, weights = (
-            x.double()[:, None, :]
-            for x in (self.means_KM, self.log_scales_KM.exp(), self.logits_KM.softmax(1))
+        logits, means, log_scales = (
+            x.double()[:, None, :] for x in (self.logits_KM, self.means_KM, self.log_scales_KM)
         )
-        below_KSM = torch.sigmoid((values_KS.double()[..., None] - means) / scales)
-        return (weights * below_KSM).sum(-1)
+        below_KSM = torch.sigmoid((values_KS.double()[..., None] - means) / log_scales.exp())
+        return (logits.softmax(-1) * below_KSM).sum(-1)

@@ -12,7 +12,7 @@ from pipeline.coding.quantizer import clipped
 from pipeline.coding.rate import rate_loss, to_unit_range
 from pipeline.data.batches import Batch
 from pipeline.nets.split import SplitOutput
-from pipeline.training.losses import LOSSES, RATE, Objective, RateTerm
+from pipeline.training.losses import LOSSES, RATE, BitsTerm, Objective, RateTerm
 
 TASKS = ("segmentation", "disparity", "reconstruction")
 VOID = 255
@@ -153,10 +153,17 @@ def test_benchmark_has_no_rate_part() -> None:
 @pytest.mark.parametrize("term", [(True, True), (False, True), (True, False, 90.0)])
 def test_the_rate_term_is_equation_5_of_what_the_quantiser_leaves(term: tuple) -> None:
     features_BChw = output().features_BChw.detach()
-    total, images = RateTerm("features", None, *term).loss(features_BChw)
+    total, images = RateTerm("features", None, *term).loss(SplitOutput(features_BChw, {}))
     left_BChw = clipped(features_BChw, 90.0) if term[2:] else features_BChw
     assert float(images) == 3
     assert float(total / 3) == pytest.approx(float(rate_loss(left_BChw, *term[:2])), rel=1e-6)
+
+
+def test_the_bits_are_counted_per_element_of_the_encoders_features() -> None:
+    sent = SplitOutput(torch.zeros(2, 4, 3, 5), {}, bits_B=torch.tensor([60.0, 240.0]))
+    total, images = BitsTerm(1.0, channels=8).loss(sent)
+    assert float(images) == 2
+    assert float(total) == pytest.approx((60 + 240) / (8 * 3 * 5))
 
 
 # Equation 6

@@ -111,7 +111,7 @@ def out_of_date(params: Params, head: Path) -> list[str]:
         f"{encoder}-{arm}-{seed}"
         for encoder in params.encoders
         for seed in params.seeds
-        for arm in ARMS
+        for arm in params.arms
         if not stale.isdisjoint({f"train_{arm}@{encoder}-{seed}", f"{encoder}-{arm}-{seed}"})
     ]
 

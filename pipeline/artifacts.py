@@ -382,7 +382,7 @@ class Examples:
     predictions: Mapping[str, Mapping[str, np.ndarray]]
     """codec point -> task -> what came out of the decoded bitstream."""
     tile_HW: np.ndarray
-    """Levels of the first frame at the first point, as the codecs see them."""
+    """The first frame's features as decoded at the first point, 8-bit levels in a tile."""
     legends: Mapping[str, Legend] = field(default_factory=dict)
     """task -> its legend, which is kept among the facts; empty for pictures that need none."""
 

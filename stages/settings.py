@@ -74,8 +74,8 @@ def data_root(params: Params) -> Path:
     return root
 
 
-def points(params: Params) -> dict[str, Point]:
-    """Return the points of a curve by their names."""
+def points(params: Params, arm: str) -> dict[str, Point]:
+    """Return the points of an arm's curve by their names."""
     return {name: read_point(name, params.quantizer.bits) for name in params.codecs}
 
 

@@ -34,7 +34,9 @@ def fit_points(
     if any(point.step is not None for point in wanted.values()):
         moments = _moments(batches)
     for klt in sorted({point.klt for point in wanted.values() if point.step is not None}):
-        mean_C, basis_CK = (moments.mean_C.astype(np.float32), _klt(moments)) if klt else (None,) * 2
+        mean_C, basis_CK = (
+            (moments.mean_C.astype(np.float32), _klt(moments)) if klt else (None,) * 2
+        )
         lowest_K, highest_K = _extremes(batches, mean_C, basis_CK)
         for name, point in wanted.items():
             if point.step is not None and point.klt == klt:
@@ -61,7 +63,9 @@ def fit_points(
             result[name] = _with_counts(
                 empty,
                 batches,
-                lambda x, bits=bits: quantize(x, bits, range_percent).levels_Chw.reshape(len(x), -1),
+                lambda x, bits=bits: quantize(x, bits, range_percent).levels_Chw.reshape(
+                    len(x), -1
+                ),
             )
     return {name: result[name] for name in wanted}
 

@@ -108,9 +108,7 @@ class Fitted:
         return y_KN.reshape(self.features_shape)
 
 
-def project(
-    features_BChw: NDArray, mean_C: NDArray | None, basis_CK: NDArray | None
-) -> NDArray:
+def project(features_BChw: NDArray, mean_C: NDArray | None, basis_CK: NDArray | None) -> NDArray:
     """Return the coefficients B x K x hw of features; without a basis the features themselves."""
     values_BCN = features_BChw.reshape(*features_BChw.shape[:2], -1)
     if basis_CK is None or mean_C is None:

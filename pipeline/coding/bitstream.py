@@ -232,8 +232,8 @@ def _checked(stream: bytes, fitted: Fitted | None) -> Header:
     _, _, checksum, _ = _START.unpack_from(stream)
     if (found := _checksum(stream)) != checksum:
         raise BitstreamError(
-            f"a damaged bitstream: its checksum is {checksum:08x}, its bytes have {found:08x}; send "
-            "or encode it again"
+            f"a damaged bitstream: its checksum is {checksum:08x}, its bytes have {found:08x}; "
+            "send or encode it again"
         )
     return header
 
@@ -253,8 +253,8 @@ def _check_fingerprint(fingerprint: int, fitted: Fitted | None) -> None:
     if fitted is not None and fingerprint != fitted.fingerprint:
         coded = f"of the tables {fingerprint:08x}" if fingerprint else "without tables"
         raise BitstreamError(
-            f"a bitstream {coded}, not of the tables {fitted.fingerprint:08x} that the decoder has; "
-            "decode it with the tables it was coded with, or encode it again"
+            f"a bitstream {coded}, not of the tables {fitted.fingerprint:08x} that the decoder "
+            "has; decode it with the tables it was coded with, or encode it again"
         )
 
 

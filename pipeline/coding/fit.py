@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def fit_points(
                 size_K = np.rint(highest_K / step) + MARGIN + 1 - start_K
                 _check_size(name, size_K.max())
                 empty = Fitted(
-                    shape=(len(start_K), *batches[0].shape[2:]),  # type: ignore[arg-type]
+                    shape=(len(start_K), *batches[0].shape[2:]),
                     bits=None,
                     step=step,
                     lowest_K=start_K.astype(np.int32),
@@ -59,14 +60,8 @@ def fit_points(
         if point.bits is not None:
             bits, shape = point.bits, batches[0].shape[1:]
             even_KS = _ones(np.full(shape[0], 2**bits))
-            empty = Fitted(shape, bits, None, np.zeros(shape[0], np.int32), even_KS)  # type: ignore[arg-type]
-            result[name] = _with_counts(
-                empty,
-                batches,
-                lambda x, bits=bits: quantize(x, bits, range_percent).levels_Chw.reshape(
-                    len(x), -1
-                ),
-            )
+            empty = Fitted(shape, bits, None, np.zeros(shape[0], np.int32), even_KS)
+            result[name] = _with_counts(empty, batches, partial(_levels, bits, range_percent))
     return {name: result[name] for name in wanted}
 
 
@@ -142,6 +137,11 @@ def _ones(size_K: NDArray) -> NDArray[np.uint32]:
     return (np.arange(size_K.max()) < size_K[:, None]).astype(np.uint32)
 
 
+def _levels(bits: int, range_percent: float, features_Chw: NDArray) -> NDArray[np.integer]:
+    levels_Chw = quantize(features_Chw, bits, range_percent).levels_Chw
+    return levels_Chw.reshape(len(levels_Chw), -1)
+
+
 def _with_counts(
     empty: Fitted,
     batches: Sequence[NDArray[np.float32]],
@@ -165,6 +165,6 @@ def _with_counts(
 def _check_size(name: str, symbols: float) -> None:
     if symbols > MAX_SYMBOLS:
         raise CodecError(
-            f"{name} needs a table of {symbols:.0f} symbols; allowed: {MAX_SYMBOLS}; choose a larger "
-            "step"
+            f"{name} needs a table of {symbols:.0f} symbols; allowed: {MAX_SYMBOLS}; choose a "
+            "larger step"
         )

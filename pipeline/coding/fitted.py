@@ -46,7 +46,7 @@ class Fitted:
     """Features never lie below it: 0 after a ReLU. Decoded values below it are raised to it."""
 
     def __post_init__(self) -> None:
-        K, h, w = self.shape
+        K = self.shape[0]
         if min(self.shape) < 1 or (self.bits is None) == (self.step is None):
             raise ValueError(f"tables need a shape, not {self.shape}, and either bits or a step")
         if self.bits is not None and not 1 <= self.bits <= TABLE_BITS:

@@ -35,7 +35,8 @@ def serve_streams(
     """Return what the bitstreams of all frames cost and how they are served, with pictures to show.
 
     streams: one for each frame of `batches`, in order, coded at `point`. shape_Chw: of the net's
-    features. fitted: what the edge coded them with, at a fitted point. shown: number of frames whose predictions are wanted as pictures; they come by task.
+    features. fitted: what the edge coded them with, at a fitted point. shown: number of frames
+    whose predictions are wanted as pictures; they come by task.
     Raises BitstreamError for a bitstream that is damaged or of another point or shape.
     """
     headers = [read_header(stream, fitted) for stream in streams]

@@ -108,6 +108,7 @@ def test_what_is_added_runs_from_the_settings_to_the_page(
     prepare.main()
     for arm in ARMS:
         train.main("stem", arm, 0)
+        fit.main("stem", arm, 0)
         export.main("stem", arm, 0)
         encode.main("stem", arm, 0)
         evaluate.main("stem", arm, 0)

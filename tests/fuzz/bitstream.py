@@ -2,10 +2,10 @@
 
     uv run --with atheris python -m tests.fuzz.bitstream -runs=1000000 -seed=1
 
-An error is a BitstreamError. No input may take more than `MOST_MIB` of memory either; that is read from the kernel, so it needs
-Linux. Half of the inputs get the right checksum and fingerprint, and half of those an image of the
-size that their header names, so that they reach the coders. The fuzzer starts from the golden files
-and from streams of each kind of tables.
+An error is a BitstreamError. No input may take more than `MOST_MIB` of memory either; that is read
+from the kernel, so it needs Linux. Half of the inputs get the right checksum and fingerprint, and
+half of those an image of the size that their header names, so that they reach the coders. The
+fuzzer starts from the golden files and from streams of each kind of tables.
 Options are libFuzzer's; an input that breaks a rule is left as a file `crash-*`.
 """
 

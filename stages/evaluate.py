@@ -261,8 +261,11 @@ def score_parts(sums: Mapping[str, Sums]) -> dict[str, float]:
 
 
 def mlflow_name(point: str) -> str:
-    """Return the name of a point in MLflow, whose metrics allow no `@`: `png:5` for `png@5`."""
-    return point.replace("@", ":")
+    """Return the name of a point in MLflow: `png:5` of `png@5`, `table_1.2` of `table/1.2`.
+
+    Metrics allow no `@` there, and what stands before a `/` is the name of a group.
+    """
+    return point.replace("@", ":").replace("/", "_")
 
 
 def image_table(names: Sequence[str], columns: Sequence[Mapping[str, object]]) -> "pd.DataFrame":

@@ -37,7 +37,7 @@ def test_no_bitstream_gives_no_features() -> None:
 def test_a_bad_bitstream_is_named_by_its_place() -> None:
     streams = edge.encode(features_of((10, *SHAPE)), PNG)
     cut = [*streams[:9], streams[9][:-5]]
-    with pytest.raises(BitstreamError, match=r"bitstream 9: a bitstream cut short"):
+    with pytest.raises(BitstreamError, match=r"bitstream 9: a damaged bitstream"):
         list(cloud.decode(cut, SHAPE, CPU))
     other = [*streams[:3], *edge.encode(features_of((1, 6, 4, 4)), PNG)]
     with pytest.raises(BitstreamError, match=r"bitstream 3 holds features of shape \(6, 4, 4\)"):

@@ -21,6 +21,7 @@ from pipeline.coding.tables import CODER
 from pipeline.data.frames import frame_names
 from pipeline.files import whole_folder
 from pipeline.inference import edge
+from pipeline.nets.encoder import ENCODERS
 from stages.settings import Number, Text, load, points, run
 
 
@@ -29,7 +30,8 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     params = load()
     name = ModelName(encoder, arm, seed)
     path = features_file(name)
-    count, *shape_Chw = array_shape(path)
+    count = array_shape(path)[0]
+    elements = math.prod(ENCODERS[encoder].shape(params.data.height, params.data.width))
     names = frame_names(prepared_folder("val"))
     if count != len(names):
         raise ArtifactError(f"{path} is of {count} frames, not of {len(names)}; run `dvc repro`")
@@ -45,7 +47,7 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
             coder = CODER if point.fitted else find_codec(point.codec).coder
             file = folder / streams_file(name, title).name
             size = write_streams(file, names, chain.from_iterable(some), coder)
-            bpfe = 8 * size / count / math.prod(shape_Chw)
+            bpfe = 8 * size / count / elements
             print(f"{name} {title}: {count} bitstreams, {bpfe:.3f} bits per feature element")
 
 

@@ -118,8 +118,7 @@ def evaluate(
     described: what is noted of the model beside its weights. One point is in memory at a time.
     """
     frames, shown = batches.frames, min(params.evaluate.examples, len(batches))
-    shape_Chw = ENCODERS[name.encoder].shape(params.data.height, params.data.width)
-    elements = math.prod(shape_Chw)
+    elements = math.prod(ENCODERS[name.encoder].shape(params.data.height, params.data.width))
     wanted = points(params, name.arm)
     fitted = read_fitted(fitted_file(name), wanted)
     values, coders, predictions, images = {}, {}, {}, []
@@ -206,7 +205,7 @@ def serve_point(
     """Serve the bitstreams of one point. Raises ArtifactError for those that cannot be used."""
     path = streams_file(name, title)
     height, width = batches.frames.image_NHW3.shape[1:3]
-    shape_Chw = ENCODERS[name.encoder].shape(height, width)
+    shape_Chw = net.shape(height, width)
     with open_streams(path) as streams:
         if streams.names != batches.frames.names:
             raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")

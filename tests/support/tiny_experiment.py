@@ -44,7 +44,12 @@ def environment() -> dict[str, str]:
 
 def small_params() -> dict:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= {"encoders": ["encoder2"], "seeds": [0], "codecs": [*CODECS, *FITTED]}
+    params |= {
+        "encoders": ["encoder2"],
+        "arms": ["benchmark", "proposed"],
+        "seeds": [0],
+        "codecs": [*CODECS, *FITTED],
+    }
     # Small files are copied and committed fast.
     params["model"] |= {"weights": "none", "file": ".dvcignore"}
     params["data"] |= {"width": 64, "height": 32}

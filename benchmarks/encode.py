@@ -28,6 +28,7 @@ from benchmarks.clock import Timing, timed
 from benchmarks.made_up import features_of
 from benchmarks.record import CORES, load, record
 from pipeline.coding.codecs import CODECS
+from pipeline.coding.points import Point
 from pipeline.coding.quantizer import quantize
 from pipeline.coding.tiling import grid, tile
 from pipeline.inference import edge
@@ -100,7 +101,7 @@ def compare(features_NChw: np.ndarray, codec: str, folder: Path, rounds: int) ->
     for _ in range(1 + rounds):
         alone = timed(lambda: [code(x) for x in tiles])
         cores = timed(on_all_cores)
-        ours = timed(lambda: edge.encode(features_NChw, BITS, codec))
+        ours = timed(lambda: edge.encode(features_NChw, Point(codec, BITS)))
         channels = loop(by_channel, len(levels_NChw))
         elements = loop(by_element, ELEMENT_LOOP_FRAMES)
         results.append(

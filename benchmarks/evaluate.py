@@ -22,6 +22,7 @@ from benchmarks.device_clock import now
 from benchmarks.made_up import features_of, noise_frames
 from benchmarks.record import CORES, load, record
 from pipeline.coding.bitstream import decode_features
+from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames, disparity_px
 from pipeline.inference import cloud, edge
@@ -68,7 +69,7 @@ def compare(
     _, channels, stride = ENCODERS[encoder]
     count, height, width, _ = frames.image_NHW3.shape
     shape_Chw = (channels, height // stride, width // stride)
-    streams = edge.encode(features_of((count, *shape_Chw)), 8, codec)
+    streams = edge.encode(features_of((count, *shape_Chw)), Point(codec, 8))
     seed_all(0)
     usual_net = SplitNet(encoder, TASKS).eval().to(device)
     net = copy.deepcopy(usual_net).to(memory_format=torch.channels_last)

@@ -26,7 +26,8 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.record import CORES, load, record
-from pipeline.artifacts import ModelName, model_folder
+from pipeline.artifacts import ModelName, fitted_file, history_file, model_folder
+from pipeline.coding.fitted import write_fitted
 from pipeline.nets.split import SplitNet
 from pipeline.nets.stored import save_model
 from tests.support.synthetic_release import PARTS, part_path, write_release
@@ -88,9 +89,11 @@ def set_up(folder: Path, count: int, *, width: int, height: int) -> None:
     write_frames(folder / "data/release", "train", 3, width=width, height=height)
     write_frames(folder / "data/release", "val", count, width=width, height=height)
     torch.manual_seed(0)
-    described = {**NAME._asdict(), "tasks": params["tasks"], "settings": {}}
+    described = {**NAME._asdict(), "tasks": params["tasks"], "settings": {}, "runtime": {}}
     net = SplitNet(NAME.encoder, params["tasks"])
     save_model(folder / model_folder(NAME), net, described)
+    (folder / history_file(NAME)).touch()
+    write_fitted(folder / fitted_file(NAME), {})
 
 
 def measure(stage: str, folder: Path) -> Measured:

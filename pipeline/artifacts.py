@@ -77,6 +77,11 @@ def history_file(name: ModelName) -> Path:
     return model_folder(name) / "history.csv"
 
 
+def fitted_file(name: ModelName) -> Path:
+    """Return the file of the tables and transforms that a model's edge and cloud share."""
+    return Path("fitted") / f"{name}.npz"
+
+
 def features_file(name: ModelName) -> Path:
     """Return the file of the validation set's features, as the edge half puts them out."""
     return Path("features") / f"{name}.npy"
@@ -87,9 +92,14 @@ def diagnostics_file(name: ModelName) -> Path:
     return Path("diagnostics") / f"{name}.npz"
 
 
-def streams_file(name: ModelName, codec: str) -> Path:
-    """Return the file of the validation set's bitstreams at one point of a curve."""
-    return Path("streams") / str(name) / f"{codec}.zip"
+def streams_folder(name: ModelName) -> Path:
+    """Return the folder of the validation set's bitstreams, which has a file for each point."""
+    return Path("streams") / str(name)
+
+
+def streams_file(name: ModelName, point: str) -> Path:
+    """Return the file of the bitstreams at one point of a curve, `table_1.2.zip` of `table/1.2`."""
+    return streams_folder(name) / f"{point.replace('/', '_')}.zip"
 
 
 def evaluation_folder(name: ModelName) -> Path:
@@ -174,6 +184,13 @@ def arrays_writer(path: Path) -> Iterator[Callable[[str, np.ndarray], None]]:
         yield add
 
 
+@contextmanager
+def arrays_reader(path: Path) -> Iterator[Any]:
+    """Yield an open `.npz` file. What fails on it or in the block becomes an ArtifactError."""
+    with _reading(path), np.load(path, allow_pickle=False) as file:
+        yield file
+
+
 # What is measured on the features
 
 
@@ -201,7 +218,7 @@ def write_diagnostics(path: Path, diagnostics: Diagnostics) -> None:
 
 def read_diagnostics(path: Path) -> Diagnostics:
     """Read what was measured on the features of one model."""
-    with _reading(path), np.load(path, allow_pickle=False) as file:
+    with arrays_reader(path) as file:
         return Diagnostics(_group(file, "rate_loss"), file["span"], file["deviation"])
 
 
@@ -365,7 +382,7 @@ class Examples:
     predictions: Mapping[str, Mapping[str, np.ndarray]]
     """codec point -> task -> what came out of the decoded bitstream."""
     tile_HW: np.ndarray
-    """Levels of the first frame at the first point, as the codecs see them."""
+    """The first frame's features as decoded at the first point, 8-bit levels in a tile."""
     legends: Mapping[str, Legend] = field(default_factory=dict)
     """task -> its legend, which is kept among the facts; empty for pictures that need none."""
 

@@ -1,9 +1,10 @@
 """Decode the bitstreams, run the cloud half on them, and keep the sums every score is made of."""
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from pipeline.artifacts import (
     arrays_writer,
     digest,
     evaluation_folder,
+    fitted_file,
+    history_file,
     model_folder,
     open_streams,
     prepared_folder,
@@ -32,8 +35,10 @@ from pipeline.artifacts import (
     weights_file,
     write_examples,
 )
-from pipeline.coding.bitstream import BitstreamError, decode_levels
+from pipeline.coding.bitstream import BitstreamError, decode_features
+from pipeline.coding.fitted import Fitted, read_fitted
 from pipeline.coding.points import Point
+from pipeline.coding.quantizer import quantize
 from pipeline.coding.tiling import tile
 from pipeline.data.batches import Batches
 from pipeline.data.frames import disparity_px, frame_names, open_frames
@@ -91,12 +96,12 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     ) as tracked:
         tracked.under(tracked.find("train", str(name), digest(weights_file(name))))
         with whole_folder(evaluation_folder(name)) as folder:
-            values = evaluate(name, params, net.to(device), batches, folder, tracked)
+            values = evaluate(name, params, net.to(device), batches, described, folder, tracked)
         track(params, values, tracked)
         tracked.file(sums_file(name))
         tracked.made(digest(sums_file(name)))
-    first = values[params.codecs[0]].items()
-    print(f"{name} {params.codecs[0]}: " + ", ".join(f"{k} {v:.4g}" for k, v in first))
+    first, found = next(iter(values.items()))
+    print(f"{name} {first}: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items()))
 
 
 def evaluate(
@@ -104,26 +109,29 @@ def evaluate(
     params: Params,
     net: SplitNet,
     batches: Batches,
+    described: Mapping[str, Any],
     folder: Path,
     tracked: "tracking.Run | tracking.NullRun",
 ) -> dict[str, dict[str, float]]:
     """Write what was found into an evaluation's folder; return codec point -> rates and scores.
 
-    One point is in memory at a time.
+    described: what is noted of the model beside its weights. One point is in memory at a time.
     """
     frames, shown = batches.frames, min(params.evaluate.examples, len(batches))
-    shape_Chw = ENCODERS[name.encoder].shape(params.data.height, params.data.width)
-    elements = math.prod(shape_Chw)
+    elements = math.prod(ENCODERS[name.encoder].shape(params.data.height, params.data.width))
+    wanted = points(params, name.arm)
+    fitted = read_fitted(fitted_file(name), wanted)
     values, coders, predictions, images = {}, {}, {}, []
     with arrays_writer(folder / SUMS) as add:
-        for title, point in points(params).items():
-            served = serve_point(name, title, point, net, batches, shown)
+        for title, point in wanted.items():
+            served = serve_point(name, title, point, fitted[title], net, batches, shown)
             coders[title], predictions[title] = served.coder, served.pictures
             add_coded(add, f"points/{title}", served.coded)
             values[title] = rates_and_scores(served.coded, elements)
             images.append({"codec": title, **per_image(served.coded, elements)})
-            if title == params.codecs[0]:
-                tile_HW = served.tile_HW
+            if len(values) == 1:
+                features_Chw = decode_features(served.first, fitted[title])
+                tile_HW = tile(quantize(features_Chw, 8).levels_Chw)
                 tracked.log(score_parts(served.coded.sums))
         for task, sums in serve_uncoded(net, batches).items():
             add_sums(add, f"uncompressed/{task}", sums)
@@ -145,8 +153,13 @@ def evaluate(
         "coders": coders,
         "pictures": list(pictures),
         "legends": {task: legend(task, truths, predictions) for task in params.tasks},
+        # What the report needs of the model, so that it does not depend on the weights.
+        "runtime": described["runtime"],
+        "settings": described["settings"],
+        "weights": digest(weights_file(name)),
     }
     write_json(folder / FACTS, facts)
+    shutil.copyfile(history_file(name), folder / history_file(name).name)
     if tracked.id:
         tracked.table(image_table(frames.names, images), "images")
     return values
@@ -176,26 +189,31 @@ class Served(NamedTuple):
     pictures: dict[str, np.ndarray]
     """task -> predictions of the first frames."""
     coder: str
-    tile_HW: np.ndarray
-    """Levels of the first frame, as the codec sees them."""
+    first: bytes
+    """The bitstream of the first frame."""
 
 
 def serve_point(
-    name: ModelName, title: str, point: Point, net: SplitNet, batches: Batches, shown: int
+    name: ModelName,
+    title: str,
+    point: Point,
+    fitted: Fitted | None,
+    net: SplitNet,
+    batches: Batches,
+    shown: int,
 ) -> Served:
     """Serve the bitstreams of one point. Raises ArtifactError for those that cannot be used."""
     path = streams_file(name, title)
     height, width = batches.frames.image_NHW3.shape[1:3]
-    shape_Chw = ENCODERS[name.encoder].shape(height, width)
+    shape_Chw = net.shape(height, width)
     with open_streams(path) as streams:
         if streams.names != batches.frames.names:
             raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
         try:
-            served = serve_streams(net, batches, streams, point, shape_Chw, shown=shown)
-            tile_HW = tile(decode_levels(streams[0]).levels_Chw)
+            served = serve_streams(net, batches, streams, point, shape_Chw, fitted, shown=shown)
         except BitstreamError as error:
             raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
-        return Served(*served, streams.coder, tile_HW)
+        return Served(*served, streams.coder, streams[0])
 
 
 def track(
@@ -242,8 +260,11 @@ def score_parts(sums: Mapping[str, Sums]) -> dict[str, float]:
 
 
 def mlflow_name(point: str) -> str:
-    """Return the name of a point in MLflow, whose metrics allow no `@`: `png:5` for `png@5`."""
-    return point.replace("@", ":")
+    """Return the name of a point in MLflow: `png:5` of `png@5`, `table_1.2` of `table/1.2`.
+
+    Metrics allow no `@` there, and what stands before a `/` is the name of a group.
+    """
+    return point.replace("@", ":").replace("/", "_")
 
 
 def image_table(names: Sequence[str], columns: Sequence[Mapping[str, object]]) -> "pd.DataFrame":

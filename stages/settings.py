@@ -1,6 +1,7 @@
 """How every stage starts: checked settings, and errors a person can read."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,9 +75,10 @@ def data_root(params: Params) -> Path:
     return root
 
 
-def points(params: Params) -> dict[str, Point]:
-    """Return the points of a curve by their names."""
-    return {name: read_point(name, params.quantizer.bits) for name in params.codecs}
+def points(params: Params, arm: str) -> dict[str, Point]:
+    """Return the points of an arm's curve by their names."""
+    names = params.entropy.codecs if arm == "entropy" else params.codecs
+    return {name: read_point(name, params.quantizer.bits) for name in names}
 
 
 def models(params: Params) -> list[ModelName]:
@@ -86,7 +88,16 @@ def models(params: Params) -> list[ModelName]:
 
 
 def _check_points(params: Params) -> None:
-    for key, names in (("codecs", params.codecs), ("report.bd_points", params.report.bd_points)):
+    for name in params.entropy.codecs:
+        if not re.fullmatch("table/.*", name):
+            raise ParamsError(
+                f"entropy.codecs names {name!r}; allowed: a fixed step, such as table/1.5"
+            )
+    for key, names in (
+        ("codecs", params.codecs),
+        ("entropy.codecs", params.entropy.codecs),
+        ("report.bd_points", params.report.bd_points),
+    ):
         for name in names:
             try:
                 read_point(name, params.quantizer.bits)

@@ -308,6 +308,7 @@ def test_a_zip_file_of_more_than_bitstreams_is_refused(tmp_path: Path) -> None:
 
 def test_names_and_digests_of_files(tmp_path: Path) -> None:
     assert streams_file(NAME, "png@5") == Path("streams/encoder2-proposed-3/png@5.zip")
+    assert streams_file(NAME, "klt/1.2") == Path("streams/encoder2-proposed-3/klt_1.2.zip")
     assert weights_file(NAME) == Path("models/encoder2-proposed-3/model.safetensors")
     (tmp_path / "a").write_bytes(b"abc")
     assert digest(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223"  # FIPS 180-2

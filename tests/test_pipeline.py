@@ -14,9 +14,10 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.artifacts import digest
-from tests.support.tiny_experiment import CODECS, command, runs, start, tiny_experiment
+from tests.support.tiny_experiment import CODECS, FITTED, command, runs, start, tiny_experiment
 
 ARMS = ("benchmark", "proposed")
+POINTS = [*CODECS, *FITTED]
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -40,8 +41,8 @@ def status(folder: Path) -> str:
 
 def test_tables_figures_page_and_metrics(repository: Path) -> None:
     points = pd.read_csv(repository / "reports/points.csv")
-    assert len(points) == 2 * len(CODECS)
-    assert list(points["codec"].unique()) == CODECS
+    assert len(points) == 2 * len(POINTS)
+    assert list(points["codec"].unique()) == POINTS
     assert {"encoder", "arm", "seed", "bpfe", "kilobytes", "miou", "irmse", "psnr"} <= set(points)
     assert "proposed" in (repository / "reports/tables/table.md").read_text()
     assert "What to send" in (repository / "reports/index.html").read_text()
@@ -60,6 +61,23 @@ def test_tables_figures_page_and_metrics(repository: Path) -> None:
         }
 
 
+def test_tables_serve_as_png_does_and_cost_less_with_less_of_a_header(repository: Path) -> None:
+    """Both code the same levels without loss."""
+    at = pd.read_csv(repository / "reports/points.csv").set_index(["arm", "codec"])
+    for arm in ARMS:
+        scores = at.loc[arm][["miou", "irmse", "psnr"]]
+        assert scores.loc["table@5"].tolist() == scores.loc["png@5"].tolist()
+        for point in FITTED:
+            assert 0 < at.loc[(arm, point), "bpfe"] < at.loc[(arm, "png"), "bpfe"]
+    folder = repository / "evaluation/encoder2-proposed-0"
+    facts = json.loads((folder / "evaluation.json").read_text())
+    model = repository / "models/encoder2-proposed-0"
+    described = json.loads((model / "model.json").read_text())
+    assert (facts["runtime"], facts["settings"]) == (described["runtime"], described["settings"])
+    assert facts["weights"] == digest(model / "model.safetensors")
+    assert (folder / "history.csv").read_bytes() == (model / "history.csv").read_bytes()
+
+
 def test_plots_draw_each_score_over_the_rate(repository: Path) -> None:
     shown = json.loads(command(repository, "dvc", "plots", "show", "--json").stdout)
     assert set(shown) == {"data"}  # no errors
@@ -68,7 +86,7 @@ def test_plots_draw_each_score_over_the_rate(repository: Path) -> None:
     for plot in drawn:
         assert plot["encoding"]["x"]["field"] == "bpfe"
         values = plot["data"]["values"]
-        assert [[x["codec"] for x in values if x["arm"] == arm] for arm in ARMS] == [CODECS] * 2
+        assert [[x["codec"] for x in values if x["arm"] == arm] for arm in ARMS] == [POINTS] * 2
 
 
 def test_a_second_repro_does_nothing_and_leaves_git_clean(repository: Path) -> None:
@@ -100,7 +118,7 @@ def test_a_run_is_found_from_what_it_made(repository: Path) -> None:
         written = (repository / f"evaluation/encoder2-{arm}-0/sums.npz").stat().st_mtime * 1000
         assert run.info.start_time < written < run.info.end_time  # it spans the work
         assert run.data.params["train.epochs"] == "2"
-        assert run.data.params["codecs"] == str(CODECS)
+        assert run.data.params["codecs"] == str(POINTS)
     assert client.get_run(trained["id"]).data.params["loss.rate"] == "True"
     assert "report" in by_name.index
 
@@ -118,7 +136,7 @@ def test_runs_hold_data_and_tables(repository: Path, tmp_path: Path) -> None:
     path = client.download_artifacts(evaluated.info.run_id, "images.json", str(tmp_path))
     images = pd.read_json(path, orient="split")
     assert set(images.columns) == {"image", "codec", "bytes", "bpfe", "miou", "irmse", "psnr"}
-    assert len(images) == 4 * len(CODECS)
+    assert len(images) == 4 * len(POINTS)
     mean = images[images["codec"] == "png"]["bpfe"].mean()
     assert evaluated.data.metrics["bpfe"] == pytest.approx(mean)
     assert evaluated.data.metrics["png:5/bpfe"] < mean

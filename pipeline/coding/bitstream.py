@@ -1,19 +1,31 @@
-"""What would travel from edge to cloud: a header that says all, then the codec's payload.
+"""What would travel from edge to cloud: a header, then the payload of the point's coder.
 
-The header, little endian; 28 bytes and the codec's name (31 for png, 35 for jpeg-90):
+The header, little endian. Its first 12 bytes are the same for all:
 
-| offset | bytes | type    | what                                            |
-|--------|-------|---------|-------------------------------------------------|
-| 0      | 3     | bytes   | magic, `CFS`                                    |
-| 3      | 1     | uint8   | version of this layout, 2                       |
-| 4      | 6     | uint16  | C, h, w of the features, 1 to 65535 each        |
-| 10     | 1     | uint8   | bits of the quantiser, 1 to 16                  |
-| 11     | 8     | float32 | low and high, the range of the quantiser        |
-| 19     | 1     | uint8   | n, the length of the codec's name               |
-| 20     | 4     | uint32  | length of the payload in bytes                  |
-| 24     | 4     | uint32  | CRC-32 of all other bytes, header and payload   |
-| 28     | n     | ASCII   | the codec's name in CODECS                      |
-| 28 + n |       |         | payload: the tile as the codec wrote it         |
+| offset | bytes | type    | what                                                              |
+|--------|-------|---------|-------------------------------------------------------------------|
+| 0      | 3     | bytes   | magic, `CFS`                                                      |
+| 3      | 1     | uint8   | version of this layout, 3                                         |
+| 4      | 4     | uint32  | CRC-32 of all other bytes, header and payload                     |
+| 8      | 4     | uint32  | fingerprint of the `Fitted` that edge and cloud share; 0: none     |
+
+Without a `Fitted` the stream says all itself; 28 bytes and the codec's name:
+
+| 12     | 6     | uint16  | C, h, w of the features, 1 to 65535 each                          |
+| 18     | 1     | uint8   | bits of the quantiser, 1 to 16                                    |
+| 19     | 8     | float32 | low and high, the range of the quantiser                          |
+| 27     | 1     | uint8   | n, the length of the codec's name                                 |
+| 28     | n     | ASCII   | the codec's name in CODECS                                        |
+| 28 + n |       |         | payload: the tile as the codec wrote it                           |
+
+With a `Fitted` of a min-max quantiser, 20 bytes:
+
+| 12     | 8     | float32 | low and high, the range of the quantiser                          |
+| 20     |       |         | payload: the levels as the range coder wrote them                 |
+
+With a `Fitted` of a fixed step, 12 bytes:
+
+| 12     |       |         | payload: the symbols as the range coder wrote them                |
 
 C x h x w is at most 2^26 (67 million). A payload is decoded only if its image has the size that the
 header names, and if it has as many bytes as the codec needs at least for such an image: a byte for
@@ -33,16 +45,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.coding.codecs import Codec, CodecError, find_codec
-from pipeline.coding.quantizer import Levels, dequantize, level_dtype, quantize
+from pipeline.coding.fitted import Fitted
+from pipeline.coding.points import TABLE
+from pipeline.coding.quantizer import Levels, check_features, dequantize, level_dtype, quantize
 from pipeline.coding.tiling import tile, tile_size, untile
 
 MAGIC = b"CFS"
-VERSION = 2
+VERSION = 3
 MAX_ELEMENTS = 2**26
 """Of one tensor of features; Pillow takes a larger tile for an attack."""
 
-_FIXED = struct.Struct("<3sB3HBffB")
-_GUARD = struct.Struct("<II")
+_START = struct.Struct("<3sBII")
+_RANGE = struct.Struct("<ff")
+_IMAGE = struct.Struct("<3HBffB")
+_FINGERPRINT = 8
+"""Offset from which the checksum covers all bytes; before it, the first four."""
 _MAX_SIDE = 65535
 
 
@@ -51,17 +68,19 @@ class BitstreamError(ValueError):
 
 
 class Header(NamedTuple):
-    """What a bitstream says of itself."""
+    """What a bitstream says of itself, or its `Fitted` of it."""
 
     codec: str
+    """Name in CODECS, or `table`."""
     shape: tuple[int, int, int]
-    bits: int
+    """C, h, w of the features; K, h, w of the symbols with a `Fitted`."""
+    bits: int | None
+    """None with a fixed step."""
     low: float
+    """Of the quantiser's range; 0 with a fixed step."""
     high: float
     size: int
     """Bytes of the header itself; the rest is payload."""
-    checksum: int
-    """CRC-32 of all bytes but its own four."""
 
 
 def encode_levels(levels: Levels, codec: str) -> bytes:
@@ -86,11 +105,9 @@ def encode_levels(levels: Levels, codec: str) -> bytes:
     if _stretches(coder, levels.bits):
         top = 2**levels.bits - 1
         tile_HW = np.rint(np.arange(top + 1) * (255 / top)).astype(np.uint8)[tile_HW]
-    payload = coder.encode(tile_HW)
     name = codec.encode("ascii")
-    fixed = _FIXED.pack(MAGIC, VERSION, *shape, levels.bits, levels.low, levels.high, len(name))
-    before = fixed + len(payload).to_bytes(4, "little")
-    return before + _checksum(before, name, payload).to_bytes(4, "little") + name + payload
+    head = _IMAGE.pack(*shape, levels.bits, levels.low, levels.high, len(name)) + name
+    return _guarded(0, head + coder.encode(tile_HW))
 
 
 def decode_levels(stream: bytes) -> Levels:
@@ -98,15 +115,8 @@ def decode_levels(stream: bytes) -> Levels:
 
     Raises BitstreamError, saying what is wrong, on anything that is not one whole bitstream.
     """
-    stream = bytes(stream)
-    header = read_header(stream)
-    at = _FIXED.size
-    found = _checksum(stream[: at + 4], stream[at + _GUARD.size :])
-    if found != header.checksum:
-        raise BitstreamError(
-            f"a damaged bitstream: its checksum is {header.checksum:08x}, its bytes have "
-            f"{found:08x}; send or encode it again"
-        )
+    header = _checked(stream, None)
+    assert header.bits is not None
     try:
         coder = find_codec(header.codec)
         dtype = level_dtype(header.bits)
@@ -131,13 +141,51 @@ def encode_features(
     return encode_levels(quantize(features_Chw, bits, range_percent), codec)
 
 
-def decode_features(stream: bytes) -> NDArray[np.float32]:
-    """Return the features C x h x w, float32, that a bitstream stands for."""
-    return dequantize(decode_levels(stream))
+def encode_fitted(features_Chw: ArrayLike, fitted: Fitted, range_percent: float = 100.0) -> bytes:
+    """Return the bitstream of finite features C x h x w with tables that the cloud knows too.
+
+    range_percent: see `quantize`; not used with a fixed step. Raises BitstreamError for features of
+    another shape than the tables were fitted to.
+    """
+    values = np.asarray(features_Chw)
+    check_features(values)
+    if values.shape != fitted.features_shape:
+        raise BitstreamError(
+            f"features of shape {values.shape}; the tables were fitted to {fitted.features_shape}"
+        )
+    if fitted.bits is None:
+        return _guarded(fitted.fingerprint, fitted.coder.encode(fitted.symbols(values)))
+    levels = quantize(values, fitted.bits, range_percent)
+    symbols_KN = levels.levels_Chw.reshape(len(values), -1).astype(np.int32)
+    ends = _RANGE.pack(levels.low, levels.high)
+    return _guarded(fitted.fingerprint, ends + fitted.coder.encode(symbols_KN))
 
 
-def read_header(stream: bytes) -> Header:
-    """Return the header of a bitstream; raise BitstreamError if there is none, or no payload."""
+def decode_features(stream: bytes, fitted: Fitted | None = None) -> NDArray[np.float32]:
+    """Return the features C x h x w, float32, that a bitstream stands for.
+
+    fitted: what the bitstream was coded with, if anything. Raises BitstreamError, saying what is
+    wrong, on anything that is not one whole bitstream of it.
+    """
+    if fitted is None:
+        return dequantize(decode_levels(stream))
+    header = _checked(stream, fitted)
+    count = fitted.shape[1] * fitted.shape[2]
+    try:
+        symbols_KN = fitted.coder.decode(stream[header.size :], count)
+        if fitted.bits is None:
+            return fitted.features(symbols_KN)
+        levels_Khw = symbols_KN.astype(level_dtype(fitted.bits)).reshape(fitted.shape)
+        return dequantize(Levels(levels_Khw, header.low, header.high, fitted.bits))
+    except ValueError as error:
+        raise BitstreamError(f"a bitstream of tables cannot be decoded: {error}") from error
+
+
+def read_header(stream: bytes, fitted: Fitted | None = None) -> Header:
+    """Return the header of a bitstream; raise BitstreamError if it has none.
+
+    fitted: what the bitstream was coded with, if anything; an error if it was coded with another.
+    """
     magic = bytes(stream[: len(MAGIC)])
     if not MAGIC.startswith(magic):
         raise BitstreamError(f"not a bitstream: it starts with {magic!r}, not {MAGIC!r}")
@@ -145,34 +193,69 @@ def read_header(stream: bytes) -> Header:
         raise BitstreamError(
             f"a bitstream of version {stream[len(MAGIC)]}; this reads version {VERSION}"
         )
-    least = _FIXED.size + _GUARD.size
-    if len(stream) < least:
-        raise BitstreamError(
-            f"a bitstream cut short: {len(stream)} bytes, the header alone has {least}"
-        )
-    _, _, channels, h, w, bits, low, high, length = _FIXED.unpack_from(stream)
-    payload, checksum = _GUARD.unpack_from(stream, _FIXED.size)
-    size = least + length
-    if len(stream) < size + max(payload, 1):
-        raise BitstreamError(
-            f"a bitstream cut short: {len(stream)} bytes, of {size + max(payload, 1)} or more"
-        )
-    if excess := len(stream) - size - payload:
-        raise BitstreamError(f"{excess} bytes follow the end of the bitstream")
+    _check_length(stream, _START.size)
+    *_, fingerprint = _START.unpack_from(stream)
+    _check_fingerprint(fingerprint, fitted)
+    at = _START.size
+    if fitted is not None and fitted.bits is None:
+        return Header(TABLE, fitted.shape, None, 0.0, 0.0, at)
+    if fitted is not None:
+        _check_length(stream, at + _RANGE.size)
+        low, high = _RANGE.unpack_from(stream, at)
+        return Header(TABLE, fitted.shape, fitted.bits, low, high, at + _RANGE.size)
+    _check_length(stream, at + _IMAGE.size)
+    channels, h, w, bits, low, high, length = _IMAGE.unpack_from(stream, at)
+    at += _IMAGE.size
+    _check_length(stream, at + length)
     shape = channels, h, w
     if not 0 < math.prod(shape) <= MAX_ELEMENTS:
         raise BitstreamError(
             f"a bitstream of {channels} x {h} x {w} features; allowed: 1 to {MAX_ELEMENTS} elements"
         )
-    name = bytes(stream[least:size]).decode("ascii", errors="backslashreplace")
-    return Header(name, shape, bits, low, high, size, checksum)
+    name = bytes(stream[at : at + length]).decode("ascii", errors="backslashreplace")
+    return Header(name, shape, bits, low, high, at + length)
 
 
-def _checksum(*parts: bytes) -> int:
-    value = 0
-    for part in parts:
-        value = crc32(part, value)
-    return value
+def _guarded(fingerprint: int, rest: bytes) -> bytes:
+    start = _START.pack(MAGIC, VERSION, 0, fingerprint)
+    stream = start + rest
+    return _START.pack(MAGIC, VERSION, _checksum(stream), fingerprint) + rest
+
+
+def _checksum(stream: bytes) -> int:
+    return crc32(stream[_FINGERPRINT:], crc32(stream[: len(MAGIC) + 1]))
+
+
+def _checked(stream: bytes, fitted: Fitted | None) -> Header:
+    """Return the header of a bitstream whose checksum is right."""
+    header = read_header(stream, fitted)
+    _, _, checksum, _ = _START.unpack_from(stream)
+    if (found := _checksum(stream)) != checksum:
+        raise BitstreamError(
+            f"a damaged bitstream: its checksum is {checksum:08x}, its bytes have {found:08x}; "
+            "send or encode it again"
+        )
+    return header
+
+
+def _check_length(stream: bytes, least: int) -> None:
+    if len(stream) < least:
+        raise BitstreamError(
+            f"a bitstream cut short: {len(stream)} bytes, the header alone has {least} or more"
+        )
+
+
+def _check_fingerprint(fingerprint: int, fitted: Fitted | None) -> None:
+    if fitted is None and fingerprint:
+        raise BitstreamError(
+            f"a bitstream of the tables {fingerprint:08x}; give the decoder the same tables"
+        )
+    if fitted is not None and fingerprint != fitted.fingerprint:
+        coded = f"of the tables {fingerprint:08x}" if fingerprint else "without tables"
+        raise BitstreamError(
+            f"a bitstream {coded}, not of the tables {fitted.fingerprint:08x} that the decoder "
+            "has; decode it with the tables it was coded with, or encode it again"
+        )
 
 
 def _stretches(coder: Codec, bits: int) -> bool:

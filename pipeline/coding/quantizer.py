@@ -78,7 +78,7 @@ def quantize(features_Chw: ArrayLike, bits: int, range_percent: float = 100.0) -
     """
     dtype = level_dtype(bits)
     values = np.asarray(features_Chw)
-    _check_features(values)
+    check_features(values)
     with np.errstate(over="ignore"):
         low, high = (float(np.float32(float(x))) for x in _range(values, range_percent))
     if not np.isfinite((low, high)).all():
@@ -180,7 +180,8 @@ def _range(values: NDArray[Any], range_percent: float) -> tuple[float, float]:
     return low, high
 
 
-def _check_features(values: NDArray[Any]) -> None:
+def check_features(values: NDArray[Any]) -> None:
+    """Raise ValueError unless features are C x h x w, not empty and finite."""
     if values.ndim != 3 or values.size == 0:
         raise ValueError(f"features must be C x h x w and not empty, not of shape {values.shape}")
     # A NaN or an infinity is the least or the largest of them.

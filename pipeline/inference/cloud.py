@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.artifacts import Sums
 from pipeline.coding.bitstream import BitstreamError, decode_features
+from pipeline.coding.fitted import Fitted
 from pipeline.inference.edge import BATCH
 from pipeline.inference.pictures import PICTURES
 from pipeline.nets.split import SplitNet
@@ -28,17 +29,21 @@ class Served(NamedTuple):
 
 
 def decode(
-    streams: Sequence[bytes], shape_Chw: tuple[int, ...], device: torch.device
+    streams: Sequence[bytes],
+    shape_Chw: tuple[int, ...],
+    device: torch.device,
+    fitted: Fitted | None = None,
 ) -> Iterator[Tensor]:
     """Yield the features B x C x h x w of the bitstreams, float32, `BATCH` at a time.
 
-    The next batch is decoded while this one is used. Raises BitstreamError, naming the bitstream
+    fitted: what the edge coded them with, at a fitted point. The next batch is decoded while this
+    one is used. Raises BitstreamError, naming the bitstream
     by its place, for one that is damaged or holds features of another shape.
     """
 
     def decoded(index: int) -> np.ndarray:
         try:
-            features_Chw = decode_features(streams[index])
+            features_Chw = decode_features(streams[index], fitted)
         except BitstreamError as error:
             raise BitstreamError(f"bitstream {index}: {error}") from error
         if features_Chw.shape != shape_Chw:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.artifacts import Coded, Sums
 from pipeline.coding.bitstream import BitstreamError, read_header
+from pipeline.coding.fitted import Fitted
 from pipeline.coding.pictures import decode_picture, encode_picture
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches, mapped_anew
@@ -27,23 +28,25 @@ def serve_streams(
     streams: Sequence[bytes],
     point: Point,
     shape_Chw: tuple[int, ...],
+    fitted: Fitted | None = None,
     *,
     shown: int,
 ) -> tuple[Coded, dict[str, np.ndarray]]:
     """Return what the bitstreams of all frames cost and how they are served, with pictures to show.
 
     streams: one for each frame of `batches`, in order, coded at `point`. shape_Chw: of the net's
-    features. shown: number of frames whose predictions are wanted as pictures; they come by task.
+    features. fitted: what the edge coded them with, at a fitted point. shown: number of frames
+    whose predictions are wanted as pictures; they come by task.
     Raises BitstreamError for a bitstream that is damaged or of another point or shape.
     """
-    headers = [read_header(stream) for stream in streams]
+    headers = [read_header(stream, fitted) for stream in streams]
     for index, header in enumerate(headers):
-        if (header.codec, header.bits) != point:
+        if (header.codec, header.bits) != (point.codec, point.bits):
             raise BitstreamError(
                 f"bitstream {index} is coded by {header.codec} at {header.bits} bits, not by "
                 f"{point.codec} at {point.bits} bits"
             )
-    features = cloud.decode(streams, shape_Chw, batches.device)
+    features = cloud.decode(streams, shape_Chw, batches.device, fitted)
     served = cloud.serve(net, batches, features, shown=shown)
     header_N = np.array([header.size for header in headers], np.int64)
     size_N = np.array([len(stream) for stream in streams], np.int64)

@@ -33,13 +33,13 @@ def some_features(shape, seed=0):
 
 
 def stream_of(
-    payload, codec=b"png", shape=(3, 4, 5), bits=8, low=0.0, high=1.0, version=2, **wrong
+    payload, codec=b"png", shape=(3, 4, 5), bits=8, low=0.0, high=1.0, version=3, **wrong
 ):
     """A bitstream, written down a second time from the table in the module's docstring."""
-    fixed = b"CFS" + struct.pack("<BHHHBffB", version, *shape, bits, low, high, len(codec))
-    fixed += struct.pack("<I", wrong.get("length", len(payload)))
-    checksum = wrong.get("checksum", crc32(fixed + codec + payload))
-    return fixed + struct.pack("<I", checksum) + codec + payload
+    start = b"CFS" + struct.pack("<B", version)
+    rest = struct.pack("<I3HBffB", 0, *shape, bits, low, high, len(codec)) + codec + payload
+    checksum = wrong.get("checksum", crc32(start + rest))
+    return start + struct.pack("<I", checksum) + rest
 
 
 def png(tile_HW):
@@ -87,9 +87,9 @@ def test_the_payload_is_the_image_of_the_levels_and_nothing_else(bits):
 def test_a_stream_cut_anywhere_or_with_bytes_after_its_end_is_refused(codec):
     stream = encode_features(some_features((5, 3, 4)), 8, codec)
     for length in range(len(stream)):
-        with pytest.raises(BitstreamError, match="cut short"):
+        with pytest.raises(BitstreamError, match=r"cut short|damaged"):
             decode_levels(stream[:length])
-    with pytest.raises(BitstreamError, match=f"{len(stream)} bytes follow the end"):
+    with pytest.raises(BitstreamError, match="damaged"):
         decode_levels(stream + stream)
 
 
@@ -102,10 +102,10 @@ HUGE = (65535, 65535, 65535)
     ("stream", "message"),
     [
         (b"\x89PNG\r\n\x1a\n" + PAYLOAD, "not a bitstream"),
-        (stream_of(PAYLOAD, version=3), "version 3; this reads version 2"),
-        (stream_of(PAYLOAD, version=1), "version 1; this reads version 2"),
+        (stream_of(PAYLOAD, version=4), "version 4; this reads version 3"),
+        (stream_of(PAYLOAD, version=2), "version 2; this reads version 3"),
         (stream_of(b"x"), "cannot be decoded"),
-        (stream_of(PAYLOAD, codec=b"webp"), "no codec 'webp'; allowed are png, jpeg-1"),
+        (stream_of(PAYLOAD, codec=b"bpg"), "no codec 'bpg'; allowed are png, jpeg-1"),
         (stream_of(PAYLOAD, codec=b"\xff\xfe"), "no codec"),
         (stream_of(PAYLOAD, codec=b"jpeg-90"), "not a readable JPEG image"),
         (stream_of(PAYLOAD, shape=(3, 4, 6)), "4 x 15 pixels of mode L, not 4 x 18"),
@@ -117,9 +117,7 @@ HUGE = (65535, 65535, 65535)
         (stream_of(PAYLOAD, low=float("nan")), "finite float32"),
         (stream_of(PAYLOAD, low=2.0, high=1.0), "must not be above"),
         (stream_of(PAYLOAD, checksum=0), "damaged bitstream: its checksum is 00000000"),
-        (stream_of(PAYLOAD, length=2**32 - 1), "cut short"),
-        (stream_of(PAYLOAD, length=10), "bytes follow the end"),
-        (stream_of(b""), "cut short"),
+        (stream_of(b""), "cannot be decoded"),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -197,8 +195,8 @@ def test_what_a_bitstream_or_its_codec_cannot_hold_is_refused(monkeypatch):
         encode_features(np.zeros((1, 1, 65536)), 8, "png")
     with pytest.raises(CodecError, match="jpeg-90 codes at most 8 bits a level, these have 9"):
         encode_features(some_features((2, 3, 4)), 9, "jpeg-90")
-    with pytest.raises(CodecError, match="no codec 'webp'; allowed are png"):
-        encode_features(some_features((2, 3, 4)), 8, "webp")
+    with pytest.raises(CodecError, match="no codec 'bpg'; allowed are png"):
+        encode_features(some_features((2, 3, 4)), 8, "bpg")
     monkeypatch.setattr("pipeline.coding.bitstream.MAX_ELEMENTS", 60)
     assert decode_features(encode_features(some_features((3, 4, 5)), 8, "png")).shape == (3, 4, 5)
     with pytest.raises(BitstreamError, match="60 elements"):
@@ -238,7 +236,7 @@ def test_a_golden_file_means_what_it_meant_and_is_what_is_written(bits, codec, e
     i, j, k = np.indices((5, 6, 7))
     level = (7 * i + 3 * j * j + 2 * k + i * j * k) % 2**bits
     levels = Levels(level.astype(level_dtype(bits)), -1.5, 2.25, bits)
-    golden = (GOLDEN / f"{bits}-bits-{codec}-v2.cfs").read_bytes()
+    golden = (GOLDEN / f"{bits}-bits-{codec}-v3.cfs").read_bytes()
     found = decode_levels(golden)
     assert (found.low, found.high, found.bits) == (-1.5, 2.25, bits)
     assert np.abs(found.levels_Chw.astype(int) - level).mean() <= error
@@ -281,7 +279,7 @@ def test_damage_is_noticed_and_with_a_forged_checksum_gives_an_error_or_levels(
 
 
 @settings(max_examples=100)
-@given(st.binary(max_size=80), st.sampled_from([b"", b"CFS\x02"]))
+@given(st.binary(max_size=80), st.sampled_from([b"", b"CFS\x03"]))
 def test_foreign_bytes_are_refused(stream, start):
     with pytest.raises(BitstreamError):
         decode_levels(start + stream)

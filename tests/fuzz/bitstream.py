@@ -1,10 +1,11 @@
-"""Coverage-guided fuzzing of the decoder: any bytes give levels or a BitstreamError, nothing else.
+"""Coverage-guided fuzzing of the decoder: any bytes give levels, features or an error.
 
     uv run --with atheris python -m tests.fuzz.bitstream -runs=1000000 -seed=1
 
-No input may take more than `MOST_MIB` of memory either; that is read from the kernel, so it needs
-Linux. Half of the inputs get the right length and checksum, and half of those an image of the size
-that their header names, so that they reach the codecs. The fuzzer starts from the golden files.
+An error is a BitstreamError. No input may take more than `MOST_MIB` of memory either; that is read
+from the kernel, so it needs Linux. Half of the inputs get the right checksum and fingerprint, and
+half of those an image of the size that their header names, so that they reach the coders. The
+fuzzer starts from the golden files and from streams of each kind of tables.
 Options are libFuzzer's; an input that breaks a rule is left as a file `crash-*`.
 """
 
@@ -17,14 +18,31 @@ from pathlib import Path
 from zlib import crc32
 
 import atheris
+import numpy as np
 
 with atheris.instrument_imports(include=["pipeline", "PIL"]):
-    from pipeline.coding.bitstream import MAX_ELEMENTS, BitstreamError, decode_levels
+    from pipeline.coding.bitstream import (
+        MAX_ELEMENTS,
+        BitstreamError,
+        decode_features,
+        decode_levels,
+        encode_fitted,
+    )
+    from pipeline.coding.fit import fit_points
+    from pipeline.coding.fitted import Fitted
+    from pipeline.coding.points import read_point
     from pipeline.coding.tiling import tile_size
 
 GOLDEN = Path(__file__).parents[1] / "data" / "bitstreams"
-GUARDED = 28
-"""Bytes of a header of version 2 before the codec's name."""
+IMAGE = 28
+"""Bytes of a header without tables before the codec's name."""
+TABLES = ("table@4", "table/1", "klt/0.5")
+FEATURES_NChw = np.random.default_rng(0).exponential(size=(4, 6, 4, 8)).astype(np.float32)
+FITTED = [
+    None,
+    *fit_points([FEATURES_NChw], {name: read_point(name, 8) for name in TABLES}).values(),
+]
+"""What the decoder knows; an input says which of them."""
 PNG_START, JPEG_FRAME = b"\x89PNG\r\n\x1a\n", b"\xff\xc0"
 
 MOST_MIB = 16
@@ -56,47 +74,53 @@ def with_size(payload: bytes, height: int, width: int) -> bytes:
     return bytes(size)
 
 
-def mended(stream: bytes, image_too: bool) -> bytes:
-    """Return a stream of version 2 with the right length and checksum, and size of its image."""
-    name_end = GUARDED + stream[19]
-    rest = stream[GUARDED:]
-    shape = struct.unpack("<3H", stream[4:10])
-    if image_too and shape[0]:
-        rest = stream[GUARDED:name_end] + with_size(stream[name_end:], *tile_size(shape))
-    start = stream[:20] + struct.pack("<I", max(len(stream) - name_end, 0))
+def mended(stream: bytes, fitted: Fitted | None, image_too: bool) -> bytes:
+    """Return a stream with the right checksum and fingerprint, and size of its image."""
+    rest = struct.pack("<I", fitted.fingerprint if fitted else 0) + stream[12:]
+    if image_too and fitted is None and len(stream) > IMAGE:
+        name_end = IMAGE + stream[IMAGE - 1] - 8
+        shape = struct.unpack("<3H", stream[12:18])
+        if shape[0]:
+            rest = rest[:name_end] + with_size(rest[name_end:], *tile_size(shape))
+    start = b"CFS\x03"
     return start + struct.pack("<I", crc32(rest, crc32(start))) + rest
 
 
 def one_input(data: bytes) -> None:
-    """Decode one input. The last byte says what of it is mended first: nothing, header, image."""
-    mend, stream = data[-1] if data else 0, data[:-1]
-    if mend % 2 and len(stream) > GUARDED and stream[3] == 2:
-        stream = mended(stream, image_too=bool(mend & 2))
+    """Decode one input. The last byte says what the decoder knows, and what is mended first."""
+    last, stream = data[-1] if data else 0, data[:-1]
+    fitted = FITTED[last // 4 % len(FITTED)]
+    if last % 2 and len(stream) > 12:
+        stream = mended(stream, fitted, image_too=bool(last & 2))
     before = resident_kib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    decode(stream)
+    decode(stream, fitted)
     global most_kib
     most_kib = max(most_kib, taken := resident_kib("VmHWM") - before)
     assert taken < 1024 * MOST_MIB, f"{len(stream)} bytes took {taken} KiB"
     total = ends.total()
     if total % 100_000 == 0:
         print(
-            f"{total} inputs, {ends['decoded']} decoded, {len(ends)} ways to end, "
+            f"{total} inputs, {ends['decoded']} decoded, "
+            f"{ends['decoded with tables']} with tables, {len(ends)} ways to end, "
             f"{most_kib} KiB at most for one",
             flush=True,
         )
 
 
-def decode(stream: bytes) -> None:
-    """Decode and count how it ends; anything but levels and a BitstreamError is raised."""
+def decode(stream: bytes, fitted: Fitted | None) -> None:
+    """Decode and count how it ends; anything but an array and a BitstreamError is raised."""
     try:
-        levels = decode_levels(stream)
+        if fitted is None:
+            found_Chw = decode_levels(stream).levels_Chw
+        else:
+            found_Chw = decode_features(stream, fitted)
     except BitstreamError as error:
         words = re.findall(r"[a-z]{3,}", str(error))
         ends[" ".join(words[:12]) if stream[:3] == b"CFS" else "no magic"] += 1
     else:
-        ends["decoded"] += 1
-        assert levels.levels_Chw.size <= MAX_ELEMENTS
+        ends["decoded with tables" if fitted else "decoded"] += 1
+        assert found_Chw.size <= MAX_ELEMENTS
 
 
 if __name__ == "__main__":
@@ -104,5 +128,9 @@ if __name__ == "__main__":
         for path in GOLDEN.glob("*.cfs"):
             for last in (b"\0", b"\1", b"\3"):
                 Path(corpus, f"{path.stem}{last[0]}").write_bytes(path.read_bytes() + last)
+        for index, fitted in enumerate(FITTED):
+            if fitted is not None:
+                stream = encode_fitted(FEATURES_NChw[0], fitted) + bytes([4 * index + 1])
+                Path(corpus, f"tables{index}").write_bytes(stream)
         atheris.Setup([*sys.argv, "-max_len=1500", corpus], one_input)
         atheris.Fuzz()

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.made_up import features_of, noise_frames
 from pipeline.coding.bitstream import BitstreamError, decode_features
+from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
 from pipeline.inference import cloud, edge
 from pipeline.inference.pictures import PICTURES
@@ -16,12 +17,13 @@ from pipeline.scoring.sums import SUMS
 
 CPU = torch.device("cpu")
 SHAPE = (6, 4, 8)
+PNG = Point("png", 8)
 TASKS = ("segmentation", "disparity", "reconstruction")
 
 
 @pytest.mark.parametrize("count", [1, edge.BATCH, edge.BATCH + 1, 2 * edge.BATCH + 3])
 def test_decoded_features_come_in_order(count: int) -> None:
-    streams = edge.encode(features_of((count, *SHAPE)), 8, "png")
+    streams = edge.encode(features_of((count, *SHAPE)), PNG)
     found = list(cloud.decode(streams, SHAPE, CPU))
     assert all(len(part) == edge.BATCH for part in found[:-1])
     expected = np.stack([decode_features(stream) for stream in streams])
@@ -33,11 +35,11 @@ def test_no_bitstream_gives_no_features() -> None:
 
 
 def test_a_bad_bitstream_is_named_by_its_place() -> None:
-    streams = edge.encode(features_of((10, *SHAPE)), 8, "png")
+    streams = edge.encode(features_of((10, *SHAPE)), PNG)
     cut = [*streams[:9], streams[9][:-5]]
-    with pytest.raises(BitstreamError, match=r"bitstream 9: a bitstream cut short"):
+    with pytest.raises(BitstreamError, match=r"bitstream 9: a damaged bitstream"):
         list(cloud.decode(cut, SHAPE, CPU))
-    other = [*streams[:3], *edge.encode(features_of((1, 6, 4, 4)), 8, "png")]
+    other = [*streams[:3], *edge.encode(features_of((1, 6, 4, 4)), PNG)]
     with pytest.raises(BitstreamError, match=r"bitstream 3 holds features of shape \(6, 4, 4\)"):
         list(cloud.decode(other, SHAPE, CPU))
 

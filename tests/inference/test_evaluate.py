@@ -47,7 +47,7 @@ def test_a_point_is_served_as_its_bitstreams_say(net: SplitNet, batches: Batches
     image_B3HW = batches.take(np.arange(COUNT)).image_B3HW
     features_NChw = net.front(image_B3HW)
     assert_served(serve_uncoded(net, batches), net.back(features_NChw), batches)
-    streams = edge.encode(features_NChw.numpy(), 3, "png")
+    streams = edge.encode(features_NChw.numpy(), Point("png", 3))
     coded, pictures = serve_streams(net, batches, streams, Point("png", 3), SHAPE, shown=3)
     assert coded.header_N.tolist() == [read_header(x).size for x in streams]
     assert coded.bytes_N.tolist() == [len(x) for x in streams]
@@ -58,7 +58,7 @@ def test_a_point_is_served_as_its_bitstreams_say(net: SplitNet, batches: Batches
 
 @torch.no_grad()
 def test_streams_of_another_point_or_shape_are_refused(net: SplitNet, batches: Batches) -> None:
-    streams = edge.encode(np.zeros((COUNT, *SHAPE), np.float32), 3, "png")
+    streams = edge.encode(np.zeros((COUNT, *SHAPE), np.float32), Point("png", 3))
     with pytest.raises(BitstreamError, match="bitstream 0 is coded by png at 3 bits, not by png"):
         serve_streams(net, batches, streams, Point("png", 4), SHAPE, shown=0)
     with pytest.raises(BitstreamError, match=r"bitstream 0 holds features of shape \(8, 8, 16\)"):

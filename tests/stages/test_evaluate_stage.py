@@ -30,23 +30,24 @@ def test_a_stream_is_of_the_point_and_the_frames_its_file_is_named_after(
     monkeypatch.chdir(tmp_path)
     net = SplitNet("encoder2", ["reconstruction"]).eval()
     features_NChw = np.concatenate([x.numpy() for x in edge.features(net, batches)])
-    streams = edge.encode(features_NChw, 8, "png")
+    streams = edge.encode(features_NChw, Point("png", 8))
 
     def serve(streams: list[bytes], names: tuple[str, ...] = ("a", "b")):
         write_streams(streams_file(NAME, "png"), names, streams, "any 1.0")
-        return serve_point(NAME, "png", Point("png", 8), net, batches, 1)
+        return serve_point(NAME, "png", Point("png", 8), None, net, batches, 1)
 
     served = serve(streams)
     assert served.coder == "any 1.0"
+    assert served.first == streams[0]
     assert served.coded.header_N.tolist() == [31, 31]
     assert served.coded.bytes_N.tolist() == [len(stream) for stream in streams]
     assert served.pictures["reconstruction"].shape == (1, 32, 32, 3)
 
-    foreign = [streams[0], *edge.encode(features_NChw[1:], 8, "jpeg-90")]
+    foreign = [streams[0], *edge.encode(features_NChw[1:], Point("jpeg-90", 8))]
     with pytest.raises(ArtifactError, match=r"png\.zip: bitstream 1 is coded by jpeg-90 at 8 bits"):
         serve(foreign)
     with pytest.raises(ArtifactError, match="is coded by png at 5 bits, not by png at 8 bits"):
-        serve(edge.encode(features_NChw, 5, "png"))
+        serve(edge.encode(features_NChw, Point("png", 5)))
     damaged = streams[1][:-9] + bytes(9)
     with pytest.raises(ArtifactError, match=r"png\.zip: bitstream 1: a damaged bitstream.*repro"):
         serve([streams[0], damaged])

@@ -18,6 +18,7 @@ SOURCES = (
 OWN = ("__pycache__", "tmp", "cache", "config.local")
 """What a working copy holds beside the sources."""
 CODECS = ["png", "jpeg-90", "png@5", "jpeg-20"]
+FITTED = ["table@5", "table/0.5", "klt/0.5"]
 
 
 def command(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +44,12 @@ def environment() -> dict[str, str]:
 
 def small_params() -> dict:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= {"encoders": ["encoder2"], "seeds": [0], "codecs": CODECS}
+    params |= {
+        "encoders": ["encoder2"],
+        "arms": ["benchmark", "proposed"],
+        "seeds": [0],
+        "codecs": [*CODECS, *FITTED],
+    }
     # Small files are copied and committed fast.
     params["model"] |= {"weights": "none", "file": ".dvcignore"}
     params["data"] |= {"width": 64, "height": 32}

@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.artifacts import ARMS, STREETS_FOLDER, ModelName
 from pipeline.coding.codecs import CodecError
-from pipeline.coding.pictures import PictureError, jpeg_quality
+from pipeline.coding.pictures import PictureError, read_picture_codec
 from pipeline.coding.points import Point, read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
@@ -92,11 +92,11 @@ def _check_points(params: Params) -> None:
                 read_point(name, params.quantizer.bits)
             except CodecError as error:
                 raise ParamsError(f"{key} names {name!r}: {error}") from None
-    for codec in params.evaluate.pictures:
+    for codec in params.pictures.codecs:
         try:
-            jpeg_quality(codec)
+            read_picture_codec(codec)
         except PictureError as error:
-            raise ParamsError(f"evaluate.pictures: {error}") from None
+            raise ParamsError(f"pictures.codecs: {error}") from None
 
 
 def _check_streets(params: Params) -> None:

@@ -33,7 +33,8 @@ settings=(
     train.validate_every=5 train.precision=auto
     report.resamples=1000 report.confidence=0.95 'report.max_task_drops=[1,3,10]'
     report.max_score_drop=10.0
-    evaluate.examples=3 'evaluate.pictures=[jpeg-90,jpeg-60,jpeg-30,jpeg-10]'
+    evaluate.examples=3
+    'pictures.codecs=[jpeg-60,jpeg-30,jpeg-10,webp-60,webp-30,webp-10,avif-60,avif-40,avif-25]'
     'report.bd_points=[png,jpeg-90,jpeg-85,jpeg-80]'
 )
 options=()

@@ -29,6 +29,7 @@ against the first."""
 PICTURE_ARM = "picture"
 """A benchmark that is trained on coded pictures: the rival of all arms, which sends no features."""
 ARM_COLOURS = {"benchmark": "#0072B2", "proposed": "#D55E00", "entropy": "#009E73"}
+ARM_COLOURS[PICTURE_ARM] = "#CC79A7"
 """Of Okabe and Ito's colour-blind-safe colours, wherever an arm is drawn."""
 
 STREETS_FOLDER = Path("data/streets")

@@ -13,6 +13,7 @@ from pipeline.artifacts import (
     EXAMPLES,
     FACTS,
     LOCK_FILE,
+    PICTURE_ARM,
     SUMS,
     ArtifactError,
     Coded,
@@ -58,7 +59,7 @@ from stages.settings import Number, Text, load, points, run
 if TYPE_CHECKING:
     import pandas as pd
 
-SECTIONS = ("codecs", "quantizer", "evaluate")
+SECTIONS = ("codecs", "quantizer", "pictures", "evaluate")
 """Settings that an evaluation depends on, beside those of its model."""
 FLOOR_FRAMES = 256
 """So many training frames are enough for the three constants of a trivial prediction."""
@@ -92,11 +93,12 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
         tracked.under(tracked.find("train", str(name), digest(weights_file(name))))
         with whole_folder(evaluation_folder(name)) as folder:
             values = evaluate(name, params, net.to(device), batches, folder, tracked)
-        track(params, values, tracked)
+        if values:
+            track(params, values, tracked)
         tracked.file(sums_file(name))
         tracked.made(digest(sums_file(name)))
-    first = values[params.codecs[0]].items()
-    print(f"{name} {params.codecs[0]}: " + ", ".join(f"{k} {v:.4g}" for k, v in first))
+    for title, first in list(values.items())[:1]:
+        print(f"{name} {title}: " + ", ".join(f"{k} {v:.4g}" for k, v in first.items()))
 
 
 def evaluate(
@@ -115,8 +117,9 @@ def evaluate(
     shape_Chw = ENCODERS[name.encoder].shape(params.data.height, params.data.width)
     elements = math.prod(shape_Chw)
     values, coders, predictions, images = {}, {}, {}, []
+    sent = {} if name.arm == PICTURE_ARM else points(params)
     with arrays_writer(folder / SUMS) as add:
-        for title, point in points(params).items():
+        for title, point in sent.items():
             served = serve_point(name, title, point, net, batches, shown)
             coders[title], predictions[title] = served.coder, served.pictures
             add_coded(add, f"points/{title}", served.coded)
@@ -128,13 +131,14 @@ def evaluate(
         for task, sums in serve_uncoded(net, batches).items():
             add_sums(add, f"uncompressed/{task}", sums)
         # The rival of a trained split is a network that was trained without the rate term.
-        pictures = params.evaluate.pictures if name.arm == ARMS[0] else ()
+        pictures = params.pictures.codecs if name.arm in (ARMS[0], PICTURE_ARM) else ()
         for codec in pictures:
             add_coded(add, f"pictures/{codec}", serve_pictures(net, batches, codec))
     first = batches.take(np.arange(shown))
     truths = {task: PICTURES[task].of_truth(first) for task in params.tasks}
-    image_BHW3 = np.array(frames.image_NHW3[:shown])
-    write_examples(folder / EXAMPLES, Examples(image_BHW3, truths, predictions, tile_HW))
+    if sent:
+        image_BHW3 = np.array(frames.image_NHW3[:shown])
+        write_examples(folder / EXAMPLES, Examples(image_BHW3, truths, predictions, tile_HW))
     facts = {
         "tasks": list(params.tasks),
         "names": list(frames.names),
@@ -147,7 +151,7 @@ def evaluate(
         "legends": {task: legend(task, truths, predictions) for task in params.tasks},
     }
     write_json(folder / FACTS, facts)
-    if tracked.id:
+    if tracked.id and images:
         tracked.table(image_table(frames.names, images), "images")
     return values
 

@@ -12,7 +12,7 @@ FREE = {
     # Without effect there: a closed form has no step, ImageNet's weights no file.
     *("balance.learning_rate", "balance.initial_weight", "model.file", "data.tuning_cities"),
     # The rival, and what is shown of it.
-    *("evaluate.pictures", "evaluate.examples"),
+    *("pictures.codecs", "evaluate.examples"),
 }
 
 

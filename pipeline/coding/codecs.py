@@ -169,8 +169,10 @@ def _unpack(packed: bytes, size_HW: tuple[int, int]) -> Tile:
     size = size_HW[0] * size_HW[1]
     whole = size + -size % 8
     if len(packed) not in (whole, whole // 2, whole // 4, whole // 8):
-        raise CodecError(f"{len(packed)} bytes of levels are no tile of {size_HW[0]} x {size_HW[1]}")
-    levels = np.frombuffer(packed, np.uint8)
+        raise CodecError(
+            f"{len(packed)} bytes of levels are no tile of {size_HW[0]} x {size_HW[1]}"
+        )
+    levels: Tile = np.frombuffer(packed, np.uint8)
     for bits in (4, 2, 1):
         if len(levels) < whole:
             levels = np.stack([levels >> bits, levels & (2**bits - 1)], -1).ravel()

@@ -23,7 +23,7 @@ class PictureError(ValueError):
 
 
 def read_picture_codec(codec: str) -> tuple[str, int]:
-    """Return family and quality of `webp-60`. Raises PictureError unless the quality is 1 to 100."""
+    """Return family and quality of `webp-60`. Raises PictureError for another name."""
     family, _, quality = codec.partition("-")
     known = family in FAMILIES and quality in {str(q) for q in range(1, 101)}
     if not known:

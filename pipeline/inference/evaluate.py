@@ -58,8 +58,8 @@ def serve_uncoded(net: SplitNet, batches: Batches) -> Mapping[str, Sums]:
 def serve_pictures(net: SplitNet, batches: Batches, codec: str) -> Coded:
     """Return what the input pictures cost so coded, and how the whole network serves them.
 
-    codec: such as `jpeg-90`. The header is the container of the file. Nobody reconstructs a picture that has arrived: the decoded picture
-    itself is scored.
+    codec: such as `jpeg-90`. The header is the container of the file. Nobody reconstructs a picture
+    that has arrived: the decoded picture itself is scored.
     """
     coded = [
         encode_picture(image_HW3, codec)

@@ -81,7 +81,7 @@ def set_up(folder: Path, count: int, *, width: int, height: int) -> None:
     params = small_params()
     params["codecs"] = params["report"]["bd_points"] = list(POINTS)
     params["data"] |= {"root": str(folder / "data/release"), "width": width, "height": height}
-    params["evaluate"]["pictures"] = []
+    params["pictures"]["codecs"] = []
     params["tracking"]["enabled"] = False
     # JSON is YAML.
     (folder / "params.yaml").write_text(json.dumps(params))

@@ -55,8 +55,10 @@ for name in "${models[@]}"; do
     IFS=- read -r encoder arm seed <<<"$name"
     words=(--encoder "$encoder" --arm "$arm" --seed "$seed")
     finish "models/$name/history.csv" stages.train "${words[@]}"
-    finish "fitted/$name.npz" stages.fit "${words[@]}"
-    finish "diagnostics/$name.npz" stages.export "${words[@]}"
-    finish "streams/$name" stages.encode "${words[@]}"
+    if [ "$arm" != picture ]; then
+        finish "fitted/$name.npz" stages.fit "${words[@]}"
+        finish "diagnostics/$name.npz" stages.export "${words[@]}"
+        finish "streams/$name" stages.encode "${words[@]}"
+    fi
     finish "evaluation/$name" stages.evaluate "${words[@]}"
 done

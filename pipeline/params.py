@@ -24,6 +24,7 @@ Seed = Annotated[int, Strict(), Field(ge=0)]
 Positive = Annotated[float, Strict(), Field(gt=0)]
 Bits = Annotated[int, Strict(), Field(ge=1, le=16)]
 Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
+Quality = Annotated[int, Strict(), Field(ge=1, le=100)]
 Percent = Annotated[float, Strict(), Field(ge=0, lt=100)]
 Part = Annotated[float, Strict(), Field(ge=0.1, le=100)]
 # Of fewer draws the ends of an interval are single draws.
@@ -124,8 +125,14 @@ class Tracking:
 
 
 @record
+class Pictures:
+    codecs: tuple[Text, ...]
+    seeds: tuple[Seed, ...]
+    qualities: tuple[Quality, Quality]
+
+
+@record
 class Evaluate:
-    pictures: tuple[Text, ...]
     examples: Count
 
 
@@ -157,6 +164,7 @@ class Params:
     train: Train
     machine: Machine
     tracking: Tracking
+    pictures: Pictures
     evaluate: Evaluate
     report: Report
 
@@ -175,7 +183,13 @@ def parse(values: object) -> Params:
     if params.data.tuning and not params.data.tuning_cities:
         raise ParamsError("data.tuning_cities is empty: name at least one city to tune on")
     _check_once("data.tuning_cities", params.data.tuning_cities)
-    _check_once("evaluate.pictures", params.evaluate.pictures)
+    _check_once("pictures.codecs", params.pictures.codecs)
+    _check_once("pictures.seeds", params.pictures.seeds)
+    lowest, highest = params.pictures.qualities
+    if lowest > highest:
+        raise ParamsError(
+            f"pictures.qualities is [{lowest}, {highest}]; allowed: the lowest quality first"
+        )
     _check_once("report.bd_points", params.report.bd_points)
     _check_once("report.max_task_drops", params.report.max_task_drops)
     return params

@@ -19,6 +19,10 @@ class Truth(Protocol):
         """float, RGB, 0 to 1."""
 
     @property
+    def seen_B3HW(self) -> Tensor:
+        """What the encoder sees: image_B3HW, or what is left of it once coded."""
+
+    @property
     def label_BHW(self) -> Tensor:
         """int64, train ids 0 to 18, or 255 for void."""
 

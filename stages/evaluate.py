@@ -14,6 +14,7 @@ from pipeline.artifacts import (
     EXAMPLES,
     FACTS,
     LOCK_FILE,
+    PICTURE_ARM,
     SUMS,
     ArtifactError,
     Coded,
@@ -63,7 +64,7 @@ from stages.settings import Number, Text, load, points, run
 if TYPE_CHECKING:
     import pandas as pd
 
-SECTIONS = ("codecs", "quantizer", "evaluate")
+SECTIONS = ("codecs", "quantizer", "pictures", "evaluate")
 """Settings that an evaluation depends on, beside those of its model."""
 FLOOR_FRAMES = 256
 """So many training frames are enough for the three constants of a trivial prediction."""
@@ -97,11 +98,12 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
         tracked.under(tracked.find("train", str(name), digest(weights_file(name))))
         with whole_folder(evaluation_folder(name)) as folder:
             values = evaluate(name, params, net.to(device), batches, described, folder, tracked)
-        track(params, values, tracked)
+        if values:
+            track(params, values, tracked)
         tracked.file(sums_file(name))
         tracked.made(digest(sums_file(name)))
-    first, found = next(iter(values.items()))
-    print(f"{name} {first}: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items()))
+    for point, found in list(values.items())[:1]:
+        print(f"{name} {point}: " + ", ".join(f"{k} {v:.4g}" for k, v in found.items()))
 
 
 def evaluate(
@@ -120,7 +122,7 @@ def evaluate(
     frames, shown = batches.frames, min(params.evaluate.examples, len(batches))
     elements = math.prod(ENCODERS[name.encoder].shape(params.data.height, params.data.width))
     wanted = points(params, name.arm)
-    fitted = read_fitted(fitted_file(name), wanted)
+    fitted = read_fitted(fitted_file(name), wanted) if wanted else {}
     values, coders, predictions, images = {}, {}, {}, []
     with arrays_writer(folder / SUMS) as add:
         for title, point in wanted.items():
@@ -136,13 +138,14 @@ def evaluate(
         for task, sums in serve_uncoded(net, batches).items():
             add_sums(add, f"uncompressed/{task}", sums)
         # The rival of a trained split is a network that was trained without the rate term.
-        pictures = params.evaluate.pictures if name.arm == ARMS[0] else ()
+        pictures = params.pictures.codecs if name.arm in (ARMS[0], PICTURE_ARM) else ()
         for codec in pictures:
             add_coded(add, f"pictures/{codec}", serve_pictures(net, batches, codec))
     first = batches.take(np.arange(shown))
     truths = {task: PICTURES[task].of_truth(first) for task in params.tasks}
-    image_BHW3 = np.array(frames.image_NHW3[:shown])
-    write_examples(folder / EXAMPLES, Examples(image_BHW3, truths, predictions, tile_HW))
+    if wanted:
+        image_BHW3 = np.array(frames.image_NHW3[:shown])
+        write_examples(folder / EXAMPLES, Examples(image_BHW3, truths, predictions, tile_HW))
     facts = {
         "tasks": list(params.tasks),
         "names": list(frames.names),
@@ -160,7 +163,7 @@ def evaluate(
     }
     write_json(folder / FACTS, facts)
     shutil.copyfile(history_file(name), folder / history_file(name).name)
-    if tracked.id:
+    if tracked.id and images:
         tracked.table(image_table(frames.names, images), "images")
     return values
 

@@ -11,9 +11,9 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.artifacts import ARMS, STREETS_FOLDER, ModelName
+from pipeline.artifacts import ARMS, PICTURE_ARM, STREETS_FOLDER, ModelName
 from pipeline.coding.codecs import CodecError
-from pipeline.coding.pictures import PictureError, jpeg_quality
+from pipeline.coding.pictures import PictureError, read_picture_codec
 from pipeline.coding.points import Point, read_point
 from pipeline.nets.decoder import DECODERS
 from pipeline.nets.encoder import ENCODERS
@@ -76,14 +76,16 @@ def data_root(params: Params) -> Path:
 
 
 def points(params: Params, arm: str) -> dict[str, Point]:
-    """Return the points of an arm's curve by their names."""
-    names = params.entropy.codecs if arm == "entropy" else params.codecs
+    """Return the points of an arm's curve by their names; the picture's arm has none."""
+    of_arm = {"entropy": params.entropy.codecs, PICTURE_ARM: ()}
+    names = of_arm.get(arm, params.codecs)
     return {name: read_point(name, params.quantizer.bits) for name in names}
 
 
 def models(params: Params) -> list[ModelName]:
-    """Return the models of the settings, the arms of a seed one after the other."""
+    """Return the models of the settings: the arms, seed by seed, then those of pictures."""
     names = [(e, a, s) for e in params.encoders for s in params.seeds for a in params.arms]
+    names += [(e, PICTURE_ARM, s) for e in params.encoders for s in params.pictures.seeds]
     return [ModelName(*name) for name in names]
 
 
@@ -103,11 +105,11 @@ def _check_points(params: Params) -> None:
                 read_point(name, params.quantizer.bits)
             except CodecError as error:
                 raise ParamsError(f"{key} names {name!r}: {error}") from None
-    for codec in params.evaluate.pictures:
+    for codec in params.pictures.codecs:
         try:
-            jpeg_quality(codec)
+            read_picture_codec(codec)
         except PictureError as error:
-            raise ParamsError(f"evaluate.pictures: {error}") from None
+            raise ParamsError(f"pictures.codecs: {error}") from None
 
 
 def _check_streets(params: Params) -> None:

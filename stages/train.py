@@ -18,6 +18,7 @@ from torch import Tensor
 from pipeline.artifacts import (
     ARMS,
     LOCK_FILE,
+    PICTURE_ARM,
     PREPARED_FOLDER,
     SPLITS,
     ModelName,
@@ -40,6 +41,7 @@ from pipeline.tracking import api as tracking
 from pipeline.training.checkpoint import Checkpoints, checkpoint_key
 from pipeline.training.loop import Schedule, fit
 from pipeline.training.losses import BitsTerm, Objective, RateTerm
+from pipeline.training.pictures import CodedPictures
 from pipeline.training.runtime import Runtime, open_runtime, precision_of, seed_all
 from pipeline.training.state import Row
 from pipeline.workspace import main_root
@@ -47,7 +49,7 @@ from stages.settings import Number, Text, load, run
 
 SECTIONS = ("tasks", "data", "model", "balance", "train")
 """Settings that a model of any arm depends on."""
-OWN_SECTION = {"proposed": "loss", "entropy": "entropy"}
+OWN_SECTION = {"proposed": "loss", "entropy": "entropy", PICTURE_ARM: "pictures"}
 """Arm -> the section that comes on top."""
 KLT_FRAMES = 240
 """Training frames, at most, whose features a bottleneck starts from."""
@@ -56,10 +58,11 @@ INITIAL = 2**31
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
-    """Train one model of an arm: benchmark, proposed or entropy."""
+    """Train one model of an arm: benchmark, proposed, entropy or picture."""
     params = load()
-    if arm not in ARMS:
-        raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(ARMS)}")
+    allowed = (*ARMS, PICTURE_ARM)
+    if arm not in allowed:
+        raise ParamsError(f"arm is {arm!r}; allowed: {', '.join(allowed)}")
     launch(params.machine.launcher, ["--encoder", encoder, "--arm", arm, "--seed", str(seed)])
     name = ModelName(encoder, arm, seed)
     precision = precision_of(params.train.precision, params.train.noise)
@@ -100,7 +103,8 @@ def settings_of(params: Params, arm: str) -> dict[str, object]:
     """Return the settings, flat, that decide what a model of this arm becomes."""
     sections = (*SECTIONS, OWN_SECTION.get(arm))
     chosen = {key: x for key, x in flat(params).items() if key.split(".")[0] in sections}
-    chosen.pop("entropy.codecs", None)
+    for key in ("entropy.codecs", "pictures.codecs", "pictures.seeds"):
+        chosen.pop(key, None)
     return chosen | {"quantizer.range_percent": params.quantizer.range_percent}
 
 
@@ -110,8 +114,9 @@ def train(name: ModelName, params: Params, settings: dict[str, object], runtime:
     key = checkpoint_of(name, params, settings) if runtime.rank == 0 else None
     path = main_root() / ".checkpoints" / f"{name}-{key}.pt" if key else None
     checkpoints = Checkpoints(path, params.machine.checkpoint_minutes)
-    sources = [Batches(open_frames(prepared_folder(x)), device=runtime.device) for x in SPLITS]
-    net = initial_net(name, params, sources[0])
+    frames, val = (Batches(open_frames(prepared_folder(x)), device=runtime.device) for x in SPLITS)
+    net = initial_net(name, params, frames)
+    coded = name.arm == PICTURE_ARM
     with tracking.start(
         enabled=params.tracking.enabled and runtime.rank == 0,
         experiment=params.tracking.experiment,
@@ -136,7 +141,8 @@ def train(name: ModelName, params: Params, settings: dict[str, object], runtime:
         history = fit(
             net,
             objective_of(name, params),
-            *sources,
+            CodedPictures(frames, params.pictures.qualities) if coded else frames,
+            val,
             schedule=Schedule(
                 epochs=params.train.epochs,
                 batch=params.train.batch,
@@ -194,7 +200,9 @@ def initial_net(name: ModelName, params: Params, train: Batches) -> SplitNet:
 
 
 def surrogate_of(name: ModelName, params: Params) -> Callable[[Tensor], Tensor]:
-    """Return what stands for quantiser and codec in training."""
+    """Return what stands for quantiser and codec in training; of a sent picture nothing does."""
+    if name.arm == PICTURE_ARM:
+        return lambda features_BChw: features_BChw
     if name.arm == "entropy":
         if params.entropy.rounding == "straight-through":
             return round_straight_through

@@ -28,6 +28,11 @@ class Batch(NamedTuple):
     disparity_BHW: torch.Tensor | None
     """float32 pixels of the 2048-wide original, 0 where invalid or not above 0; None without."""
 
+    @property
+    def seen_B3HW(self) -> torch.Tensor:
+        """The picture as it is."""
+        return self.image_B3HW
+
 
 class Batches:
     """Batches of a prepared split.

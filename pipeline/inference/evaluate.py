@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.artifacts import Coded, Sums
 from pipeline.coding.bitstream import BitstreamError, read_header
 from pipeline.coding.fitted import Fitted
-from pipeline.coding.pictures import decode_picture, encode_picture
+from pipeline.coding.pictures import container_bytes, decode_picture, encode_picture
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches, mapped_anew
 from pipeline.inference import cloud, edge
@@ -61,8 +61,8 @@ def serve_uncoded(net: SplitNet, batches: Batches) -> Mapping[str, Sums]:
 def serve_pictures(net: SplitNet, batches: Batches, codec: str) -> Coded:
     """Return what the input pictures cost so coded, and how the whole network serves them.
 
-    codec: such as `jpeg-90`. Nobody reconstructs a picture that has arrived: the decoded picture
-    itself is scored.
+    codec: such as `jpeg-90`. The header is the container of the file. Nobody reconstructs a picture
+    that has arrived: the decoded picture itself is scored.
     """
     coded = [
         encode_picture(image_HW3, codec)
@@ -77,7 +77,8 @@ def serve_pictures(net: SplitNet, batches: Batches, codec: str) -> Coded:
         truths = batches.over(in_order(len(coded), edge.BATCH))
         sums |= collect(map(sums_of, arrived, truths), len(coded))
     size_N = np.array([len(data) for data in coded], np.int64)
-    return Coded(np.zeros_like(size_N), size_N, sums)
+    header_N = np.array([container_bytes(data) for data in coded], np.int64)
+    return Coded(header_N, size_N - header_N, sums)
 
 
 def _decoded(coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:

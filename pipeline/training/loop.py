@@ -125,7 +125,7 @@ def fit(
 def train_step(run: "TrainingRun", batch: Truth, surrogate: Surrogate, runtime: Runtime) -> None:
     """Take one step of equation 6: forward, backward, Adam; the weights of the parts move too."""
     with runtime.autocast():
-        output = run.forward(batch.image_B3HW, surrogate)
+        output = run.forward(batch.seen_B3HW, surrogate)
     losses_P, values_P = run.objective.parts(output, batch)
     run.objective.before_step(values_P)
     run.objective.total(losses_P).backward()

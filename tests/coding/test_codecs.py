@@ -1,12 +1,16 @@
 """The codecs: round trips of tiles, limits, and broken payloads."""
 
+import bz2
+import gzip
 import io
+import lzma
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
-from pipeline.coding.codecs import CODECS, CodecError, codec_names, find_codec
+from pipeline.coding.codecs import CODECS, MOST_PIXELS, CodecError, codec_names, find_codec
 
 SEED = np.random.default_rng(0)
 NOISE = SEED.integers(0, 256, (19, 33)).astype(np.uint8)
@@ -79,9 +83,9 @@ def test_jpeg_refuses_sixteen_bits_and_sides_it_cannot_write():
     assert decoded("jpeg-90", CODECS["jpeg-90"].encode(widest), (1, 65500)).shape == (1, 65500)
 
 
-@pytest.mark.parametrize("name", ["jpeg-0", "jpeg-101", "jpeg-090", "jpeg", "PNG", "webp", ""])
+@pytest.mark.parametrize("name", ["jpeg-0", "jpeg-101", "jpeg-090", "jpeg", "PNG", "webp-9", ""])
 def test_an_unknown_name_is_answered_with_those_allowed(name):
-    assert codec_names() == "png, jpeg-1 ... jpeg-100"
+    assert codec_names() == "png, jpeg-1 ... jpeg-100, webp, gzip, bz2, lzma"
     with pytest.raises(CodecError, match=rf"no codec '{name}'; allowed are png, jpeg-1 \.\.\. "):
         find_codec(name)
 
@@ -94,3 +98,68 @@ def test_the_coder_is_the_library_that_pillow_was_built_with(codec, fork, plain,
     if features.check(fork):
         name, plain = fork.replace("_", "-"), fork
     assert CODECS[codec].coder == f"{name} {features.version(plain)}"
+
+
+BYTES = {"gzip": gzip.decompress, "bz2": bz2.decompress, "lzma": lzma.decompress}
+ON_EIGHT_BITS = ("webp", *BYTES)
+
+
+@pytest.mark.parametrize("name", ON_EIGHT_BITS)
+@pytest.mark.parametrize("levels", [1, 2, 3, 4, 16, 17, 256])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (7, 3), (64, 129)])
+def test_any_number_of_levels_comes_back(name, levels, shape):
+    tile_HW = SEED.integers(0, levels, shape).astype(np.uint8)
+    payload = CODECS[name].encode(tile_HW)
+    np.testing.assert_array_equal(decoded(name, payload, shape), tile_HW)
+    assert CODECS[name].encode(tile_HW) == payload
+
+
+def test_payloads_are_files_of_their_formats():
+    for name, decompress in BYTES.items():
+        levels = np.frombuffer(decompress(CODECS[name].encode(NOISE)), np.uint8)
+        np.testing.assert_array_equal(levels[: NOISE.size], NOISE.ravel())
+        half = np.frombuffer(decompress(CODECS[name].encode(NOISE // 16)), np.uint8)
+        np.testing.assert_array_equal(half[: NOISE.size // 2] >> 4, NOISE.ravel()[:-1:2] // 16)
+    with Image.open(io.BytesIO(CODECS["webp"].encode(NOISE))) as image:
+        np.testing.assert_array_equal(np.asarray(image)[..., 1], NOISE)
+    assert CODECS["gzip"].encode(NOISE)[4:8] == bytes(4)  # no time of writing
+
+
+@pytest.mark.parametrize("name", ON_EIGHT_BITS)
+def test_what_is_cut_longer_or_of_another_size_is_refused(name):
+    payload = CODECS[name].encode(NOISE)
+    broken = [payload[:n] for n in (0, 10, 24, len(payload) - 9)]
+    broken += [b"hello" * 9] + ([payload + b"x"] if name in BYTES else [])
+    for wrong in broken:
+        with pytest.raises(CodecError, match="not a?.*readable|ends too"):
+            decoded(name, wrong)
+    for size, dtype in (((24, 40), np.uint8), ((19, 33), np.uint16)):
+        with pytest.raises(CodecError):
+            decoded(name, payload, size, dtype)
+    with pytest.raises(CodecError, match="8 bits a pixel, not uint16"):
+        CODECS[name].encode(NOISE.astype(np.uint16))
+    with pytest.raises(CodecError, match=f"at most {MOST_PIXELS} pixels"):
+        CODECS[name].encode(np.broadcast_to(np.uint8(0), (4096, 4097)))
+    with pytest.raises(CodecError, match=f"at most {MOST_PIXELS} pixels"):
+        decoded(name, payload, (4096, 4097))
+
+
+def test_a_webp_of_colours_or_of_another_kind_is_refused():
+    colours = np.stack([NOISE, NOISE, NOISE.T.reshape(NOISE.shape)], -1)
+    with pytest.raises(CodecError, match="colours"):
+        decoded("webp", saved(colours, "WEBP", lossless=True))
+    with pytest.raises(CodecError, match="no lossless picture"):
+        decoded("webp", saved(colours, "WEBP"))
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_a_payload_that_swells_takes_the_memory_of_its_tile(name):
+    swollen = {"gzip": gzip, "bz2": bz2, "lzma": lzma}[name]
+    options = {"format": lzma.FORMAT_ALONE} if name == "lzma" else {}
+    payload = swollen.compress(bytes(2**26), **options)
+    tracemalloc.start()
+    with pytest.raises(CodecError):
+        decoded(name, payload)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24

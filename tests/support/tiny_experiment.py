@@ -55,7 +55,8 @@ def small_params() -> dict:
     params["data"] |= {"width": 64, "height": 32}
     params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
     params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
-    params["evaluate"] |= {"examples": 1, "pictures": ["jpeg-90", "jpeg-20"]}
+    params["pictures"]["codecs"] = ["jpeg-90", "webp-20"]
+    params["evaluate"] |= {"examples": 1}
     params["report"] |= {"resamples": 100, "bd_points": CODECS}
     return params
 

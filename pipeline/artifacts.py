@@ -38,6 +38,8 @@ LOCK_FILE = Path("dvc.lock")
 STREAM_SUFFIX = ".cfs"
 SUMS, FACTS, EXAMPLES = "sums.npz", "evaluation.json", "examples.npz"
 """The files of an evaluation."""
+HISTORY = "history.csv"
+"""The table of a training, in the folder of the model and, copied, in that of its evaluation."""
 ROWS = 64
 """Rows of a large array that are read at once: 32 MiB of Encoder2's features of 512x256 frames."""
 
@@ -74,7 +76,7 @@ def weights_file(name: ModelName) -> Path:
 
 def history_file(name: ModelName) -> Path:
     """Return the table of a model's training, which has a row for each epoch."""
-    return model_folder(name) / "history.csv"
+    return model_folder(name) / HISTORY
 
 
 def features_file(name: ModelName) -> Path:
@@ -93,13 +95,18 @@ def streams_file(name: ModelName, codec: str) -> Path:
 
 
 def evaluation_folder(name: ModelName) -> Path:
-    """Return the folder of an evaluated model: `sums_file`, evaluation.json and examples.npz."""
+    """Return the folder of an evaluated model: `sums_file`, `FACTS`, `EXAMPLES`, `HISTORY`."""
     return Path("evaluation") / str(name)
 
 
 def sums_file(name: ModelName) -> Path:
     """Return the file of an evaluated model's per-image sums."""
     return evaluation_folder(name) / SUMS
+
+
+def times_file(encoder: str, arm: str) -> Path:
+    """Return the file of how long a frame takes: milliseconds, of the first seed."""
+    return Path("times") / f"{encoder}-{arm}.json"
 
 
 def digest(path: Path) -> str:
@@ -276,7 +283,7 @@ class Coded:
     """What N coded images cost, and the sums that their scores are made of."""
 
     header_N: np.ndarray
-    """int64, bytes of our own header; 0 where there is none."""
+    """int64, bytes of our own header, or of a picture's container."""
     payload_N: np.ndarray
     """int64, bytes as the codec wrote them."""
     sums: Mapping[str, Sums]
@@ -311,6 +318,10 @@ class Evaluation:
     """task -> score of a prediction that knows the training set alone."""
     coders: Mapping[str, str]
     """codec point -> name and version of the program that coded for it."""
+    runtime: Mapping[str, object]
+    """What the model was trained on: device, precision and so on."""
+    weights: str
+    """Digest of the model's weights."""
 
 
 def add_coded(add: Callable[[str, np.ndarray], None], name: str, coded: Coded) -> None:
@@ -347,6 +358,8 @@ def read_evaluation(name: ModelName) -> Evaluation:
             trained=facts["trained"],
             floor=facts["floor"],
             coders=facts["coders"],
+            runtime=facts["runtime"],
+            weights=facts["weights"],
         )
 
 
@@ -403,11 +416,12 @@ def read_examples(name: ModelName) -> Examples:
 
 
 def read_history(name: ModelName) -> "pd.DataFrame":
-    """Read the training of a model, one row per epoch."""
+    """Read the training of an evaluated model, one row per epoch."""
     import pandas as pd
 
-    with _reading(history_file(name)):
-        return pd.read_csv(history_file(name))
+    path = evaluation_folder(name) / HISTORY
+    with _reading(path):
+        return pd.read_csv(path)
 
 
 def read_json(path: Path) -> Any:

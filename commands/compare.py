@@ -168,7 +168,7 @@ def changes_table(experiments: Mapping[str, pd.DataFrame], *, max_score_drop: fl
                 rate = partial(hull_rate, averaged=score.averaged, max_score_drop=max_score_drop)
                 found = []
                 for _, of_seed in of_encoder.groupby("seed", sort=False):
-                    curves = (_of(of_seed, arm)[["bpfe", score.name]].to_numpy().T for arm in ARMS)
+                    curves = (_of(of_seed, arm)[["bpfe", score.name]].to_numpy().T for arm in ARMS[:2])
                     found.append(rate(*(x for curve in curves for x in curve)).percent)
                 percents = np.array(found, float)
                 cells[score.label] = percent(mean_percent(percents))

@@ -64,7 +64,7 @@ def render(results: Results, shown: Shown) -> str:
 def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     """Return what the page says of one encoder."""
     of_encoder = results.points[results.points["encoder"] == encoder]
-    kilobytes = of_encoder.pivot_table("kilobytes", "codec", "arm").to_dict()
+    means = of_encoder.groupby(["arm", "codec"])["kilobytes"].mean()
     return {
         "title": encoder_title(encoder),
         "found": what_to_send(results, encoder),
@@ -73,7 +73,7 @@ def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
             results.scores[task].title: for_page(chart)
             for task, chart in charts_of(results, encoder).items()
         },
-        "viewer": viewer(shown.examples[encoder], kilobytes),
+        "viewer": viewer(shown.examples[encoder], means),
         "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},
         "training": {
             title: for_page(chart)

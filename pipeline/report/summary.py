@@ -18,7 +18,7 @@ def in_short(results: Results) -> str:
     for encoder in results.encoders:
         name = f"{encoder_title(encoder)}: " if several else ""
         sentences = [what_to_send(results, encoder), *at_equal_score(results, encoder)]
-        texts.append(name + " ".join([*filter(None, sentences), at_first_point(results, encoder)]))
+        texts.append(name + "\n".join(filter(None, [*sentences, at_first_point(results, encoder)])))
     return "\n".join(text.strip() for text in texts)
 
 
@@ -44,24 +44,24 @@ def what_to_send(results: Results, encoder: str) -> str:
                 f"Where no task may lose more than {allowed:g} %, send the {best}: "
                 f"{reached.iloc[0]:.2f} kB a frame"
             )
-            pictures = [x for x in reached.index if results.senders[str(x)].picture]
-            rivals = [x for x in dict.fromkeys([titles[0], *pictures[:1]]) if x != best]
-            others = [f"the {x} {reached[x]:.2f} kB" for x in rivals if x in reached]
-            text += f". It takes {listed(others)}" if others else ""
-            return f"{text}{_against_first(of_drop[of_drop['sender'] == best])}."
+            if change := _against_first(of_drop[of_drop["sender"] == best]):
+                first = f"{reached[titles[0]]:.2f} kB"
+                text += f", {change} against the benchmark as in the paper ({first})"
+            picture = next((str(x) for x in reached.index if results.senders[str(x)].picture), best)
+            more = f" The {picture} needs {reached[picture]:.2f} kB." if picture != best else ""
+            return f"{text}.{more}"
     return ""
 
 
 def _against_first(of_seeds: pd.DataFrame) -> str:
-    """Return how sure it is that this sender needs less than the benchmark as in the paper."""
+    """Return the change against the benchmark as in the paper, and how sure it is."""
     low, high = of_seeds[["low", "high"]].iloc[0]
     change = change_text(of_seeds)
     if not np.isfinite(low) or not change:
         return ""
-    text = f". Against the benchmark as in the paper that is {change}"
     if len(of_seeds) == 1:
-        return f"{text}, of one seed"
-    return f"{text}, no difference shown" if low <= 0 <= high else text
+        return f"{change} (one seed)"
+    return f"{change} (no difference shown)" if low <= 0 <= high else change
 
 
 def reconstruction(results: Results, encoder: str) -> str:

@@ -110,9 +110,10 @@ def _times(results: Results, encoder: str, title: str, point: str) -> tuple[str,
     if coder is None:
         return MISSING, MISSING
     encode, decode = (f"{coder[x]:.1f}" for x in ("encode", "decode"))
+    edge, cloud = known["edge"], known["cloud"]
     if sender.picture:  # the whole network runs in the cloud
-        return encode, f"{decode} + {known['edge'] + known['cloud']:.1f}"
-    return f"{known['edge']:.1f} + {encode}", f"{decode} + {known['cloud']:.1f}"
+        edge, cloud = 0.0, edge + cloud
+    return f"{edge:.1f} + {encode}", f"{decode} + {cloud:.1f}"
 
 
 def rates_table(results: Results) -> Table:
@@ -303,7 +304,7 @@ def classes_html(results: Results, encoder: str) -> dict[str, str]:
         str(arm): of_arm.pivot_table("iou", "class", "codec", sort=False, dropna=False)
         for arm, of_arm in iou.groupby("arm", sort=False)
     }
-    if set(ARMS) <= set(wide):
+    if set(ARMS[:2]) <= set(wide):
         wide["proposed minus benchmark"] = wide[ARMS[1]] - wide[ARMS[0]]
 
     def cell(value: float, difference: bool) -> str:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:  # stages that read no table must not wait for pandas
 ARMS = ("benchmark", "proposed", "entropy")
 """Trained without the rate term, with it, and with a learned entropy model; every comparison is
 against the first."""
-ARM_COLOURS = {
-    **{"benchmark": "#0072B2", "proposed": "#D55E00"},
-    **{"entropy": "#009E73", "picture": "#CC79A7"},
-}
+PICTURE_ARM = "picture"
+"""A benchmark that is trained on coded pictures: the rival of all arms, which sends no features."""
+ARM_COLOURS = {"benchmark": "#0072B2", "proposed": "#D55E00", "entropy": "#009E73"}
+ARM_COLOURS[PICTURE_ARM] = "#CC79A7"
 """Of Okabe and Ito's colour-blind-safe colours, wherever an arm is drawn."""
 
 STREETS_FOLDER = Path("data/streets")

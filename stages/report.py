@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.artifacts import (
     ARMS,
     FACTS,
+    PICTURE_ARM,
     REPORT_FOLDER,
     STREETS_FOLDER,
     Evaluation,
@@ -51,7 +52,8 @@ UNSHOWN = ("machine", "tracking")
 def main() -> None:
     """Compare, track and say in short what was found."""
     params = load()
-    names = models(params)
+    of_pictures = [(e, PICTURE_ARM, s) for e in params.encoders for s in params.pictures.seeds]
+    names = [*models(params), *(ModelName(*name) for name in of_pictures)]
     digests = {
         n: (read_json(evaluation_folder(n) / FACTS)["weights"], digest(sums_file(n))) for n in names
     }

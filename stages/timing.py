@@ -25,16 +25,16 @@ from pipeline.coding.points import Point
 from pipeline.data.frames import open_frames
 from pipeline.files import write_json
 from pipeline.nets.stored import load_model
-from stages.settings import Number, Text, load, points, run
+from stages.settings import Text, load, points, run
 
 FRAMES, ROUNDS = 16, 3
 """A time is the median over so many frames, each of them so often."""
 
 
-def main(encoder: Text, arm: Text, seed: Number) -> None:
-    """Measure one model on one thread of the CPU; its edge half is meant for a small device."""
+def main(encoder: Text, arm: Text) -> None:
+    """Measure the first seed's model on one thread of the CPU; its edge half is meant for a small device."""
     params = load()
-    name, tasks = ModelName(encoder, arm, seed), list(params.tasks)
+    name, tasks = ModelName(encoder, arm, params.seeds[0]), list(params.tasks)
     torch.set_num_threads(1)
     net, _ = load_model(model_folder(name), **name._asdict(), tasks=tasks)
     image_NHW3 = np.array(open_frames(prepared_folder("val")).image_NHW3[:FRAMES])

@@ -24,7 +24,6 @@ from filelock import FileLock, Timeout
 from submitit.core.utils import FailedJobError
 
 from commands.cluster_job import FOLDER, ClusterError, Job, call, end_children, output, snapshot
-from pipeline.artifacts import ARMS
 from pipeline.params import Params, ParamsError
 from stages.settings import load, run
 

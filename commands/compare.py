@@ -25,8 +25,9 @@ from pipeline.artifacts import ARMS, REPORT_FOLDER
 from pipeline.files import write_text
 from pipeline.params import Params, flat
 from pipeline.report.charts import for_print, rate_charts, write_figure
+from pipeline.report.colours import numbered
 from pipeline.report.comparisons import HULL
-from pipeline.report.names import encoder_title, percent, printed, signed
+from pipeline.report.names import PAPER, encoder_title, family, percent, printed, signed
 from pipeline.report.tables import Table, to_latex, to_markdown
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.bootstrap import mean_percent
@@ -86,7 +87,7 @@ def overview(rows: Sequence[Row], params: Params) -> str:
     words = ", ".join(f"{mark} {word}" for word, mark in MARKS.items())
     return (
         f"{pd.DataFrame(lines).to_string(index=False)}\n\n"
-        "bits: change of bits at equal score, on the hull of all points, in per cent;\n"
+        "bits: change of bits at equal score, on the hull of PNG and JPEG, in per cent;\n"
         f"below 0 the rate loss saves bits. {words}.\n"
         f"The other numbers are the proposed arm's with {codec.upper()}; BPFE is bits per feature\n"
         "element. Means over seeds."
@@ -113,7 +114,7 @@ def found(row: Row, start: str, end: str) -> Any:
 
 
 def points_of(name: str) -> pd.DataFrame:
-    """Return the table of points that git holds of an experiment.
+    """Return the table of points that git holds of an experiment: those of the paper's coders.
 
     Raises FamilyError if there is no such experiment, or it has no report.
     """
@@ -124,7 +125,8 @@ def points_of(name: str) -> pd.DataFrame:
         raise FamilyError(
             f"{name} has no {path}: {error}; `uv run dvc exp list` names the experiments"
         ) from error
-    return pd.read_csv(io.StringIO(text))
+    points = pd.read_csv(io.StringIO(text))
+    return points[points["codec"].map(family).isin(PAPER.split("+"))]
 
 
 def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:
@@ -136,8 +138,8 @@ def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:
     first = next(iter(experiments.values()))
     for encoder in first["encoder"].unique():
         sent = means(experiments, encoder)
-        titles = {name: name for name in sent["sender"].unique()}
-        drawn = rate_charts(sent, scores_in(first), titles, legend=True)
+        looks = numbered(sent["sender"].unique().tolist())
+        drawn = rate_charts(sent, scores_in(first), looks, legend=True)
         figure = for_print(drawn, f"{encoder_title(encoder)}: score over rate")
         write_figure(figure, FAMILY / f"family-{encoder}")
     print(to_markdown([table]))
@@ -166,7 +168,9 @@ def changes_table(experiments: Mapping[str, pd.DataFrame], *, max_score_drop: fl
                 rate = partial(hull_rate, averaged=score.averaged, max_score_drop=max_score_drop)
                 found = []
                 for _, of_seed in of_encoder.groupby("seed", sort=False):
-                    curves = (_of(of_seed, arm)[["bpfe", score.name]].to_numpy().T for arm in ARMS)
+                    curves = (
+                        _of(of_seed, arm)[["bpfe", score.name]].to_numpy().T for arm in ARMS[:2]
+                    )
                     found.append(rate(*(x for curve in curves for x in curve)).percent)
                 percents = np.array(found, float)
                 cells[score.label] = percent(mean_percent(percents))

@@ -41,6 +41,8 @@ LOCK_FILE = Path("dvc.lock")
 STREAM_SUFFIX = ".cfs"
 SUMS, FACTS, EXAMPLES = "sums.npz", "evaluation.json", "examples.npz"
 """The files of an evaluation."""
+HISTORY = "history.csv"
+"""The table of a training, in the folder of the model and, copied, in that of its evaluation."""
 ROWS = 64
 """Rows of a large array that are read at once: 32 MiB of Encoder2's features of 512x256 frames."""
 
@@ -77,7 +79,7 @@ def weights_file(name: ModelName) -> Path:
 
 def history_file(name: ModelName) -> Path:
     """Return the table of a model's training, which has a row for each epoch."""
-    return model_folder(name) / "history.csv"
+    return model_folder(name) / HISTORY
 
 
 def fitted_file(name: ModelName) -> Path:
@@ -106,13 +108,18 @@ def streams_file(name: ModelName, point: str) -> Path:
 
 
 def evaluation_folder(name: ModelName) -> Path:
-    """Return the folder of an evaluated model: `sums_file`, evaluation.json and examples.npz."""
+    """Return the folder of an evaluated model: `sums_file`, `FACTS`, `EXAMPLES`, `HISTORY`."""
     return Path("evaluation") / str(name)
 
 
 def sums_file(name: ModelName) -> Path:
     """Return the file of an evaluated model's per-image sums."""
     return evaluation_folder(name) / SUMS
+
+
+def times_file(encoder: str, arm: str) -> Path:
+    """Return the file of how long a frame takes: milliseconds, of the first seed."""
+    return Path("times") / f"{encoder}-{arm}.json"
 
 
 def digest(path: Path) -> str:
@@ -331,6 +338,10 @@ class Evaluation:
     """task -> score of a prediction that knows the training set alone."""
     coders: Mapping[str, str]
     """codec point -> name and version of the program that coded for it."""
+    runtime: Mapping[str, object]
+    """What the model was trained on: device, precision and so on."""
+    weights: str
+    """Digest of the model's weights."""
 
 
 def add_coded(add: Callable[[str, np.ndarray], None], name: str, coded: Coded) -> None:
@@ -367,6 +378,8 @@ def read_evaluation(name: ModelName) -> Evaluation:
             trained=facts["trained"],
             floor=facts["floor"],
             coders=facts["coders"],
+            runtime=facts["runtime"],
+            weights=facts["weights"],
         )
 
 
@@ -423,11 +436,12 @@ def read_examples(name: ModelName) -> Examples:
 
 
 def read_history(name: ModelName) -> "pd.DataFrame":
-    """Read the training of a model, one row per epoch."""
+    """Read the training of an evaluated model, one row per epoch."""
     import pandas as pd
 
-    with _reading(history_file(name)):
-        return pd.read_csv(history_file(name))
+    path = evaluation_folder(name) / HISTORY
+    with _reading(path):
+        return pd.read_csv(path)
 
 
 def read_json(path: Path) -> Any:

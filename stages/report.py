@@ -2,29 +2,31 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.artifacts import (
     ARMS,
+    FACTS,
     REPORT_FOLDER,
     STREETS_FOLDER,
     Evaluation,
     ModelName,
     diagnostics_file,
     digest,
-    model_folder,
+    evaluation_folder,
     read_diagnostics,
     read_evaluation,
     read_examples,
     read_history,
     read_json,
     sums_file,
-    weights_file,
+    times_file,
 )
 from pipeline.coding.forms import RateForm
 from pipeline.files import whole_file, write_csv, write_json, write_text
 from pipeline.params import Params, flat
 from pipeline.report.charts import figures, write_figure
-from pipeline.report.comparisons import HULL, PAPER
+from pipeline.report.comparisons import CUBIC, HULL
 from pipeline.report.measured import Model
 from pipeline.report.names import encoder_title
 from pipeline.report.page import Shown, render
@@ -50,7 +52,9 @@ def main() -> None:
     """Compare, track and say in short what was found."""
     params = load()
     names = models(params)
-    digests = {n: (weights_digest(n), digest(sums_file(n))) for n in names}
+    digests = {
+        n: (read_json(evaluation_folder(n) / FACTS)["weights"], digest(sums_file(n))) for n in names
+    }
     settings = {k: v for k, v in flat(params).items() if not k.startswith("tracking.")}
     views = saved_views(params)
     with tracking.start(
@@ -87,15 +91,22 @@ def compare(names: Sequence[ModelName], params: Params) -> Results:
         max_task_drops=params.report.max_task_drops,
         resamples=params.report.resamples,
         confidence=params.report.confidence,
+        times=read_times(names),
     )
 
 
 def read_models(names: Sequence[ModelName]) -> Iterator[Model]:
     """Yield what the stages before have left of each model."""
     for name in names:
-        runtime = read_json(model_folder(name) / "model.json").get("runtime", {})
-        diagnostics = read_diagnostics(diagnostics_file(name))
-        yield Model(name, read_evaluation(name), diagnostics, runtime)
+        path = diagnostics_file(name)
+        diagnostics = read_diagnostics(path) if path.is_file() else None
+        yield Model(name, read_evaluation(name), diagnostics)
+
+
+def read_times(names: Sequence[ModelName]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return how long a frame takes, for each encoder and arm that was measured."""
+    of = {(name.encoder, name.arm): times_file(name.encoder, name.arm) for name in names}
+    return {key: read_json(path) for key, path in of.items() if path.is_file()}
 
 
 def write_tables(results: Results) -> None:
@@ -115,7 +126,7 @@ def write_tables(results: Results) -> None:
 
 def write_pictures(results: Results, digests: Digests, params: Params) -> None:
     """Write the figures and the page; pictures and training curves are of the first seed."""
-    shown = [name for name in digests if name.seed == params.seeds[0]]
+    shown = [n for n in digests if n.seed == params.seeds[0] and n.arm in results.arms]
     examples = {
         e: {n.arm: read_examples(n) for n in shown if n.encoder == e} for e in params.encoders
     }
@@ -140,12 +151,6 @@ def write_pictures(results: Results, digests: Digests, params: Params) -> None:
         settings={k: v for k, v in flat(params).items() if k.split(".")[0] not in UNSHOWN},
     )
     write_text(PAGE, render(results, page))
-
-
-def weights_digest(name: ModelName) -> str:
-    """Return the digest of a model's weights; of a model that stayed elsewhere, `not here`."""
-    path = weights_file(name)
-    return digest(path) if path.is_file() else "not here"
 
 
 def facts(results: Results, evaluation: Evaluation, params: Params) -> dict[str, str]:
@@ -175,7 +180,7 @@ def saved_views(params: Params) -> list[tracking.SavedView]:
     return tracking.experiment_views(
         {encoder: encoder_title(encoder) for encoder in params.encoders},
         scores=scores,
-        rates=[f"{kind}/{score}" for kind in (HULL, PAPER) for score in scores],
+        rates=[f"{kind}/{score}" for kind in (HULL, CUBIC) for score in scores],
     )
 
 
@@ -192,13 +197,15 @@ def track(
     """
     trained = {n: tracked.find("train", str(n), weights) for n, (weights, _) in digests.items()}
     evaluated = {n: tracked.find("evaluate", str(n), sums) for n, (_, sums) in digests.items()}
-    rows = results.bd_rate.assign(model=results.bd_rate["encoder"] + "-" + results.bd_rate["seed"])
-    records = rows.to_dict("records")
+    records = results.bd_rate.to_dict("records")
+    for x in records:
+        x |= {"model": f"{x['encoder']}-{x['seed']}", "arm": results.senders[x["test"]].arm}
     tracked.log({f"{x['kind']}/{x['model']}/{x['score']}": x["percent"] for x in records})
     for name, run_id in evaluated.items():
-        if name.arm == ARMS[1] and run_id:
-            of_model = rows[rows["model"] == f"{name.encoder}-{name.seed}"]
-            at = {f"{x['kind']}/{x['score']}": x for x in of_model.to_dict("records")}
+        if name.arm != ARMS[0] and run_id:
+            key = f"{name.encoder}-{name.seed}", name.arm
+            of_model = [x for x in records if (x["model"], x["arm"]) == key]
+            at = {f"{x['kind']}/{x['score']}": x for x in of_model}
             rates = {key: round(x["percent"], 2) for key, x in at.items()}
             said = {f"verdict.{key.replace('/', '.')}": x["verdict"] for key, x in at.items()}
             tracked.log_to(run_id, rates, said)

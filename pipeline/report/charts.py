@@ -14,17 +14,11 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from pipeline.artifacts import ARM_COLOURS
 from pipeline.files import whole_file
-from pipeline.report.colours import styles
+from pipeline.report.colours import Style, styles
 from pipeline.report.measured import RATES
-from pipeline.report.names import (
-    MISSING,
-    UNCOMPRESSED,
-    encoder_title,
-    point_title,
-    score_title,
-    sender_title,
-)
+from pipeline.report.names import MISSING, UNCOMPRESSED, codec_title, encoder_title, score_title
 from pipeline.report.results import Results
 from pipeline.scoring.hull import pareto_front
 from pipeline.scoring.metrics import SCORES, Score
@@ -41,8 +35,8 @@ UNIT = "unit"
 alt.data_transformers.disable_max_rows()
 
 
-def rate_table(sent: pd.DataFrame, score: Score, senders: Mapping[str, str]) -> pd.DataFrame:
-    """Return the points of one score, in its unit of print; sent, senders: see `rate_charts`.
+def rate_table(sent: pd.DataFrame, score: Score) -> pd.DataFrame:
+    """Return the points of one score, in its unit of print; sent: see `rate_charts`.
 
     Returns the columns sender, codec, those of `RATES` and of `VALUES`, `front` (false for a point
     that another of the same sender dominates) and `title`, which names the point. Sorted by rate.
@@ -53,53 +47,51 @@ def rate_table(sent: pd.DataFrame, score: Score, senders: Mapping[str, str]) -> 
     front: set[object] = set()
     for _, of_sender in table[table["codec"] != UNCOMPRESSED].groupby("sender"):
         front |= set(of_sender.index[pareto_front(of_sender["kilobytes"], of_sender["value"])])
-    words = zip(table["sender"], table["codec"], strict=True)
     return table.assign(
-        front=table.index.isin(front),
-        title=[point_title(senders[sender], codec) for sender, codec in words],
+        front=table.index.isin(front), title=table["codec"].map(codec_title)
     ).sort_values("kilobytes")
 
 
 def rate_chart(
     table: pd.DataFrame,
     score: Score,
-    senders: Mapping[str, str],
+    looks: Mapping[str, Style],
     *,
     confidence: float | None,
     legend: bool,
 ) -> Any:
-    """Return score over rate of one task: bands, lines through the best points, and marks.
+    """Return score over rate of one task: lines through the best points, and marks.
 
     table: see `rate_table`. The unit of the rate is the signal `UNIT`.
     """
     if not table["value"].notna().any():
         empty = alt.Chart(pd.DataFrame({"text": [f"{score.label}: {MISSING}"]}))
         return empty.mark_text(fontSize=13).encode(text="text:N")
-    colour, dash, mark = _channels(senders, legend)
+    colour, dash, mark = _channels(looks, legend)
     title = score_title(score)
-    x = alt.X("rate:Q", title=None, scale=alt.Scale(zero=False))
+    axis = alt.Axis(format="~g", labelOverlap="greedy")
+    x = alt.X("rate:Q", title=None, scale=alt.Scale(type="log", nice=False, padding=8), axis=axis)
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
     digits = f".{score.printed.digits}f"
     value = alt.Tooltip("value:Q", title=title, format=digits)
     rates = [alt.Tooltip(f"{name}:Q", title=x, format=".3~f") for name, x in RATES.items()]
-    tooltip = [alt.Tooltip("title:N", title="point"), *rates, value]
-    free = table["codec"] == UNCOMPRESSED
-    points = alt.Chart(table[~free]).transform_calculate(rate=f"datum[{UNIT}]")
-    best = points.transform_filter("datum.front")
-    layers: list[Any] = []
+    named = [alt.Tooltip("sender:N", title="send"), alt.Tooltip("title:N", title="point")]
+    tooltip = [*named, *rates, value]
     if confidence is not None:
         for end, words in (("value_low", "from"), ("value_high", "to")):
             said = f"{100 * confidence:g} % interval, {words}"
             tooltip.append(alt.Tooltip(f"{end}:Q", title=said, format=digits))
-        low = alt.Y("value_low:Q", title=title)
-        layers.append(best.mark_area(opacity=0.15).encode(x, low, y2="value_high:Q", color=colour))
+    free = table["codec"] == UNCOMPRESSED
+    points = alt.Chart(table[~free]).transform_calculate(rate=f"datum[{UNIT}]")
+    best = points.transform_filter("datum.front")
+    layers: list[Any] = []
     levels = table.loc[free & np.isfinite(table["value"]), ["sender", "value"]]
     if len(levels):
-        rule = alt.Chart(levels).mark_rule(strokeDash=[1, 3], strokeWidth=1.5)
-        shown = [alt.Tooltip("sender:N", title="uncompressed features"), value]
-        layers.append(rule.encode(y=y, color=colour, tooltip=shown))
+        rule = alt.Chart(levels).mark_rule(strokeDash=[1, 3], strokeWidth=1.5, color="#777")
+        shown = [alt.Tooltip("sender:N", title="uncompressed"), value]
+        layers.append(rule.encode(y=y, tooltip=shown))
     layers.append(best.mark_line(strokeWidth=2).encode(x, y, color=colour, strokeDash=dash))
-    size = alt.condition("datum.front", alt.value(70), alt.value(18))
+    size = alt.condition("datum.front", alt.value(60), alt.value(12))
     marks = points.mark_point(filled=True, opacity=1)
     layers.append(marks.encode(x, y, color=colour, shape=mark, size=size, tooltip=tooltip))
     # An axis takes no expression as its title; the title of the chart does.
@@ -108,20 +100,20 @@ def rate_chart(
     return alt.layer(*layers).add_params(unit).properties(height=HEIGHT, title=heading)
 
 
-def _channels(senders: Mapping[str, str], legend: bool) -> list[Any]:
+def _channels(looks: Mapping[str, Style], legend: bool) -> list[Any]:
     """Return colour, dash and shape by sender, with one legend for the three of them."""
-    look, shown = styles(list(senders)), list(senders)
     key = None
     if legend:
-        label = f"{json.dumps(dict(senders))}[datum.value]"
-        key = alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelExpr=label)
-    columns = [look[sender] for sender in shown]
+        key = alt.Legend(
+            title=None, orient="bottom", symbolOpacity=1, columns=4, labelLimit=300, symbolSize=100
+        )
+    shown = list(looks)
     return [
         channel("sender:N", scale=alt.Scale(domain=shown, range=values), legend=key, sort=shown)
         for channel, values in (
-            (alt.Color, [style.colour for style in columns]),
-            (alt.StrokeDash, [list(style.dash) for style in columns]),
-            (alt.Shape, [style.mark for style in columns]),
+            (alt.Color, [look.colour for look in looks.values()]),
+            (alt.StrokeDash, [list(look.dash) for look in looks.values()]),
+            (alt.Shape, [look.mark for look in looks.values()]),
         )
     ]
 
@@ -129,29 +121,34 @@ def _channels(senders: Mapping[str, str], legend: bool) -> list[Any]:
 def rate_charts(
     sent: pd.DataFrame,
     scores: Mapping[str, Score],
-    senders: Mapping[str, str],
+    looks: Mapping[str, Style],
     *,
     confidence: float | None = None,
     legend: bool = False,
 ) -> dict[str, Any]:
-    """Return task -> score over rate of all senders of one encoder.
+    """Return task -> score over rate of some senders of one encoder.
 
     sent: rows of one encoder as `measured.sent_table` gives them; it may lack the intervals.
-    senders: all that have a colour, with their titles. confidence: of the intervals, None for none.
+    looks: of the senders to draw, by their titles. confidence: of the intervals, None for none.
     """
+    drawn = sent[sent["sender"].isin(list(looks))]
     return {
         task: rate_chart(
-            rate_table(sent, score, senders), score, senders, confidence=confidence, legend=legend
+            rate_table(drawn, score), score, looks, confidence=confidence, legend=legend
         )
         for task, score in scores.items()
     }
 
 
 def charts_of(results: Results, encoder: str, *, legend: bool = False) -> dict[str, Any]:
-    """Return the charts over rate of one encoder of a report."""
+    """Return the charts over rate of one encoder of a report: the senders of the answer.
+
+    Only the first sender, the benchmark as in the paper, shows its uncompressed features.
+    """
     sent = results.sent[results.sent["encoder"] == encoder]
-    titles = {sender: sender_title(sender, results.arms) for sender in results.senders}
-    return rate_charts(sent, results.scores, titles, confidence=results.confidence, legend=legend)
+    looks = styles(results.answer)
+    sent = sent[(sent["codec"] != UNCOMPRESSED) | (sent["sender"] == next(iter(looks)))]
+    return rate_charts(sent, results.scores, looks, confidence=results.confidence, legend=legend)
 
 
 def training_charts(histories: Mapping[str, pd.DataFrame]) -> dict[str, alt.Chart]:
@@ -183,10 +180,9 @@ WHOLE = "datum.value % 1 ? '' : datum.label"
 
 def _over_epochs(table: pd.DataFrame, name: str) -> alt.Chart:
     shown = list(dict.fromkeys(table["sender"]))
-    look = styles(shown)
     log = name.startswith(("loss/", "weight/", "lr")) and 0 < table[name].min() < table[name].max()
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
-    colours = alt.Scale(domain=shown, range=[look[sender].colour for sender in shown])
+    colours = alt.Scale(domain=shown, range=[ARM_COLOURS[arm] for arm in shown])
     return (
         alt.Chart(table.rename(columns={name: "value"}))
         # Marks show a training of one epoch, and scores that are not taken in every epoch.

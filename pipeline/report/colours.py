@@ -1,12 +1,13 @@
 """How each sender looks in every chart: colours of Okabe and Ito, safe for colour-blind readers.
 
-Dash and mark tell senders apart as well, also in grey print.
+An arm has its colour, a picture a grey. Dash and mark tell coders apart, also in grey print.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.artifacts import ARM_COLOURS
+from pipeline.artifacts import ARM_COLOURS, ARMS
+from pipeline.report.names import PAPER, Sender
 
 
 class Style(NamedTuple):
@@ -19,24 +20,48 @@ class Style(NamedTuple):
     """A shape by Vega's name."""
 
 
-KNOWN = {
-    "benchmark": Style(ARM_COLOURS["benchmark"], (5, 3), "circle"),
-    "proposed": Style(ARM_COLOURS["proposed"], (1, 0), "square"),
-    "jpeg": Style("#009E73", (6, 2.5, 1.5, 2.5), "triangle-up"),
+GREYS = {"jpeg": "#999999", "webp": "#666666"}
+"""Of pictures by codec; black for any other."""
+BARE = (1, 2.5)
+"""Dash of a picture without its container."""
+CODERS = {
+    PAPER: ((5, 3), "circle"),
+    "klt": ((1, 0), "square"),
+    "table": ((1, 0), "diamond"),
+    "jpeg": ((6, 2.5, 1.5, 2.5), "triangle-up"),
+    "webp": ((8, 3), "triangle-down"),
+    "avif": ((1, 0), "cross"),
 }
+"""Dash and mark of a coder."""
 OTHERS = (
     Style("#CC79A7", (1, 0), "diamond"),
     Style("#56B4E9", (2, 2), "triangle-down"),
     Style("#E69F00", (8, 3), "cross"),
-    Style("#000000", (3, 1), "triangle-right"),
+    Style("#009E73", (3, 1), "triangle-right"),
 )
-"""For senders that have no style of their own, in the order in which they come."""
+"""For curves that are no senders, and the dashes and marks of coders that have none."""
 
 
-def styles(senders: Sequence[str]) -> dict[str, Style]:
-    """Return the style of each sender; a fifth other one has the first colour with another mark."""
-    found = {sender: KNOWN[sender] for sender in senders if sender in KNOWN}
-    for place, sender in enumerate(x for x in senders if x not in KNOWN):
+def styles(senders: Mapping[str, Sender]) -> dict[str, Style]:
+    """Return the style of each sender, by its title."""
+    unknown = list(dict.fromkeys(x.coder for x in senders.values() if x.coder not in CODERS))
+    looks = {
+        coder: (OTHERS[i // len(OTHERS) % len(OTHERS)].dash, OTHERS[i % len(OTHERS)].mark)
+        for i, coder in enumerate(unknown)
+    }
+    found = {}
+    for title, sender in senders.items():
+        dash, mark = {**CODERS, **looks}[sender.coder]
+        grey = sender.picture and sender.arm == ARMS[0]
+        colour = GREYS.get(sender.coder, "#000000") if grey else ARM_COLOURS[sender.arm]
+        found[title] = Style(colour, BARE if sender.bare else dash, mark)
+    return found
+
+
+def numbered(names: Sequence[str]) -> dict[str, Style]:
+    """Return a style for each of some curves; the first is the benchmark's own."""
+    found = {names[0]: Style(ARM_COLOURS[ARMS[0]], *CODERS[PAPER])}
+    for place, name in enumerate(names[1:]):
         colour, line = OTHERS[place % len(OTHERS)], OTHERS[(place + place // len(OTHERS)) % 4]
-        found[sender] = Style(colour.colour, line.dash, line.mark)
+        found[name] = Style(colour.colour, line.dash, line.mark)
     return found

@@ -1,6 +1,6 @@
-"""The proposed arm against the benchmark: BD-rates with their verdicts, and changes at a point.
+"""Senders against each other at equal score, with a verdict, and changes at a point.
 
-The arms are paired within seed and image.
+Two senders are paired within seed and image.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,101 +12,132 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts import ARMS
-from pipeline.report.measured import Measured
-from pipeline.report.names import MEAN
+from pipeline.report.measured import Measured, Sent, by_sender
+from pipeline.report.names import MEAN, PAPER, Sender, preferred
 from pipeline.scoring.bdrate import BDRate, bd_rate, hull_rate
-from pipeline.scoring.bootstrap import Interval, bd_interval, effect_interval, mean_percent
-from pipeline.scoring.metrics import SCORES, Score
+from pipeline.scoring.bootstrap import Curve, Interval, bd_interval, effect_interval, mean_percent
+from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.repeats import repeated_effect
 from pipeline.scoring.verdict import Evidence, judge, size_of
 
-HULL, PAPER = "hull_bd_rate", "bd_rate"
+HULL, CUBIC = "hull_bd_rate", "bd_rate"
 NEAR_BEST = 0.2
-"""Share of the range of scores, from the benchmark's best down, over which a hull's number is given
+"""Share of the range of scores, from the anchor's best down, over which a hull's number is given
 once more. Most of the range lies where more is lost than many a user would accept."""
 
-Pair = tuple[Measured, Measured]
-"""Benchmark and proposed of one seed."""
-Rate = Callable[..., BDRate]
-"""Makes the number of rates and scores of the anchor, then of the test."""
+Pair = tuple[Sent, Sent]
+"""Anchor and test of one seed."""
 
 
-class Kind(NamedTuple):
-    """One way to make a BD-rate."""
+class Contrast(NamedTuple):
+    """Two senders that are compared at equal score, and how."""
 
-    points: tuple[str, ...] | None
-    """Those of the curve; None for all."""
-    rate: Callable[[Score, float], Rate]
-    """Takes the share of the range of scores, from the benchmark's best down, that counts."""
+    kind: str
+    """Names it in bd_rate.json."""
+    anchor: Sender
+    test: Sender
+    max_score_drop: float
+    """Of a hull: scores count that lie at most so many per cent below the anchor's best."""
+    points: tuple[str, ...] | None = None
+    """Of a cubic fit: those it goes through. None is the hull of all points."""
+
+    def rate(self, task: str, *columns: np.ndarray, share: float = 1) -> BDRate:
+        """Return the change of bits from rates and scores of the anchor, then of the test.
+
+        share: of the range of scores that counts, from the anchor's best down.
+        """
+        names = self.anchor.title, self.test.title
+        if self.points is not None:
+            return bd_rate(*columns, names=names)
+        drop = share * self.max_score_drop
+        averaged = SCORES[task].averaged
+        return hull_rate(*columns, averaged=averaged, max_score_drop=drop, names=names)
 
 
-def kinds(*, bd_points: Sequence[str], max_score_drop: float) -> dict[str, Kind]:
-    """Return the ways to make a BD-rate by name.
+def contrasts(
+    senders: Iterable[Sender], *, bd_points: Sequence[str], max_score_drop: float
+) -> list[Contrast]:
+    """Return what is compared of one encoder.
 
-    `HULL`: between the hulls of all points, over scores that lie at most `max_score_drop` per cent
-    below the benchmark's best; what codec and quantiser do best for each arm. `PAPER`: a cubic fit
-    over the points fixed in advance; it exists only if each curve's score rises with its rate.
+    Proposed against benchmark: with the paper's coders between the hulls and by the paper's cubic
+    fit (over points fixed in advance; it exists only if each curve's score rises with its rate),
+    then with the best coder between the hulls. The entropy model against the benchmark as in the
+    paper, against the benchmark with the best coder, and against the best picture.
     """
+    known, benchmark, proposed = list(senders), *(Sender(arm, PAPER) for arm in ARMS[:2])
+    of_arm: dict[tuple[str, bool], list[Sender]] = {}
+    for sender in known:
+        of_arm.setdefault((sender.arm, sender.picture), []).append(sender)
+    best = {of: preferred(some) for of, some in of_arm.items()}
+    wanted = [(HULL, benchmark, proposed), (CUBIC, benchmark, proposed)]
+    rivals = {PAPER: benchmark}
+    if (ARMS[0], False) in best:
+        coder = best[ARMS[0], False].coder
+        rivals[coder] = Sender(ARMS[0], coder)
+        if coder != PAPER:
+            wanted.append((f"{HULL}_{coder}", rivals[coder], Sender(ARMS[1], coder)))
+    if (ARMS[0], True) in best:
+        picture = best[ARMS[0], True]
+        bare = picture._replace(bare=True)
+        rivals[picture.coder] = bare if bare in known else picture
+    if ("entropy", False) in best:
+        entropy = best["entropy", False]
+        wanted += [(f"entropy_{coder}", rival, entropy) for coder, rival in rivals.items()]
+    return [
+        Contrast(*of, max_score_drop, tuple(bd_points) if of[0] == CUBIC else None)
+        for of in wanted
+        if set(of[1:]) <= set(known)
+    ]
 
-    def between_hulls(score: Score, share: float) -> Rate:
-        drop = share * max_score_drop
-        return partial(hull_rate, averaged=score.averaged, max_score_drop=drop, names=ARMS)
 
-    return {
-        HULL: Kind(None, between_hulls),
-        PAPER: Kind(tuple(bd_points), lambda *_: partial(bd_rate, names=ARMS)),
-    }
-
-
-def pairs(models: Iterable[Measured]) -> dict[str, dict[int, Pair]]:
-    """Return encoder -> seed -> (benchmark, proposed), for the seeds that have both."""
-    found: dict[str, dict[int, dict[str, Measured]]] = {}
-    for model in models:
-        of_seed = found.setdefault(model.name.encoder, {}).setdefault(model.name.seed, {})
-        of_seed[model.name.arm] = model
-    return {
-        encoder: {s: (x[ARMS[0]], x[ARMS[1]]) for s, x in seeds.items() if set(x) >= set(ARMS)}
-        for encoder, seeds in found.items()
-    }
+def paired(
+    senders: Mapping[Sender, Sequence[Sent]], anchor: Sender, test: Sender
+) -> dict[int, Pair]:
+    """Return seed -> both senders, for the seeds that have both."""
+    tests = {model.name.seed: (model, curve) for model, curve in senders[test]}
+    anchors = {model.name.seed: (model, curve) for model, curve in senders[anchor]}
+    return {seed: (x, tests[seed]) for seed, x in anchors.items() if seed in tests}
 
 
 def bd_table(
-    models: Sequence[Measured], kinds: Mapping[str, Kind], *, confidence: float
+    models: Sequence[Measured],
+    *,
+    bd_points: Sequence[str],
+    max_score_drop: float,
+    confidence: float,
 ) -> pd.DataFrame:
-    """Return the BD-rate of each encoder, seed, task and kind; of several seeds the mean too.
+    """Return the change of bits at equal score of each encoder, contrast, seed and task.
 
-    Returns the columns encoder, seed (or `mean`), task, score, kind, seeds, percent (below 0 saves
-    bits; NaN if there is none), overlap, low and high (of the interval, of the mean or of the only
-    seed), near_best, noise (see `_noise`), verdict and reason (see `scoring.verdict`).
+    Returns the columns encoder, seed (of several seeds the mean too, `mean`), task, score, kind,
+    anchor, test, seeds, percent (below 0 the test saves bits; NaN if there is none), overlap, low
+    and high (of the interval, of the mean or of the only seed), near_best, noise (see `_noise`),
+    verdict and reason (see `scoring.verdict`).
     """
     rows = []
-    for encoder, of_seed in pairs(models).items():
-        groups = {str(seed): [pair] for seed, pair in of_seed.items()}
-        if len(groups) > 1:
-            groups[MEAN] = list(of_seed.values())
-        benchmarks = [benchmark for benchmark, _ in of_seed.values()]
-        noises = {
-            (task, name): _noise(benchmarks, task, kind)
-            for task in benchmarks[0].uncompressed
-            for name, kind in kinds.items()
-        }
-        for seed, judged in groups.items():
-            final = len(judged) == len(of_seed)
-            for (task, name), noise in noises.items():
-                head = {"encoder": encoder, "seed": seed, "task": task}
-                head |= {"score": SCORES[task].name, "kind": name}
-                row = _bd_row(judged, task, kinds[name], noise, confidence if final else None)
-                rows.append(head | row)
+    for encoder, senders in by_sender(models).items():
+        for of in contrasts(senders, bd_points=bd_points, max_score_drop=max_score_drop):
+            of_seed = paired(senders, of.anchor, of.test)
+            groups = {str(seed): [pair] for seed, pair in of_seed.items()}
+            if len(groups) > 1:
+                groups[MEAN] = list(of_seed.values())
+            for task in models[0].uncompressed:
+                noise = _noise([curve for _, curve in senders[of.anchor]], task, of)
+                for seed, judged in groups.items():
+                    head = {"encoder": encoder, "seed": seed, "task": task}
+                    head |= {"score": SCORES[task].name, "kind": of.kind}
+                    head |= {"anchor": of.anchor.title, "test": of.test.title}
+                    final = len(judged) == len(of_seed)
+                    row = _bd_row(judged, task, of, noise, confidence if final else None)
+                    rows.append(head | row)
     return pd.DataFrame(rows)
 
 
 def _bd_row(
-    judged: Sequence[Pair], task: str, kind: Kind, noise: float, confidence: float | None
+    judged: Sequence[Pair], task: str, of: Contrast, noise: float, confidence: float | None
 ) -> dict[str, object]:
     """Return one row without its key; confidence: None where no interval is wanted."""
-    score = SCORES[task]
-    rate = kind.rate(score, 1)
-    curves = [[model.coded.of(task, kind.points) for model in pair] for pair in judged]
+    rate = partial(of.rate, task)
+    curves = [[curve.of(task, of.points) for _, curve in pair] for pair in judged]
     found = [rate(*_whole(of_pair)) for of_pair in curves]
     percent = _mean([x.percent for x in found])
     interval = None
@@ -114,8 +145,8 @@ def _bd_row(
         anchors, tests = zip(*curves, strict=True)
         interval = bd_interval(anchors, tests, rate, confidence=confidence)
     near_best = None
-    if kind.points is None:
-        near_best = _mean([kind.rate(score, NEAR_BEST)(*_whole(x)).percent for x in curves])
+    if of.points is None:
+        near_best = _mean([rate(*_whole(x), share=NEAR_BEST).percent for x in curves])
     points = len(curves[0][0][0])
     left_out = [_mean([_without(i, x, rate) for x in curves]) for i in range(points)]
     why = next((x.why for x in found if x.why), "")
@@ -151,7 +182,7 @@ def _whole(curves: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
 
 
 def _without(
-    point: int, curves: Sequence[tuple[np.ndarray, np.ndarray]], rate: Rate
+    point: int, curves: Sequence[tuple[np.ndarray, np.ndarray]], rate: Callable[..., BDRate]
 ) -> float | None:
     """Return the number with one point left out of both curves, if both have it."""
     columns = _whole(curves)
@@ -171,24 +202,24 @@ def _incomparable(judged: Sequence[Pair], task: str) -> list[str]:
     """Return what training and coding themselves say against any comparison of the models."""
     against = []
     differing = {
-        f"{key} {value} / {proposed.runtime.get(key, 'unknown')}": None
-        for benchmark, proposed in judged
-        for key, value in benchmark.runtime.items()
-        if proposed.runtime.get(key) != value
+        f"{key} {value} / {test.runtime.get(key, 'unknown')}": None
+        for (anchor, _), (test, _) in judged
+        for key, value in anchor.runtime.items()
+        if test.runtime.get(key) != value
     }
     if differing:
         against.append(f"the arms were not trained alike: {', '.join(differing)}")
     coders: dict[str, dict[str, None]] = {}
     for pair in judged:
-        for model in pair:
+        for model, _ in pair:
             for codec, coder in model.coders.items():
                 coders.setdefault(codec, {})[coder] = None
     mixed = [f"{codec} {' / '.join(x)}" for codec, x in coders.items() if len(x) > 1]
     if mixed:
         against.append(f"the models were not coded alike: {', '.join(mixed)}")
-    floor = judged[0][0].floor.get(task)
+    floor = judged[0][0][0].floor.get(task)
     if floor is not None:
-        scored = float(np.mean([benchmark.uncompressed[task][0] for benchmark, _ in judged]))
+        scored = float(np.mean([anchor.uncompressed[task][0] for (anchor, _), _ in judged]))
         if not scored >= SCORES[task].learned(floor):
             against.append(
                 f"the benchmark has learned too little: it scores {scored:.3g}, a prediction that "
@@ -197,15 +228,15 @@ def _incomparable(judged: Sequence[Pair], task: str) -> list[str]:
     return against
 
 
-def _noise(benchmarks: Sequence[Measured], task: str, kind: Kind) -> float:
-    """Return the noise of training: the largest BD-rate between two benchmarks, without its sign.
+def _noise(anchors: Sequence[Curve], task: str, of: Contrast) -> float:
+    """Return the noise of training: the largest change between two seeds of the anchor, unsigned.
 
     So 10 for -9.1 % and for +10 %; NaN if no two have one. Both directions count: a hull takes its
     range of scores from the best of its anchor.
     """
-    rate, sizes = kind.rate(SCORES[task], 1), []
-    for anchor, test in permutations(benchmarks, 2):
-        found = rate(*_whole(x.coded.of(task, kind.points) for x in (anchor, test))).percent
+    sizes = []
+    for pair in permutations(anchors, 2):
+        found = of.rate(task, *_whole(x.of(task, of.points) for x in pair)).percent
         if found is not None:
             sizes.append(size_of(found))
     return max(sizes, default=np.nan)
@@ -220,13 +251,14 @@ def changes_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFr
     seed the bounds are NaN: nothing is known of the noise of training.
     """
     rows = []
-    for encoder, of_seed in pairs(models).items():
-        judged = list(of_seed.values())
-        shared = [set(model.coded.points) for pair in judged for model in pair]
-        for codec in judged[0][0].coded.points if judged else ():
-            if all(codec in points for points in shared):
-                row = _changes_row(judged, codec, confidence)
-                rows.append({"encoder": encoder, "codec": codec, "seeds": len(judged)} | row)
+    for encoder, senders in by_sender(models).items():
+        for anchor in (x for x in senders if x.arm == ARMS[0] and not x.picture):
+            test = anchor._replace(arm=ARMS[1])
+            judged = list(paired(senders, anchor, test).values()) if test in senders else []
+            for codec in judged[0][0][1].points if judged else ():
+                if all(codec in curve.points for pair in judged for _, curve in pair):
+                    row = _changes_row(judged, codec, confidence)
+                    rows.append({"encoder": encoder, "codec": codec, "seeds": len(judged)} | row)
     return pd.DataFrame(rows)
 
 
@@ -235,13 +267,13 @@ def _changes_row(judged: Sequence[Pair], codec: str, confidence: float) -> dict[
         """Return proposed minus benchmark of ln(rate) or of a score, seeds x (1 + R)."""
         rows = []
         for pair in judged:
-            curves = [model.coded.of(task, [codec])[of_scores][0] for model in pair]
+            curves = [curve.of(task, [codec])[of_scores][0] for _, curve in pair]
             # Two infinite scores, of predictions that are the truth itself, have no difference.
             with np.errstate(invalid="ignore"):
                 rows.append(curves[1] - curves[0] if of_scores else np.log(curves[1] / curves[0]))
         return np.stack(rows)
 
-    tasks = list(judged[0][0].uncompressed)
+    tasks = list(judged[0][0][0].uncompressed)
     bits_SR = differences(tasks[0], False)
     several = len(judged) > 1
     ends = effect_interval(bits_SR[:, 0], bits_SR[:, 1:], confidence) if several else None

@@ -1,18 +1,18 @@
 """From the evaluation of each model to its points, and to what comparisons need of it.
 
-A sender is what sends a frame: an arm, whose features are coded, or the codec of the input picture
-(`jpeg`), on which the whole network of the benchmark runs.
+A sender (see `names.Sender`) is what sends a frame: an arm with a family of coders, or the codec of
+the input picture, on which a whole network then runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts import Coded, Diagnostics, Evaluation, ModelName
-from pipeline.report.names import UNCOMPRESSED, family
+from pipeline.artifacts import ARMS, Coded, Diagnostics, Evaluation, ModelName
+from pipeline.report.names import PAPER, UNCOMPRESSED, Sender, family
 from pipeline.scoring.bootstrap import Curve, image_counts, resampled_curve, resampled_scores
 from pipeline.scoring.metrics import SCORES, bits_per_element
 
@@ -37,9 +37,8 @@ class Model:
 
     name: ModelName
     evaluation: Evaluation
-    diagnostics: Diagnostics
-    runtime: Mapping[str, object]
-    """What it was trained on: device, precision and so on, as model.json says it."""
+    diagnostics: Diagnostics | None
+    """None of a network that sends no features."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Measured:
     """Of the frames."""
     elements: int
     pixels: int
-    senders: Mapping[str, Curve]
-    """Sender -> its curve: the arm of the model, then codecs of the picture."""
+    senders: Mapping[Sender, Curve]
+    """Sender -> its curve: first the features, by family of coders, then the pictures."""
     uncompressed: Mapping[str, np.ndarray]
     """task -> scores of the float features, (1 + R,)."""
     tables: Mapping[str, list[dict[str, Any]]]
@@ -61,10 +60,9 @@ class Measured:
     coders: Mapping[str, str]
     floor: Mapping[str, float]
 
-    @property
-    def coded(self) -> Curve:
-        """The curve of the arm itself."""
-        return self.senders[self.name.arm]
+
+Sent = tuple[Measured, Curve]
+"""A model, and the curve of one sender whose network it is."""
 
 
 def measure(models: Iterable[Model], *, rate_form: str, resamples: int) -> list[Measured]:
@@ -92,9 +90,6 @@ def measure(models: Iterable[Model], *, rate_form: str, resamples: int) -> list[
 
 def _measure(model: Model, rate_form: str, counts_RN: np.ndarray) -> Measured:
     name, evaluation = model.name, model.evaluation
-    of_sender: dict[str, dict[str, Coded]] = {name.arm: dict(evaluation.points)}
-    for codec, coded in evaluation.pictures.items():
-        of_sender.setdefault(family(codec), {})[codec] = coded
     return Measured(
         name=name,
         names=evaluation.names,
@@ -102,18 +97,35 @@ def _measure(model: Model, rate_form: str, counts_RN: np.ndarray) -> Measured:
         pixels=evaluation.pixels,
         senders={
             sender: resampled_curve(points, elements=evaluation.elements, counts_RN=counts_RN)
-            for sender, points in of_sender.items()
+            for sender, points in _by_coder(name.arm, evaluation).items()
         },
         uncompressed=resampled_scores(evaluation.uncompressed, counts_RN),
         tables={
             "points": [_point_row(model, *point) for point in evaluation.points.items()],
             "iou": _iou_rows(model),
-            "diagnostics": [_diagnostics_row(model, rate_form)],
+            "diagnostics": _diagnostics_rows(model, rate_form),
         },
-        runtime=model.runtime,
+        runtime=evaluation.runtime,
         coders=evaluation.coders,
         floor=evaluation.floor,
     )
+
+
+def _by_coder(arm: str, evaluation: Evaluation) -> dict[Sender, dict[str, Coded]]:
+    """Return the points of each sender; those of the paper's coders are one sender, the first."""
+    found: dict[Sender, dict[str, Coded]] = {}
+    for point, coded in evaluation.points.items():
+        coder = family(point)
+        sender = Sender(arm, PAPER if coder in PAPER.split("+") else coder)
+        found.setdefault(sender, {})[point] = coded
+    found = dict(sorted(found.items(), key=lambda x: x[0].coder != PAPER))
+    for codec, coded in evaluation.pictures.items():
+        sender = Sender(arm, family(codec), picture=True)
+        found.setdefault(sender, {})[codec] = coded
+        if coded.header_N.any():
+            bare = replace(coded, header_N=np.zeros_like(coded.header_N))
+            found.setdefault(sender._replace(bare=True), {})[codec] = bare
+    return found
 
 
 def _point_row(model: Model, codec: str, coded: Coded) -> dict[str, Any]:
@@ -144,9 +156,14 @@ def _iou_rows(model: Model) -> list[dict[str, Any]]:
     ]
 
 
-def _diagnostics_row(model: Model, rate_form: str) -> dict[str, Any]:
-    """Return what was measured on the features, and how L_r of an image foretells its bytes."""
+def _diagnostics_rows(model: Model, rate_form: str) -> list[dict[str, Any]]:
+    """Return what was measured on the features, and how L_r of an image foretells its bytes.
+
+    There is a correlation for the first point of each family of coders.
+    """
     found = model.diagnostics
+    if found is None:
+        return []
     loss_N = found.rate_loss_N_of.get(rate_form, np.full(len(found.span_N), np.nan))
     row = {
         **model.name._asdict(),
@@ -154,24 +171,25 @@ def _diagnostics_row(model: Model, rate_form: str) -> dict[str, Any]:
         "span": float(found.span_N.mean()),
         "deviation": float(found.deviation_N.mean()),
     }
-    for codec, coded in model.evaluation.points.items():
-        both = pd.DataFrame({"loss": loss_N, "bytes": coded.bytes_N})
+    firsts = {family(codec): codec for codec in reversed(list(model.evaluation.points))}
+    for codec in reversed(list(firsts.values())):
+        both = pd.DataFrame({"loss": loss_N, "bytes": model.evaluation.points[codec].bytes_N})
         varied = len(both) > 1 and (both.nunique() > 1).all()
         row[f"correlation {codec}"] = both.corr()["loss"]["bytes"] if varied else np.nan
-    return row
+    return [row]
 
 
-def by_sender(
-    models: Iterable[Measured],
-) -> dict[str, dict[str, list[tuple[Measured, Curve]]]]:
-    """Return encoder -> sender -> model and curve of each seed; arms come before pictures."""
-    found: dict[str, dict[str, list[tuple[Measured, Curve]]]] = {}
-    for model in models:
-        found.setdefault(model.name.encoder, {})[model.name.arm] = []
+def by_sender(models: Iterable[Measured]) -> dict[str, dict[Sender, list[Sent]]]:
+    """Return encoder -> sender -> model and curve of each seed; features come before pictures."""
+    found: dict[str, dict[Sender, list[Sent]]] = {}
     for model in models:
         for sender, curve in model.senders.items():
-            found[model.name.encoder].setdefault(sender, []).append((model, curve))
-    return found
+            of_encoder = found.setdefault(model.name.encoder, {})
+            of_encoder.setdefault(sender, []).append((model, curve))
+    return {
+        encoder: dict(sorted(senders.items(), key=lambda x: (x[0].picture, x[0].arm != ARMS[0])))
+        for encoder, senders in found.items()
+    }
 
 
 def sent_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame:
@@ -179,15 +197,16 @@ def sent_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame
 
     Returns the columns encoder, sender, codec, those of `RATES`, and for each score `<name>`,
     `<name>_low` and `<name>_high`; NaN for a score that does not exist. `UNCOMPRESSED` is a point
-    of each arm without rates.
+    of each arm's first sender, without rates.
     The intervals are over images and seeds, of each sender alone: how hard the images happen to be
     is in them, which paired intervals of BD-rates leave out.
     """
     rows = []
     for encoder, of_encoder in by_sender(models).items():
+        firsts = {sender.arm: sender for sender in reversed(of_encoder) if not sender.picture}
         for sender, seeds in of_encoder.items():
             first, curve = seeds[0]
-            head = {"encoder": encoder, "sender": sender}
+            head = {"encoder": encoder, "sender": sender.title}
             for point, codec in enumerate(curve.points):
                 bpfe = float(np.mean([x.rate_PR[point, 0] for _, x in seeds]))
                 bits = bpfe * first.elements
@@ -197,7 +216,7 @@ def sent_table(models: Sequence[Measured], *, confidence: float) -> pd.DataFrame
                 ]
                 known = _means_and_intervals(scores, confidence)
                 rows.append({**head, "codec": codec, **rates, **known})
-            if sender == first.name.arm:
+            if sender == firsts.get(sender.arm):
                 known = _means_and_intervals([x.uncompressed for x, _ in seeds], confidence)
                 rows.append({**head, "codec": UNCOMPRESSED, **known})
     return pd.DataFrame(rows)

@@ -1,10 +1,12 @@
 """How things are called in print, and how many digits their numbers deserve."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.artifacts import ARMS
 from pipeline.scoring.metrics import Score
 
 MEAN = "mean"
@@ -22,28 +24,61 @@ def encoder_title(encoder: str) -> str:
     return encoder[:1].upper() + encoder[1:]
 
 
-def codec_title(codec: str) -> str:
-    """Return a point in print: `png` as PNG, `jpeg-95` as JPEG-95, `png@5` as PNG 5-bit."""
-    if codec == UNCOMPRESSED:
-        return codec
-    name, own_depth, bits = codec.upper().partition("@")
-    return f"{name} {bits}-bit" if own_depth else name
+PAPER = "png+jpeg"
+"""The coders of the paper, whose points make one curve."""
+CODER_TITLES = {PAPER: "PNG or JPEG", "klt": "KLT", "table": "range coder", "webp": "WebP"}
+"""Of coders whose name in print is not their name in capitals."""
+PREFERRED = ("klt", "table", "avif", "webp")
+"""The coders that are taken as the best, of features and of pictures. The order is fixed in
+advance: a choice by what is found on the test frames would flatter what is chosen."""
 
 
-def sender_title(sender: str, arms: Sequence[str]) -> str:
-    """Return what is sent: the features of an arm, or the picture by its codec."""
-    return f"{sender} features" if sender in arms else f"picture as {sender.upper()}"
+class Sender(NamedTuple):
+    """What sends a frame: an arm, whose features one family of coders codes, or a picture codec."""
+
+    arm: str
+    """Of the network; of a picture, whose whole network then runs in the cloud."""
+    coder: str
+    """Family of the coder, or `PAPER`."""
+    picture: bool = False
+    bare: bool = False
+    """Whether the bytes of the picture's container are left out."""
+
+    @property
+    def title(self) -> str:
+        """The sender in print, which also stands for it in every table."""
+        coder = coder_title(self.coder)
+        if not self.picture:
+            model = self.arm == "entropy" and self.coder == "table"
+            return "entropy model" if model else f"{self.arm} features, {coder}"
+        container = " without container" if self.bare else ""
+        return f"picture as {coder}{container}" + ("" if self.arm == ARMS[0] else ", own network")
 
 
-def point_title(sender: str, codec: str) -> str:
-    """Return a point of a sender in print; sender: as `sender_title` gives it."""
-    title = codec_title(codec)
-    return f"picture as {title}" if sender.startswith("picture as ") else f"{sender}, {title}"
+def preferred(senders: Iterable[Sender]) -> Sender:
+    """Return the sender whose coder comes first in `PREFERRED`, or else the first sender."""
+    rank = {coder: place for place, coder in enumerate(PREFERRED)}
+    return min(senders, key=lambda sender: rank.get(sender.coder, len(rank)))
 
 
 def family(codec: str) -> str:
-    """Return the codec of a point without its number: `jpeg` for `jpeg-90`."""
-    return codec.partition("@")[0].partition("-")[0]
+    """Return the coder of a point without its number: `jpeg` for `jpeg-90`, `klt` for `klt/1.2`."""
+    return re.split("[@/-]", codec, maxsplit=1)[0]
+
+
+def coder_title(coder: str) -> str:
+    """Return a family of coders in print."""
+    return CODER_TITLES.get(coder, coder.upper())
+
+
+def codec_title(codec: str) -> str:
+    """Return a point in print: `jpeg-95` as JPEG-95, `png@5` as PNG 5-bit, `klt/1.2` as KLT 1.2."""
+    if codec == UNCOMPRESSED:
+        return codec
+    coder = family(codec)
+    rest = codec.removeprefix(coder)
+    words = {"@": f" {rest[1:]}-bit", "/": f" {rest[1:]}"}.get(rest[:1], rest)
+    return coder_title(coder) + words
 
 
 def score_title(score: Score) -> str:

@@ -15,10 +15,10 @@ from pipeline.artifacts import Examples
 from pipeline.report.charts import charts_of, for_page, training_charts
 from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
-from pipeline.report.names import encoder_title, sender_title
+from pipeline.report.names import encoder_title
 from pipeline.report.pictures import viewer
 from pipeline.report.results import Results
-from pipeline.report.summary import at_equal_score, what_to_send
+from pipeline.report.summary import reconstruction, what_to_send
 from pipeline.report.tables import as_html, classes_html, print_tables, runs_table, to_html
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -49,14 +49,13 @@ def render(results: Results, shown: Shown) -> str:
     prose = {"prose": lambda text: Markup(as_html(text))}
     environment.filters |= {"setting": setting, "json": _json, **prose}
     tables = print_tables(results)
-    look = styles(results.senders)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         results=results,
         shown=shown,
         encoders=[_encoder(results, shown, encoder) for encoder in results.encoders],
         tables={key: (table.caption, Markup(to_html(table))) for key, table in tables.items()},
         runs=Markup(to_html(runs_table(shown.digests))),
-        legend=[(sender_title(x, results.arms), look[x]) for x in results.senders],
+        legend=styles(results.answer),
         rates=RATES,
         bundle=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]
     )
@@ -64,20 +63,17 @@ def render(results: Results, shown: Shown) -> str:
 
 def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     """Return what the page says of one encoder."""
-    sent = results.sent[results.sent["encoder"] == encoder]
-    kilobytes = {
-        str(sender): dict(zip(of_sender["codec"], of_sender["kilobytes"], strict=True))
-        for sender, of_sender in sent.groupby("sender")
-    }
+    of_encoder = results.points[results.points["encoder"] == encoder]
+    means = of_encoder.groupby(["arm", "codec"])["kilobytes"].mean()
     return {
         "title": encoder_title(encoder),
         "found": what_to_send(results, encoder),
-        "at_equal_score": at_equal_score(results, encoder),
+        "reconstruction": reconstruction(results, encoder),
         "charts": {
             results.scores[task].title: for_page(chart)
             for task, chart in charts_of(results, encoder).items()
         },
-        "viewer": viewer(shown.examples[encoder], kilobytes),
+        "viewer": viewer(shown.examples[encoder], means),
         "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},
         "training": {
             title: for_page(chart)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.artifacts import Examples
@@ -79,12 +80,10 @@ class Viewer:
     """task -> words and colour, for tasks whose colours have a meaning."""
 
 
-def viewer(
-    examples: Mapping[str, Examples], kilobytes: Mapping[str, Mapping[str, float]]
-) -> Viewer:
+def viewer(examples: Mapping[str, Examples], kilobytes: "pd.Series[float]") -> Viewer:
     """Return the first frames of each arm's examples, as many as `PIXELS` allows, at least one.
 
-    kilobytes: arm -> point -> mean of a frame.
+    kilobytes: (arm, point) -> mean of a frame.
     """
     first = next(iter(examples.values()))
     height, width = first.image_BHW3.shape[1:3]
@@ -101,7 +100,7 @@ def viewer(
         frames=frames,
         truths={task: uris(task, truth) for task, truth in first.truths.items()},
         points={
-            arm: [f"{codec_title(x)}, {kilobytes[arm][x]:.2f} kB" for x in of.predictions]
+            arm: [f"{codec_title(x)}, {kilobytes[arm, x]:.2f} kB" for x in of.predictions]
             for arm, of in examples.items()
         },
         predictions={

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.report.comparisons import bd_table, changes_table, kinds
-from pipeline.report.measured import Model, measure, sent_table
-from pipeline.report.names import MEAN
-from pipeline.report.rates import rates_table
+from pipeline.artifacts import ARMS
+from pipeline.report.comparisons import bd_table, changes_table
+from pipeline.report.measured import Model, by_sender, measure, sent_table
+from pipeline.report.names import MEAN, Sender, preferred
+from pipeline.report.rates import first_sender, rates_table
 from pipeline.scoring.metrics import SCORES, Score
 
 
@@ -18,8 +20,9 @@ class Results:
     """The report in numbers. A table that there is nothing for has no rows."""
 
     arms: tuple[str, ...]
-    senders: tuple[str, ...]
-    """Arms, then codecs of the picture."""
+    """Those that send features."""
+    senders: Mapping[str, Sender]
+    """Each by its title: features by arm and family of coders, then pictures."""
     scores: Mapping[str, Score]
     """task -> its score, in the order of print."""
     images: int
@@ -39,6 +42,8 @@ class Results:
     """encoder, arm, seed, rate_loss, span, deviation, `correlation <codec>` of L_r with bytes."""
     iou: pd.DataFrame
     """encoder, arm, seed, codec (or uncompressed), class, iou (NaN where the class is absent)."""
+    times: Mapping[tuple[str, str], Mapping[str, Any]]
+    """(encoder, arm) -> how long a frame takes, as `stages.timing` writes it; may be empty."""
 
     @property
     def files(self) -> dict[str, pd.DataFrame]:
@@ -52,10 +57,29 @@ class Results:
         return list(dict.fromkeys(self.points["encoder"]))
 
     @property
+    def answer(self) -> dict[str, Sender]:
+        """The senders that answer what to send: each arm with its best coder, and the pictures.
+
+        The benchmark as in the paper leads. The best picture is there without its container too.
+        """
+        found = [first_sender(self.senders.values())]
+        pictures = [x for x in self.senders.values() if x.picture and not x.bare]
+        for arm in self.arms:
+            of_arm = [x for x in self.senders.values() if x.arm == arm and not x.picture]
+            found.append(preferred(of_arm))
+        found += [x for x in pictures if x.arm == ARMS[0]]
+        for arm in dict.fromkeys(x.arm for x in pictures):
+            best = preferred(x for x in pictures if x.arm == arm)
+            found += [best, best._replace(bare=True)]
+        wanted = {sender.title for sender in found}
+        return {title: sender for title, sender in self.senders.items() if title in wanted}
+
+    @property
     def final(self) -> pd.DataFrame:
         """The BD-rates that may be quoted: of several seeds the mean alone."""
-        of_mean = self.bd_rate["seed"] == MEAN
-        return self.bd_rate[of_mean] if of_mean.any() else self.bd_rate
+        if self.bd_rate.empty or not (of_mean := self.bd_rate["seed"] == MEAN).any():
+            return self.bd_rate
+        return self.bd_rate[of_mean]
 
 
 def analyse(
@@ -67,25 +91,25 @@ def analyse(
     max_task_drops: Sequence[float],
     resamples: int,
     confidence: float,
+    times: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> Results:
     """Return everything from the per-image sums alone; nothing is run again.
 
     models: read one after the other, so that the sums of one at a time are held. rate_form: of L_r,
-    see `coding.forms`. The others are the settings of `report`, see params.yaml.
+    see `coding.forms`. times: see `Results`. The others are the settings of `report`, see
+    params.yaml.
     Raises ResultsError if models were evaluated on different frames or tasks.
     """
     measured = measure(models, rate_form=rate_form, resamples=resamples)
     first = measured[0]
-    ways = kinds(bd_points=bd_points, max_score_drop=max_score_drop)
-    arms = tuple(dict.fromkeys(model.name.arm for model in measured))
-    senders = dict.fromkeys([*arms, *(sender for model in measured for sender in model.senders)])
+    senders = dict.fromkeys(x for of_encoder in by_sender(measured).values() for x in of_encoder)
 
     def rows(name: str) -> pd.DataFrame:
         return pd.DataFrame([row for model in measured for row in model.tables[name]])
 
     return Results(
-        arms=arms,
-        senders=tuple(senders),
+        arms=tuple(dict.fromkeys(x.arm for x in senders if not x.picture)),
+        senders={sender.title: sender for sender in senders},
         scores={task: SCORES[task] for task in first.uncompressed},
         images=len(first.names),
         confidence=confidence,
@@ -93,11 +117,14 @@ def analyse(
         max_score_drop=max_score_drop,
         points=rows("points"),
         sent=sent_table(measured, confidence=confidence),
-        bd_rate=bd_table(measured, ways, confidence=confidence),
+        bd_rate=bd_table(
+            measured, bd_points=bd_points, max_score_drop=max_score_drop, confidence=confidence
+        ),
         changes=changes_table(measured, confidence=confidence),
         lowest_rates=rates_table(measured, max_task_drops=max_task_drops, confidence=confidence),
         diagnostics=rows("diagnostics"),
         iou=rows("iou"),
+        times=times,
     )
 
 
@@ -123,9 +150,11 @@ def headline_scores(results: Results) -> Nested:
     seeds = results.points["seed"].unique()
     seed = MEAN if len(seeds) > 1 else seeds[0]
     found: Nested = {}
-    of_arms = results.sent[results.sent["sender"].isin(results.arms)]
-    for row in of_arms.drop_duplicates(["encoder", "sender"]).to_dict("records"):
-        names = ["bpfe", *(score.name for score in results.scores.values())]
-        values = {name: row[name] if np.isfinite(row[name]) else None for name in names}
-        found.setdefault(row["codec"], {})[f"{row['encoder']}-{row['sender']}-{seed}"] = values
+    names = ["bpfe", *(score.name for score in results.scores.values())]
+    for (encoder, arm), of_arm in results.points.groupby(["encoder", "arm"], sort=False):
+        codec = of_arm["codec"].iloc[0]
+        mean = of_arm.loc[of_arm["codec"] == codec, names].mean(skipna=False)
+        values: dict[str, float | str | None] = {}
+        values |= {x: float(mean[x]) if np.isfinite(mean[x]) else None for x in names}
+        found.setdefault(codec, {})[f"{encoder}-{arm}-{seed}"] = values
     return found

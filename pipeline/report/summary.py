@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.report.comparisons import HULL
-from pipeline.report.names import encoder_title, listed, sender_title
+from pipeline.report.comparisons import CUBIC
+from pipeline.report.names import UNCOMPRESSED, encoder_title, listed
 from pipeline.report.rates import ALL
 from pipeline.report.results import Results
-from pipeline.report.tables import change_text, changes_table
+from pipeline.report.tables import change_text, changes_table, middle_drop
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
 
 
@@ -17,73 +17,96 @@ def in_short(results: Results) -> str:
     texts = []
     for encoder in results.encoders:
         name = f"{encoder_title(encoder)}: " if several else ""
-        sentences = what_to_send(results, encoder), at_equal_score(results, encoder)
-        texts.append(name + " ".join([*filter(None, sentences), at_first_point(results, encoder)]))
+        sentences = [what_to_send(results, encoder), *at_equal_score(results, encoder)]
+        texts.append(name + "\n".join(filter(None, [*sentences, at_first_point(results, encoder)])))
     return "\n".join(text.strip() for text in texts)
 
 
 def what_to_send(results: Results, encoder: str) -> str:
-    """Return which sender needs the lowest rate at which no task loses too much.
+    """Return which sender of the answer needs the lowest rate at which no task loses too much.
 
-    The loss allowed is the middle one of those asked for that some sender reaches.
+    The loss allowed is the middle one of those asked for that some sender reaches. The benchmark
+    as in the paper and the best of the pictures are named beside it.
     """
     table = results.lowest_rates
+    # Nobody can send a picture without its container.
+    titles = [title for title, sender in results.answer.items() if not sender.bare]
     table = table[(table["encoder"] == encoder) & (table["task"] == ALL)]
-    drops = list(dict.fromkeys(table["max_task_drop"]))
-    for allowed in sorted(drops, key=lambda x: abs(drops.index(x) - len(drops) // 2)):
+    table = table[table["sender"].isin(titles)]
+    middle = middle_drop(results)
+    for allowed in sorted(table["max_task_drop"].unique(), key=lambda x: abs(x - middle)):
         of_drop = table[table["max_task_drop"] == allowed]
         means = of_drop.groupby("sender", sort=False)["kilobytes"].agg("mean", skipna=False)
         reached = means.dropna().sort_values()
         if len(reached):
-            titles = [sender_title(str(sender), results.arms) for sender in reached.index]
-            rates = [f"{kilobytes:.2f} kB" for kilobytes in reached]
+            best = str(reached.index[0])
             text = (
-                f"Where no task may lose more than {allowed:g} %, the lowest rate is {rates[0]} a "
+                f"Where no task may lose more than {allowed:g} %, send the {best}: "
+                f"{reached.iloc[0]:.2f} kB a frame"
             )
-            text += f"frame, with the {titles[0]}"
-            others = [
-                f"{rate} with {title}" for rate, title in zip(rates[1:], titles[1:], strict=True)
-            ]
-            text += f"; it is {listed(others)}" if others else ""
-            return f"{text}{_against_benchmark(of_drop[of_drop['sender'] == reached.index[0]])}."
+            if change := _against_first(of_drop[of_drop["sender"] == best]):
+                first = f"{reached[titles[0]]:.2f} kB"
+                text += f", {change} against the benchmark as in the paper ({first})"
+            picture = next((str(x) for x in reached.index if results.senders[str(x)].picture), best)
+            more = f" The {picture} needs {reached[picture]:.2f} kB." if picture != best else ""
+            return f"{text}.{more}"
     return ""
 
 
-def _against_benchmark(of_seeds: pd.DataFrame) -> str:
-    """Return how sure it is that this sender needs less than the benchmark's features."""
+def _against_first(of_seeds: pd.DataFrame) -> str:
+    """Return the change against the benchmark as in the paper, and how sure it is."""
     low, high = of_seeds[["low", "high"]].iloc[0]
     change = change_text(of_seeds)
     if not np.isfinite(low) or not change:
         return ""
-    text = f"; against benchmark features that is {change}"
     if len(of_seeds) == 1:
-        return f"{text}, of one seed"
-    return f"{text}, no difference shown" if low <= 0 <= high else text
+        return f"{change} (one seed)"
+    return f"{change} (no difference shown)" if low <= 0 <= high else change
 
 
-def at_equal_score(results: Results, encoder: str) -> str:
-    """Return what the hulls of both arms show at equal score, task by task."""
+def reconstruction(results: Results, encoder: str) -> str:
+    """Return who should send the picture itself: who needs the picture."""
+    sent = results.sent[results.sent["encoder"] == encoder]
+    pictures = sent[[results.senders[x].picture for x in sent["sender"]]]
+    if "reconstruction" not in results.scores or pictures.empty:
+        return ""
+    free = sent.loc[sent["codec"] == UNCOMPRESSED, "psnr"].iloc[0]
+    return (
+        f"If you need the picture, send the picture: it arrives with {pictures['psnr'].min():.0f} "
+        f"to {pictures['psnr'].max():.0f} dB. A network rebuilds it with {free:.0f} dB at best."
+    )
+
+
+def at_equal_score(results: Results, encoder: str) -> list[str]:
+    """Return what the hulls of each pair of senders show at equal score: a sentence a pair."""
     final = results.final
-    rows = final[(final["encoder"] == encoder) & (final["kind"] == HULL)].to_dict("records")
+    if final.empty:
+        return []
+    final = final[(final["encoder"] == encoder) & (final["kind"] != CUBIC)]
+    return [
+        f"{test}, against {anchor}: {_outcomes(results, rows)}."
+        for (test, anchor), rows in final.groupby(["test", "anchor"], sort=False)
+    ]
+
+
+def _outcomes(results: Results, rows: pd.DataFrame) -> str:
     labels: dict[str, list[str]] = {}
-    for row in rows:
+    for row in rows.to_dict("records"):
         label = results.scores[row["task"]].label
         outcome = row["verdict"]
         if outcome == QUOTABLE:
             outcome = "saves" if row["percent"] < 0 else "costs"
             label = f"{abs(row['percent']):.1f} % of the bits at equal {label}"
         labels.setdefault(outcome, []).append(label)
-    parts = [f"the rate loss {x} {listed(labels[x])}" for x in ("saves", "costs") if x in labels]
+    parts = [f"it {x} {listed(labels[x])}" for x in ("saves", "costs") if x in labels]
     if NO_DIFFERENCE in labels:
         parts.append(f"at equal {listed(labels[NO_DIFFERENCE])} no difference is shown")
     if DO_NOT_QUOTE in labels:
-        one = any(row["seeds"] == 1 for row in rows)
-        why = "one seed supports none" if one else "the table says why"
+        why = "one seed supports none" if (rows["seeds"] == 1).any() else "the table says why"
         parts.append(f"at equal {listed(labels[DO_NOT_QUOTE])} nothing can be claimed ({why})")
     if NOT_AVAILABLE in labels:
         parts.append(f"at equal {listed(labels[NOT_AVAILABLE])} there is no comparison")
-    text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}."
+    return "; ".join(parts)
 
 
 def at_first_point(results: Results, encoder: str) -> str:

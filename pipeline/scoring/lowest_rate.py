@@ -60,12 +60,12 @@ def lowest_rate(rate_PR: np.ndarray, drop_TPR: np.ndarray, *, max_task_drop: flo
     below_R = np.where(above_R > 0, _at(front_PR, above_R - 1), -1)
 
     some_R, between_R = good_PR.any(0), below_R >= 0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         left_R, right_R = _at(largest_PR, below_R), _at(largest_PR, above_R)
         share_R = (left_R - max_task_drop) / (left_R - right_R)
         log_R = (1 - share_R) * np.log(_at(rate_PR, below_R))
         log_R += share_R * np.log(_at(rate_PR, above_R))
-    rate_R = np.where(between_R, np.exp(log_R), _at(rate_PR, above_R))
+        rate_R = np.where(between_R, np.exp(log_R), _at(rate_PR, above_R))
     limiting_R = np.where(between_R, _at(worst_PR, below_R), -1)
     best_R = np.where(front_PR[-1] >= 0, _at(worst_PR, front_PR[-1]), -1)
     return LowestRate(np.where(some_R, rate_R, np.nan), np.where(some_R, limiting_R, best_R))

@@ -79,7 +79,7 @@ def _objections(found: Evidence) -> list[str]:
     if _both_signs([percent, *found.left_out]):
         against.append("its sign changes when one point is left out")
     if found.near_best is not None and np.isnan(found.near_best):
-        against.append("the proposed arm does not reach the scores near the benchmark's best")
+        against.append("it does not reach the scores near the best of the other")
     elif found.near_best is not None and _both_signs([percent, found.near_best]):
         against.append(f"near the best scores it has the other sign, {found.near_best:+.1f} %")
     if interval is not None and interval.why:

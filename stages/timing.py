@@ -1,0 +1,113 @@
+"""Measure how long a frame takes on this machine: networks, and the coders at each point."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.artifacts import (
+    ARMS,
+    ModelName,
+    fitted_file,
+    model_folder,
+    prepared_folder,
+    times_file,
+)
+from pipeline.coding.bitstream import decode_features, encode_features, encode_fitted
+from pipeline.coding.fitted import Fitted, read_fitted
+from pipeline.coding.pictures import decode_picture, encode_picture
+from pipeline.coding.points import Point
+from pipeline.data.frames import open_frames
+from pipeline.files import write_json
+from pipeline.nets.stored import load_model
+from stages.settings import Text, load, points, run
+
+FRAMES, ROUNDS = 16, 3
+"""A time is the median over so many frames, each of them so often."""
+
+
+def main(encoder: Text, arm: Text) -> None:
+    """Measure the first seed's model on one thread of the CPU; its edge half is meant for a small device."""
+    params = load()
+    name, tasks = ModelName(encoder, arm, params.seeds[0]), list(params.tasks)
+    torch.set_num_threads(1)
+    net, _ = load_model(model_folder(name), **name._asdict(), tasks=tasks)
+    image_NHW3 = np.array(open_frames(prepared_folder("val")).image_NHW3[:FRAMES])
+    inputs = [torch.from_numpy(x).permute(2, 0, 1)[None].float() / 255 for x in image_NHW3]
+    with torch.no_grad():
+        sent = [net.front(image_13HW) for image_13HW in inputs]
+        times: dict[str, Any] = {
+            "processor": processor(),
+            "threads": 1,
+            "edge": milliseconds(net.front, inputs),
+            "cloud": milliseconds(net.back, sent),
+        }
+    features = [features_1Chw[0].numpy() for features_1Chw in sent]
+    wanted = points(params, arm)
+    fitted = read_fitted(fitted_file(name), wanted)
+    times["points"] = {
+        title: coder_times(
+            *feature_coder(point, fitted[title], params.quantizer.range_percent), features
+        )
+        for title, point in wanted.items()
+    }
+    if arm == ARMS[0]:
+        times["pictures"] = {
+            codec: coder_times(
+                lambda x, of=codec: encode_picture(x, of), decode_picture, image_NHW3
+            )
+            for codec in params.pictures.codecs
+        }
+    write_json(times_file(encoder, arm), times)
+    print(f"{name}: edge {times['edge']:.1f} ms, cloud {times['cloud']:.1f} ms a frame")
+
+
+def feature_coder(
+    point: Point, fitted: Fitted | None, range_percent: float
+) -> tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]:
+    """Return how the features of one frame become a bitstream at a point, and come back."""
+
+    def encode(features_Chw: np.ndarray) -> bytes:
+        if fitted is not None:
+            return encode_fitted(features_Chw, fitted, range_percent)
+        assert point.bits is not None
+        return encode_features(features_Chw, point.bits, point.codec, range_percent)
+
+    return encode, lambda stream: decode_features(stream, fitted)
+
+
+def coder_times(
+    encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], frames: Sequence[Any]
+) -> Mapping[str, float]:
+    """Return the milliseconds that a frame takes to encode and to decode."""
+    streams = [encode(frame) for frame in frames]
+    return {"encode": milliseconds(encode, frames), "decode": milliseconds(decode, streams)}
+
+
+def milliseconds(work: Callable[[Any], object], inputs: Sequence[Any]) -> float:
+    """Return the median time of one call. The first call is not counted: it is slower."""
+    work(inputs[0])
+    taken = []
+    for _ in range(ROUNDS):
+        for value in inputs:
+            start = time.perf_counter()
+            work(value)
+            taken.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(taken), 3)
+
+
+def processor() -> str:
+    """Return the name of the processor, or of its architecture where the system tells no name."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = (x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+if __name__ == "__main__":
+    run(main)

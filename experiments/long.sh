@@ -24,7 +24,7 @@ settings=(
     quantizer.bits=8 quantizer.range_percent=100.0
     loss.rate=true loss.rate_unit=deviation loss.prediction=true loss.transform=true
     loss.weight=0.3
-    entropy.components=64 entropy.weight=1.0 entropy.learning_rate=0.002 entropy.step=1.0
+    entropy.components=64 entropy.weight=0.3 entropy.learning_rate=0.002 entropy.step=1.0
     entropy.rounding=noise entropy.freeze_encoder=false
     'entropy.codecs=[table/0.7,table/1,table/1.5,table/2,table/3]'
     'pictures.codecs=[jpeg-90,jpeg-60,jpeg-30,jpeg-10,webp-90,webp-60,webp-30,webp-10,avif-75,avif-60,avif-40,avif-25]'

@@ -39,9 +39,9 @@ settings=(
     quantizer.range_percent=100.0
     loss.rate=true loss.rate_unit=features loss.prediction=true loss.transform=true
     loss.weight=learned balance.method=closed-form
-    entropy.components=64 entropy.weight=1.0 entropy.learning_rate=0.002 entropy.step=1.0
+    entropy.components=64 entropy.weight=0.3 entropy.learning_rate=0.002 entropy.step=1.0
     entropy.rounding=noise entropy.freeze_encoder=false
-    'entropy.codecs=[table/1,table/1.5,table/2,table/3]'
+    'entropy.codecs=[table/0.7,table/1,table/1.5,table/2,table/3]'
     train.epochs=250 train.batch=20 train.learning_rate=0.001 train.decay_power=0.9
     train.noise=half-step train.noise_bits=8 train.noise_amplitude=0.002
     train.validate_every=10 train.precision=float32

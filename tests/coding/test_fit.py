@@ -17,7 +17,7 @@ from pipeline.coding.bitstream import (
 )
 from pipeline.coding.codecs import CodecError
 from pipeline.coding.fit import fit_points, fit_prior
-from pipeline.coding.fitted import read_fitted, write_fitted
+from pipeline.coding.fitted import Fitted, read_fitted, write_fitted
 from pipeline.coding.points import read_point
 
 NAMES = ("png@4", "table@4", "table/1.2", "klt/0.1", "klt/1.2")
@@ -258,3 +258,14 @@ def test_a_file_that_is_damaged_or_lacks_a_point_is_refused(tmp_path: Path) -> N
 def test_fields_that_do_not_belong_together_are_refused(changes: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         replace(FITTED["klt/1.2"], **changes)
+
+
+def test_a_golden_file_means_what_it_meant_and_is_what_is_written() -> None:
+    """Fingerprint, header and the arithmetic of the range coder are the same on every machine."""
+    i, s = np.indices((5, 16))
+    fitted = Fitted((5, 6, 7), 4, None, np.zeros(5, np.int32), (1 + (7 * i + s * s * 31) % 997))
+    i, j, k = np.indices((5, 6, 7))
+    features_Chw = ((7 * i + 3 * j * j + 2 * k + i * j * k) % 16).astype(np.float32)
+    golden = (Path(__file__).parents[1] / "data/bitstreams/4-bits-table-v3.cfs").read_bytes()
+    np.testing.assert_array_equal(decode_features(golden, fitted), features_Chw)
+    assert encode_fitted(features_Chw, fitted) == golden

@@ -175,7 +175,7 @@ def _unpack(packed: bytes, size_HW: tuple[int, int]) -> Tile:
     levels: Tile = np.frombuffer(packed, np.uint8)
     for bits in (4, 2, 1):
         if len(levels) < whole:
-            levels = np.stack([levels >> bits, levels & (2**bits - 1)], -1).ravel()
+            levels = np.stack([levels >> bits, levels & np.uint8(2**bits - 1)], -1).ravel()
     return levels[:size].reshape(size_HW).copy()
 
 

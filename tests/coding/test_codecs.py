@@ -131,7 +131,7 @@ def test_what_is_cut_longer_or_of_another_size_is_refused(name):
     broken = [payload[:n] for n in (0, 10, 24, len(payload) - 9)]
     broken += [b"hello" * 9] + ([payload + b"x"] if name in BYTES else [])
     for wrong in broken:
-        with pytest.raises(CodecError, match=r"not a?.*readable|ends too"):
+        with pytest.raises(CodecError, match=r"not (a )?readable|ends too"):
             decoded(name, wrong)
     for size, dtype in (((24, 40), np.uint8), ((19, 33), np.uint16)):
         with pytest.raises(CodecError):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pipeline.artifacts import ARM_COLOURS, ARMS
 from pipeline.report.charts import (
     UNIT,
     charts_of,
@@ -19,10 +20,13 @@ from pipeline.report.charts import (
     training_charts,
     write_figure,
 )
-from pipeline.report.colours import KNOWN, OTHERS, styles
+from pipeline.report.colours import OTHERS, numbered, styles
 from pipeline.report.measured import RATES
+from pipeline.report.names import PAPER, Sender
 from pipeline.report.results import Results
 from tests.support.report_models import CODECS, arms, model, results, shown
+
+BENCHMARK, PROPOSED = (f"{arm} features, PNG or JPEG" for arm in ARMS[:2])
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +54,14 @@ def test_every_sender_and_point_is_in_each_task_s_chart(found: Results) -> None:
     assert list(charts) == list(found.scores)
     for task, chart in charts.items():
         rows = [row for row in data_of(for_page(chart)) if row.get("title")]
-        assert {row["title"] for row in rows} >= {"picture as JPEG-90", "proposed features, PNG"}
         assert len(rows) == 2 * len(CODECS) + 2
+        assert {row["sender"] for row in rows} == set(found.senders)
         for row in rows:
             assert row["value_low"] <= row["value"] <= row["value_high"]
             assert row["bpfe"] * 8192 == pytest.approx(8000 * row["kilobytes"])
         scale = found.scores[task].printed.scale
-        png = next(row for row in rows if row["title"] == "proposed features, PNG")
-        sent = found.sent.set_index(["sender", "codec"]).loc[("proposed", "png")]
+        png = next(x for x in rows if (x["sender"], x["title"]) == (PROPOSED, "PNG"))
+        sent = found.sent.set_index(["sender", "codec"]).loc[(PROPOSED, "png")]
         assert png["value"] == pytest.approx(scale * sent[found.scores[task].name])
 
 
@@ -68,18 +72,19 @@ def test_tooltips_have_the_rate_in_three_units(found: Results) -> None:
 
 
 def test_a_line_joins_what_no_other_point_of_the_sender_dominates(found: Results) -> None:
-    titles, score = {sender: sender for sender in found.senders}, found.scores["segmentation"]
-    table = rate_table(found.sent, score, titles)
+    score = found.scores["segmentation"]
+    table = rate_table(found.sent, score)
     assert table["codec"][~table["front"]].unique().tolist() == ["uncompressed"]
     worse = found.sent.copy()
     worse.loc[worse["codec"] == "png", "miou"] /= 2
-    table = rate_table(worse, score, titles)
+    table = rate_table(worse, score)
     left = table[table["codec"].eq("png") & ~table["front"]]
-    assert set(left["sender"]) == {"benchmark", "proposed"}
+    assert set(left["sender"]) == {BENCHMARK, PROPOSED}
 
 
 def test_colours_are_the_same_everywhere(found: Results, repository: Path) -> None:
-    expected = {sender: KNOWN[sender].colour for sender in found.senders}
+    expected = {title: style.colour for title, style in styles(found.senders).items()}
+    expected |= ARM_COLOURS
     training = training_charts(shown(found).histories["encoder2"])
     for chart in [*charts_of(found, "encoder2").values(), *training.values()]:
         for scale in scales(for_page(chart)):
@@ -92,12 +97,18 @@ def test_colours_are_the_same_everywhere(found: Results, repository: Path) -> No
 
 
 def test_any_number_of_senders_can_be_told_apart() -> None:
-    names = ["benchmark", *(f"arm{i}" for i in range(3 * len(OTHERS)))]
-    look = styles(names)
-    assert set(look) == set(names)
-    assert len({tuple(style) for style in look.values()}) == len(names)
-    colours = [style.colour for style in (*KNOWN.values(), *OTHERS)]
-    assert len(set(colours)) == len(colours)
+    coders = (PAPER, "klt", "table", "webp", "gzip", "bz2", "lzma", "more", "others")
+    senders = [Sender(arm, coder) for arm in ARMS for coder in coders]
+    senders += [
+        Sender(arm, coder, True, bare)
+        for arm in ("benchmark", "picture")
+        for coder in ("jpeg", "webp", "avif")
+        for bare in (False, True)
+    ]
+    look = styles({sender.title: sender for sender in senders})
+    assert len(set(look.values())) == len(look) == len(senders)
+    names = ["benchmark", *(f"experiment{i}" for i in range(3 * len(OTHERS)))]
+    assert len(set(numbered(names).values())) == len(names)
 
 
 def test_a_score_that_does_not_exist_is_said_and_not_drawn(tmp_path: Path) -> None:
@@ -129,7 +140,7 @@ def test_a_figure_is_written_in_three_formats_and_always_the_same(
     image = Image.open(tmp_path / "a/rate-accuracy-encoder2.png").convert("RGB")
     colours = {colour for _, colour in image.getcolors(2**24)}
     for sender in found.senders:
-        hexadecimal = KNOWN[sender].colour.removeprefix("#")
+        hexadecimal = styles(found.senders)[sender].colour.removeprefix("#")
         assert tuple(bytes.fromhex(hexadecimal)) in colours
 
 
@@ -149,11 +160,15 @@ def test_training_has_a_chart_for_each_column(found: Results) -> None:
 
 
 def test_the_unit_is_a_signal_of_every_chart_over_rate() -> None:
-    models = [model("benchmark"), model("proposed", rate=0.8), model("entropy", rate=0.5)]
+    models = [
+        model("benchmark"),
+        model("proposed", rate=0.8),
+        model("entropy", rate=0.5, codecs=("table/1", "table/2")),
+    ]
     spec = for_page(charts_of(results(models), "encoder2")["disparity"])
     assert [param["name"] for param in spec["params"]] == [UNIT]
     assert (
         pd.Series([row.get("sender") for row in data_of(spec)])
-        .isin(["benchmark", "proposed", "entropy", "jpeg"])
+        .isin([BENCHMARK, PROPOSED, "entropy model", "picture as JPEG"])
         .all()
     )

@@ -42,10 +42,10 @@ def test_what_others_wrote_cannot_become_markup(page: str) -> None:
 def test_says_first_what_was_found_and_then_the_rest(page: str) -> None:
     body = page[page.index("<body>") : page.index("</main>")]
     heads = re.findall(r"<(?:h2|summary)>([^<]+)<", body)
-    assert heads[:4] == ["Score over rate", "What to send", "Pictures", "Details"]
+    assert heads[:4] == ["What to send", "At equal score", "Pictures", "Details"]
     assert heads[4:8] == [
-        "Proposed against benchmark",
-        "Lowest rate for each task",
+        "Change of bits at equal score",
+        "Lowest rate of every sender",
         "All points",
         "Diagnostics of the features",
     ]

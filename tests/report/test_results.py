@@ -9,14 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.artifacts import ARMS, Coded, Sums
-from pipeline.report.comparisons import HULL, PAPER
+from pipeline.artifacts import PICTURE_ARM, Coded, Sums
+from pipeline.report.comparisons import CUBIC, HULL
 from pipeline.report.measured import Model, ResultsError
 from pipeline.report.page import render
 from pipeline.report.results import Results, headline_scores, nested
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
 from tests.support.report_models import CODECS, IMAGES, arms, model, results, shown
+
+
+ARMS = ("benchmark", "proposed")
+BENCHMARK, PROPOSED = (f"{arm} features, PNG or JPEG" for arm in ARMS)
+JPEG = "picture as JPEG"
 
 
 def with_sums(of: Model, task: str, change: Any) -> Model:
@@ -62,25 +67,45 @@ class TestPoints:
         assert list(three.points)[:5] == first
 
     def test_a_picture_is_a_sender_of_its_own(self, three: Results) -> None:
-        assert three.senders == (*ARMS, "jpeg")
-        sent = rows(three.sent, sender="jpeg")
+        assert list(three.senders) == [BENCHMARK, PROPOSED, JPEG]
+        sent = rows(three.sent, sender=JPEG)
         assert sent["codec"].tolist() == ["jpeg-90", "jpeg-10"]
         picture = arms()[0].evaluation.pictures["jpeg-90"].payload_N.mean()
         assert sent["kilobytes"].iloc[0] == pytest.approx(picture / 1000)
         assert sent["bpfe"].iloc[0] == pytest.approx(8 * picture / 8192)
 
-    def test_more_arms_and_picture_codecs_come_from_the_data(self) -> None:
+    def test_a_family_of_coders_is_a_sender_and_a_container_is_apart(self) -> None:
+        codecs = ("png", "klt/1.2", "jpeg-90", "webp@4", "klt/1.8")
+        pictures = ("webp-60", "avif-60", "avif-20", "webp-20")
         models = [
-            model("benchmark", pictures=("webp-60", "webp-20", "jpeg-90")),
-            model("proposed", rate=0.8),
-            model("entropy", rate=0.4, codecs=("table/1", "table/1.5", "table/2")),
+            model("benchmark", codecs=codecs, pictures=pictures, container=300),
+            model("proposed", rate=0.8, codecs=codecs),
+            model("entropy", rate=0.4, codecs=("table/1", "table/1.5")),
+            model(PICTURE_ARM, codecs=(), pictures=pictures, container=300),
         ]
         found = results(models)
         assert found.arms == ("benchmark", "proposed", "entropy")
-        assert found.senders == (*found.arms, "webp", "jpeg")
+        bare = " without container"
+        features = [f"{x} features, {y}" for x in ARMS for y in ("PNG or JPEG", "KLT", "WebP")]
+        sent = [f"picture as {x}{y}" for x in ("WebP", "AVIF") for y in ("", bare)]
+        own = [f"{x}, own network" for x in sent]
+        assert list(found.senders) == [*features, "entropy model", *sent, *own]
+        assert list(found.answer) == [
+            *("benchmark features, PNG or JPEG", "benchmark features, KLT"),
+            *("proposed features, KLT", "entropy model"),
+            *("picture as WebP", "picture as AVIF", "picture as AVIF without container"),
+            *("picture as AVIF, own network", "picture as AVIF without container, own network"),
+        ]
+        # Each has its own points, as they come in the evaluation.
+        table = found.sent[found.sent["codec"] != "uncompressed"]
+        points = table.groupby("sender", sort=False)["codec"].agg(list)
+        assert points["benchmark features, PNG or JPEG"] == ["png", "jpeg-90"]
+        assert points["proposed features, KLT"] == ["klt/1.2", "klt/1.8"]
+        kilobytes = table.set_index(["sender", "codec"])["kilobytes"]
+        whole, part = (kilobytes[f"picture as AVIF{x}", "avif-20"] for x in ("", bare))
+        assert whole - part == pytest.approx(0.3)
         assert set(found.lowest_rates["sender"]) == set(found.senders)
-        # Comparisons stay those of the paper.
-        assert set(found.changes["codec"]) == set(CODECS)
+        render(found, shown(found))
 
     def test_intervals_hold_their_score(self, three: Results) -> None:
         for score in three.scores.values():
@@ -96,7 +121,7 @@ class TestPoints:
 
 
 class TestBdRate:
-    @pytest.mark.parametrize("kind", [HULL, PAPER])
+    @pytest.mark.parametrize("kind", [HULL, CUBIC])
     def test_a_planted_saving_is_found_and_quotable(self, three: Results, kind: str) -> None:
         final = rows(three.final, kind=kind)
         assert final["score"].tolist() == ["miou", "irmse", "psnr"]
@@ -115,6 +140,33 @@ class TestBdRate:
         assert len(alone) == 3 * 3 * 2
         assert set(alone["verdict"]) == {DO_NOT_QUOTE}
         assert alone["reason"].str.startswith("One seed says nothing").all()
+
+    def test_each_family_of_coders_is_compared_for_itself(self) -> None:
+        """The proposed arm saves 20 % with PNG and JPEG, and costs 25 % more with a KLT."""
+        klt = tuple(f"klt/{step}" for step in range(1, 6))
+        models = []
+        for seed in range(2):
+            with_png = arms()
+            with_klt = [model("benchmark", codecs=klt), model("proposed", codecs=klt, rate=1.25)]
+            for one, other in zip(with_png, with_klt, strict=True):
+                points = {**one.evaluation.points, **other.evaluation.points}
+                coders = {**one.evaluation.coders, **other.evaluation.coders}
+                evaluation = replace(one.evaluation, points=points, coders=coders)
+                name = one.name._replace(seed=seed)
+                models.append(replace(one, name=name, evaluation=evaluation))
+            # Half the bytes of each picture, which has no container here.
+            models.append(model("entropy", seed=seed, rate=0.25, codecs=("table/1", "table/2")))
+        final = results(models).final
+        percent = final.groupby("kind", sort=False)["percent"].agg(list)
+        assert list(percent.index) == [
+            *(HULL, CUBIC, f"{HULL}_klt", "entropy_png+jpeg", "entropy_klt", "entropy_jpeg")
+        ]
+        for kind, value in ((HULL, -20), (CUBIC, -20), (f"{HULL}_klt", 25)):
+            assert percent[kind] == pytest.approx([value] * 3, abs=0.4), kind
+        for coder in ("png+jpeg", "klt"):
+            assert percent[f"entropy_{coder}"] == pytest.approx([-75] * 3, abs=0.4)
+        of = final.drop_duplicates("kind").set_index("kind")
+        assert of.loc["entropy_jpeg", ["anchor", "test"]].tolist() == [JPEG, "entropy model"]
 
     def test_identical_arms_show_no_difference(self) -> None:
         found = results(arms(seeds=2, rate=1.0))
@@ -170,21 +222,32 @@ class TestLowestRate:
     def test_the_cheaper_sender_has_the_lower_rate(self, three: Results) -> None:
         table = rows(three.lowest_rates, task="all", max_task_drop=10)
         means = table.groupby("sender", sort=False)["kilobytes"].mean()
-        assert means["proposed"] == pytest.approx(0.8 * means["benchmark"], rel=0.003)
+        assert means[PROPOSED] == pytest.approx(0.8 * means[BENCHMARK], rel=0.003)
         assert set(table["limiting"]) <= {*SCORES, ""}
-        proposed = rows(table, sender="proposed")
+        proposed = rows(table, sender=PROPOSED)
         assert proposed["bits_percent"].tolist() == pytest.approx([-20] * 3, abs=0.3)
         assert (proposed["low"] <= -19.7).all()
 
     def test_every_task_is_there_and_all_need_most(self, three: Results) -> None:
-        table = rows(three.lowest_rates, sender="benchmark", seed=0, max_task_drop=3)
+        table = rows(three.lowest_rates, sender=BENCHMARK, seed=0, max_task_drop=3)
         assert table["task"].tolist() == ["all", *SCORES]
         # Between two points the worst task of all loses at least what each loses.
         assert table["bpfe"].iloc[0] >= table["bpfe"].iloc[1:].max() * (1 - 1e-9)
 
+    def test_names_the_cheapest_point_that_is_good_enough(self, three: Results) -> None:
+        table = rows(three.lowest_rates, sender=BENCHMARK, seed=0, max_task_drop=10, task="all")
+        first = next(x for x in arms() if x.name.arm == "benchmark").evaluation
+        good = []
+        for codec, coded in first.points.items():
+            scores = [(SCORES[t].compute(x), t) for t, x in coded.sums.items()]
+            free = {t: SCORES[t].compute(x) for t, x in first.uncompressed.items()}
+            if all(value >= 0.9 * free[t] for value, t in scores):
+                good.append((coded.bytes_N.mean(), codec))
+        assert table["point"].tolist() == [min(good)[1]]
+
     def test_says_why_there_is_none(self) -> None:
         table = results(arms(), max_task_drops=(0,)).lowest_rates
-        row = rows(table, sender="proposed", task="all").iloc[0]
+        row = rows(table, sender=PROPOSED, task="all").iloc[0]
         assert math.isnan(row["kilobytes"])
         assert row["limiting"] in SCORES
 
@@ -252,7 +315,7 @@ class TestScoresThatDoNotExist:
         row = rows(found.final, kind=HULL, score="psnr").iloc[0]
         assert (row["verdict"], row["reason"]) == (
             NOT_AVAILABLE,
-            "The benchmark curve has values that are not finite.",
+            f"The {BENCHMARK} curve has values that are not finite.",
         )
         assert headline_scores(found)["png"]["encoder2-proposed-0"]["psnr"] is None
         assert "PSNR" in render(found, shown(found))
@@ -270,5 +333,5 @@ def test_classes(three: Results) -> None:
     assert len(of_one) == 19
     assert of_one["iou"].isna().sum() == 3
     # The float features of all seeds are the same here.
-    free = rows(three.sent, sender="proposed", codec="uncompressed")["miou"].item()
+    free = rows(three.sent, sender=PROPOSED, codec="uncompressed")["miou"].item()
     assert of_one["iou"].mean() == pytest.approx(free)

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts import ARMS, Coded, Diagnostics, Evaluation, Examples, ModelName, Sums
+from pipeline.artifacts import (
+    ARMS,
+    PICTURE_ARM,
+    Coded,
+    Diagnostics,
+    Evaluation,
+    Examples,
+    ModelName,
+    Sums,
+)
 from pipeline.report.measured import Model
 from pipeline.report.page import Shown
 from pipeline.report.results import Results, analyse
@@ -18,7 +27,7 @@ IMAGES = 25
 FORM = "deviation-prediction-transform"
 SETTINGS: dict[str, Any] = {
     **{"rate_form": FORM, "bd_points": CODECS, "max_score_drop": 90.0, "resamples": 100},
-    **{"max_task_drops": (1, 3, 10), "confidence": 0.95},
+    **{"max_task_drops": (1, 3, 10), "confidence": 0.95, "times": {}},
 }
 
 
@@ -54,6 +63,7 @@ def model(
     tasks: Sequence[str] = TASKS,
     codecs: Sequence[str] = CODECS,
     pictures: Sequence[str] = ("jpeg-90", "jpeg-10"),
+    container: int = 0,
     runtime: dict[str, object] | None = None,
     coder: str = "made up 1.0",
     floor: float = 0.0,
@@ -66,13 +76,13 @@ def model(
         payload_N = np.rint(10_000 * rate * level * bulk_N).astype(np.int64)
         return Coded(np.full(IMAGES, header), payload_N, sums_at(level, tasks=tasks, seed=seed))
 
-    sent = {f: coded(6.0 / (i + 1), 0.5, 7, 0) for i, f in enumerate(pictures)}
+    sent = {f: coded(6.0 / (i + 1), 0.5, 7, container) for i, f in enumerate(pictures)}
     evaluation = Evaluation(
         points={
             codec: coded(level, rate, 10 * noise_seed + i)
             for i, (codec, level) in enumerate(zip(codecs, levels, strict=True))
         },
-        pictures=sent if arm == ARMS[0] else {},
+        pictures=sent if arm in (ARMS[0], PICTURE_ARM) else {},
         uncompressed=sums_at(5.2, tasks=tasks, seed=8),
         names=tuple(f"aachen_{i:06}_000019" for i in range(IMAGES)),
         elements=8192,
@@ -80,10 +90,12 @@ def model(
         trained=240,
         floor=dict.fromkeys(tasks, floor),
         coders=dict.fromkeys(codecs, coder),
+        runtime=runtime or {},
+        weights="0123456789abcdef",
     )
     loss_N = (0.1 * rate * bulk_N).astype(np.float32)
     diagnostics = Diagnostics({FORM: loss_N}, np.full(IMAGES, 3.0), np.full(IMAGES, 0.5))
-    return Model(ModelName(encoder, arm, seed), evaluation, diagnostics, runtime or {})
+    return Model(ModelName(encoder, arm, seed), evaluation, diagnostics if codecs else None)
 
 
 def arms(*, seeds: int = 1, rate: float = 0.8, **both: Any) -> list[Model]:

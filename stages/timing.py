@@ -4,6 +4,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ FRAMES, ROUNDS = 16, 3
 
 
 def main(encoder: Text, arm: Text) -> None:
-    """Measure the first seed's model on one thread of the CPU; its edge half is meant for a small device."""
+    """Measure the model of the first seed on one thread of the CPU, as on a small device."""
     params = load()
     name, tasks = ModelName(encoder, arm, params.seeds[0]), list(params.tasks)
     torch.set_num_threads(1)
@@ -58,9 +59,7 @@ def main(encoder: Text, arm: Text) -> None:
     }
     if arm == ARMS[0]:
         times["pictures"] = {
-            codec: coder_times(
-                lambda x, of=codec: encode_picture(x, of), decode_picture, image_NHW3
-            )
+            codec: coder_times(partial(encode_picture, codec=codec), decode_picture, [*image_NHW3])
             for codec in params.pictures.codecs
         }
     write_json(times_file(encoder, arm), times)

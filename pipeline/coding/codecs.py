@@ -158,7 +158,7 @@ def _pack(tile_HW: Tile) -> bytes:
     fewer bytes, 2 % more and 12 % fewer, and lzma 8 %, 7 % and 11 % fewer. At 6 and 5 bits a level
     has a byte of its own: packed to the bit, they would take 4 to 17 % more.
     """
-    levels = np.pad(tile_HW.ravel(), (0, -tile_HW.size % 8))
+    levels: np.ndarray = np.pad(tile_HW.ravel(), (0, -tile_HW.size % 8))
     for bits in (1, 2, 4):
         if levels.max() < 2**bits:
             levels = levels[::2] << bits | levels[1::2]
@@ -172,10 +172,11 @@ def _unpack(packed: bytes, size_HW: tuple[int, int]) -> Tile:
         raise CodecError(
             f"{len(packed)} bytes of levels are no tile of {size_HW[0]} x {size_HW[1]}"
         )
-    levels: Tile = np.frombuffer(packed, np.uint8)
+    levels = np.frombuffer(packed, np.uint8)
     for bits in (4, 2, 1):
         if len(levels) < whole:
-            levels = np.stack([levels >> bits, levels & np.uint8(2**bits - 1)], -1).ravel()
+            halves = [levels >> bits, levels & np.uint8(2**bits - 1)]
+            levels = np.stack(halves, -1, dtype=np.uint8).ravel()
     return levels[:size].reshape(size_HW).copy()
 
 

@@ -16,8 +16,7 @@ from pipeline.report.page import render
 from pipeline.report.results import Results, headline_scores, nested
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
-from tests.support.report_models import CODECS, IMAGES, arms, model, results, shown
-
+from tests.support.report_models import IMAGES, arms, model, results, shown
 
 ARMS = ("benchmark", "proposed")
 BENCHMARK, PROPOSED = (f"{arm} features, PNG or JPEG" for arm in ARMS)

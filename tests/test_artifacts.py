@@ -72,6 +72,8 @@ EVALUATION = Evaluation(
     trained=24,
     floor={"disparity": 0.1 + 0.2},
     coders={"png": "zlib-ng 2.3", "jpeg-90": "libjpeg-turbo 3"},
+    runtime={"device": "cpu"},
+    weights="0123abcd",
 )
 PICTURE_BHW3 = np.arange(48, dtype=np.uint8).reshape(2, 2, 4, 3)
 PREDICTED = {"segmentation": PICTURE_BHW3, "disparity": PICTURE_BHW3 + 1}
@@ -101,7 +103,7 @@ def write_evaluation() -> None:
             add_coded(add, f"pictures/{codec}", at)
         for task, sums in EVALUATION.uncompressed.items():
             add_sums(add, f"uncompressed/{task}", sums)
-    plain = ("names", "elements", "pixels", "trained", "floor", "coders")
+    plain = ("names", "elements", "pixels", "trained", "floor", "coders", "runtime", "weights")
     facts = {name: getattr(EVALUATION, name) for name in plain}
     facts |= {"tasks": list(EVALUATION.uncompressed), "pictures": list(EVALUATION.pictures)}
     write_json(evaluation_folder(NAME) / FACTS, facts | {"legends": SHOWN.legends})

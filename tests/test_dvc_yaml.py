@@ -23,8 +23,8 @@ STUB = """
 import sys
 from pathlib import Path
 
-stage, words = Path(sys.argv[0]).stem, sys.argv[2::2]
-name = "-".join([words[1], words[0], words[2]] if stage == "train" else words)
+stage, words = Path(sys.argv[0]).stem, dict(zip(sys.argv[1::2], sys.argv[2::2]))
+name = "-".join(words[x] for x in ("--encoder", "--arm", "--seed") if x in words)
 settings = Path("params.yaml").read_text()
 if "refuse" in settings and stage == "encode":
     sys.exit("refused")
@@ -36,13 +36,14 @@ for out in {
     "export": [f"features/{name}.npy", f"diagnostics/{name}.npz"],
     "encode": [f"streams/{name}/png.zip"],
     "evaluate": [f"evaluation/{name}/evaluation.json"],
+    "timing": [f"times/{name}.json"],
     "report": ["reports/tables/table.md", "reports/figures/a.png", "reports/index.html",
                "reports/bd_rate.json", "reports/scores.json", "reports/points.csv"],
 }[stage]:
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     Path(out).write_text(stage + name + settings)
 """
-ARMS = ("benchmark", "proposed")
+ARMS = ("benchmark", "proposed", "entropy")
 LATER = ("fit", "export", "encode", "evaluate")
 
 
@@ -50,16 +51,21 @@ def of(stage: str, *arms: str) -> set[str]:
     return {f"{stage}@encoder2-{arm}-0" for arm in arms}
 
 
+def all_of(*arms: str) -> set[str]:
+    """Return the stages of the models of some arms, from training on."""
+    models = {x for stage in LATER for x in of(stage, *arms)}
+    times = {f"time@encoder2-{arm}" for arm in arms}
+    return models | times | {f"train_{arm}@encoder2-0" for arm in arms}
+
+
+PICTURE = {"train_picture@encoder2-0", "evaluate_picture@encoder2-0"}
+TIMES = {f"time@encoder2-{arm}" for arm in ARMS}
 EVALUATE = of("evaluate", *ARMS)
-ENCODE = of("fit", *ARMS) | of("encode", *ARMS) | EVALUATE
-PROPOSED = {
-    "train_proposed@encoder2-0",
-    *(f"{x}@encoder2-proposed-0" for x in LATER),
-}
-TRAIN = {"train_benchmark@encoder2-0", *PROPOSED, *of("export", "benchmark"), *ENCODE}
+ENCODE = of("fit", *ARMS) | of("encode", *ARMS) | EVALUATE | TIMES
+TRAIN = all_of(*ARMS) | PICTURE
 PREPARE = {"prepare", *TRAIN}
 SEED_1 = {
-    *("train_benchmark@encoder2-1", "train_proposed@encoder2-1"),
+    *(f"train_{arm}@encoder2-1" for arm in ARMS),
     *(f"{stage}@encoder2-{arm}-1" for stage in LATER for arm in ARMS),
 }
 REACHED = {
@@ -71,11 +77,15 @@ REACHED = {
     "model.residual_init": ("torch", TRAIN),
     "quantizer.bits": (6, ENCODE),
     "quantizer.range_percent": (99.9, TRAIN),
-    "loss.weight": (50.0, PROPOSED),
-    "loss.rate_unit": ("features", PROPOSED),
+    "loss.weight": (50.0, all_of("proposed")),
+    "loss.rate_unit": ("features", all_of("proposed")),
+    "entropy.weight": (9.0, all_of("entropy")),
+    "entropy.codecs": (["table/2"], ENCODE),
+    "pictures.codecs": (["jpeg-50"], EVALUATE | TIMES | {"evaluate_picture@encoder2-0"}),
+    "pictures.qualities": ([20, 30], PICTURE),
     "balance.learning_rate": (0.1, TRAIN),
     "train.epochs": (3, TRAIN),
-    "evaluate.examples": (2, EVALUATE),
+    "evaluate.examples": (2, EVALUATE | {"evaluate_picture@encoder2-0"}),
     "report.confidence": (0.9, set()),
 }
 """Setting -> another value, and the stages that it makes run, beside `report`."""
@@ -103,7 +113,7 @@ def _as_committed(repository: Path) -> Iterator[None]:
     go_back(repository)
 
 
-def run(folder: Path, **options: bool) -> set[str]:
+def run(folder: Path, **options: Any) -> set[str]:
     """Run what is out of date; return the stages that ran."""
     with chdir(folder), Repo() as repo:
         return {stage.addressing for stage in repo.reproduce(**options)}
@@ -126,7 +136,7 @@ def change(folder: Path, changes: Mapping[str, Any]) -> None:
 
 def test_every_section_is_asked_about() -> None:
     sections = {key.partition(".")[0] for key in [*REACHED, *NEUTRAL]}
-    assert sections | {"encoders"} == set(small_params())
+    assert sections | {"encoders", "arms"} == set(small_params())
 
 
 @pytest.mark.parametrize("key", REACHED)
@@ -151,6 +161,12 @@ def test_settings_of_the_machine_and_of_tracking_run_nothing(repository: Path) -
     assert run(repository) == set()
 
 
+def test_no_other_arm_is_trained_for_a_report_of_some(repository: Path) -> None:
+    change(repository, {"arms": ["benchmark", "entropy"], "train.epochs": 5, "pictures.seeds": []})
+    expected = all_of("benchmark", "entropy") | {"report"}
+    assert run(repository, targets=["report"], dry=True, force_downstream=True) == expected
+
+
 def test_a_folder_of_data_elsewhere_is_watched(repository: Path, tmp_path: Path) -> None:
     shutil.copytree(repository / "data/streets", tmp_path / "release")
     change(repository, {"data.root": str(tmp_path / "release")})
@@ -167,7 +183,7 @@ def test_a_refused_setting_comes_back_from_the_cache(repository: Path) -> None:
     assert not (repository / "streams/encoder2-benchmark-0").exists()
     command(repository, "git", "checkout", "params.yaml")
     run(repository)
-    assert len(list((repository / "streams").rglob("*.zip"))) == 2
+    assert len(list((repository / "streams").rglob("*.zip"))) == len(ARMS)
     assert command(repository, "git", "status", "--porcelain").stdout == ""
 
 
@@ -175,8 +191,7 @@ def test_outputs_of_other_settings_go_with_dvc_checkout(repository: Path) -> Non
     change(repository, {"seeds": [0, 1]})
     run(repository)
     go_back(repository)
-    assert [path.name for path in (repository / "models").iterdir()] == [
-        "encoder2-benchmark-0",
-        "encoder2-proposed-0",
-    ]
+    assert {path.name for path in (repository / "models").iterdir()} == {
+        f"encoder2-{arm}-0" for arm in (*ARMS, "picture")
+    }
     assert run(repository) == set()

@@ -19,6 +19,7 @@ OWN = ("__pycache__", "tmp", "cache", "config.local")
 """What a working copy holds beside the sources."""
 CODECS = ["png", "jpeg-90", "png@5", "jpeg-20"]
 FITTED = ["table@5", "table/0.5", "klt/0.5"]
+ENTROPY = ["table/1", "table/2"]
 
 
 def command(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +47,6 @@ def small_params() -> dict:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= {
         "encoders": ["encoder2"],
-        "arms": ["benchmark", "proposed"],
         "seeds": [0],
         "codecs": [*CODECS, *FITTED],
     }
@@ -55,7 +55,8 @@ def small_params() -> dict:
     params["data"] |= {"width": 64, "height": 32}
     params["streets"] |= {"train": 16, "val": 4, "width": 64, "height": 32}
     params["train"] |= {"epochs": 2, "batch": 4, "validate_every": 1}
-    params["pictures"]["codecs"] = ["jpeg-90", "webp-20"]
+    params["pictures"] |= {"codecs": ["jpeg-90", "webp-20"], "seeds": [0]}
+    params["entropy"] |= {"components": 16, "codecs": ENTROPY}
     params["evaluate"] |= {"examples": 1}
     params["report"] |= {"resamples": 100, "bd_points": CODECS}
     return params

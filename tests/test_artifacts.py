@@ -50,7 +50,7 @@ NAME = ModelName("encoder2", "proposed", 3)
 FRAMES = ("munster_000000_000019", "münster_000001_000019", "ulm_000000_000019")
 FEATURES_NChw = np.random.default_rng(8).normal(size=(150, 5, 2, 7)).astype(np.float32)
 STREAMS = [b"abc", b"", b"x" * 1000]
-HISTORY = Path("models/encoder2-proposed-3/history.csv")
+HISTORY = Path("evaluation/encoder2-proposed-3/history.csv")
 
 
 def coded(seed: int, tasks: int = 2) -> Coded:
@@ -73,7 +73,7 @@ EVALUATION = Evaluation(
     floor={"disparity": 0.1 + 0.2},
     coders={"png": "zlib-ng 2.3", "jpeg-90": "libjpeg-turbo 3"},
     runtime={"device": "cpu"},
-    weights="0123abcd",
+    weights="0123456789abcdef",
 )
 PICTURE_BHW3 = np.arange(48, dtype=np.uint8).reshape(2, 2, 4, 3)
 PREDICTED = {"segmentation": PICTURE_BHW3, "disparity": PICTURE_BHW3 + 1}

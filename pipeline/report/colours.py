@@ -39,14 +39,16 @@ OTHERS = (
     Style("#E69F00", (8, 3), "cross"),
     Style("#009E73", (3, 1), "triangle-right"),
 )
-"""For curves that are no senders, and the dashes and marks of coders that have none."""
+"""For curves that are no senders."""
+MARKS = ("triangle-right", "triangle-left", "wedge", "arrow")
+"""Of coders that `CODERS` does not name, whose dashes are those of `OTHERS`."""
 
 
 def styles(senders: Mapping[str, Sender]) -> dict[str, Style]:
     """Return the style of each sender, by its title."""
     unknown = list(dict.fromkeys(x.coder for x in senders.values() if x.coder not in CODERS))
     looks = {
-        coder: (OTHERS[i // len(OTHERS) % len(OTHERS)].dash, OTHERS[i % len(OTHERS)].mark)
+        coder: (OTHERS[i // len(MARKS) % len(OTHERS)].dash, MARKS[i % len(MARKS)])
         for i, coder in enumerate(unknown)
     }
     found = {}

@@ -26,7 +26,7 @@ def what_to_send(results: Results, encoder: str) -> str:
     """Return which sender of the answer needs the lowest rate at which no task loses too much.
 
     The loss allowed is the middle one of those asked for that some sender reaches. The benchmark
-    as in the paper and the best of the pictures are named beside it.
+    as in the paper is named beside it, and the best picture, or beside a picture the best features.
     """
     table = results.lowest_rates
     # Nobody can send a picture without its container.
@@ -44,12 +44,16 @@ def what_to_send(results: Results, encoder: str) -> str:
                 f"Where no task may lose more than {allowed:g} %, send the {best}: "
                 f"{reached.iloc[0]:.2f} kB a frame"
             )
-            if change := _against_first(of_drop[of_drop["sender"] == best]):
-                first = f"{reached[titles[0]]:.2f} kB"
-                text += f", {change} against the benchmark as in the paper ({first})"
-            picture = next((str(x) for x in reached.index if results.senders[str(x)].picture), best)
-            more = f" The {picture} needs {reached[picture]:.2f} kB." if picture != best else ""
-            return f"{text}.{more}"
+            if best != titles[0] and titles[0] in reached:
+                text += f". The benchmark as in the paper needs {reached[titles[0]]:.2f} kB"
+                change = _against_first(of_drop[of_drop["sender"] == best])
+                text += f" (the change is {change})" if change else ""
+            # Of pictures and features the best of the other kind.
+            kind = results.senders[best].picture
+            others = [str(x) for x in reached.index if results.senders[str(x)].picture != kind]
+            if others and others[0] != titles[0]:
+                text += f". The {others[0]} needs {reached[others[0]]:.2f} kB"
+            return f"{text}."
     return ""
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from pipeline.report.pictures import (
@@ -67,11 +68,11 @@ def test_colours_that_mean_something_arrive_unchanged() -> None:
 
 def test_the_viewer_holds_every_frame_task_and_point() -> None:
     examples = {"benchmark": some_examples(), "proposed": some_examples(codecs=("table/1",))}
-    kilobytes = {"benchmark": dict.fromkeys(CODECS, 1.5), "proposed": {"table/1": 0.25}}
+    kilobytes = pd.Series({("benchmark", x): 1.5 for x in CODECS} | {("proposed", "table/1"): 0.25})
     seen = viewer(examples, kilobytes)
     assert seen.frames == 2
     assert seen.points["benchmark"][1] == "JPEG-90, 1.50 kB"
-    assert seen.points["proposed"] == ["TABLE/1, 0.25 kB"]
+    assert seen.points["proposed"] == ["range coder 1, 0.25 kB"]
     assert [len(points) for points in seen.predictions.values()] == [len(CODECS), 1]
     assert list(seen.legends) == ["segmentation", "disparity"]
     segmentation = seen.predictions["benchmark"][2]["segmentation"]

@@ -100,7 +100,7 @@ def read(names: list[ModelName], images: int) -> Iterator[Model]:
     """Yield what a report reads of each model."""
     some_N = np.random.default_rng(0).uniform(0.5, 2, images)
     for name in names:
-        yield Model(name, read_evaluation(name), Diagnostics({FORM: some_N}, some_N, some_N), {})
+        yield Model(name, read_evaluation(name), Diagnostics({FORM: some_N}, some_N, some_N))
 
 
 def pictures_of(generator: np.random.Generator) -> np.ndarray:

@@ -37,5 +37,5 @@ def test_after_a_checkpoint_the_same_pictures_follow(tmp_path: Path) -> None:
     torch.set_rng_state(state)
     again = next(coded.over(ORDER[1:]))
     assert torch.equal(again.seen_B3HW, second.seen_B3HW)
-    torch.manual_seed(1)
+    torch.manual_seed(2)
     assert not torch.equal(next(coded.over(ORDER)).seen_B3HW, first.seen_B3HW)

@@ -14,7 +14,15 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.artifacts import digest
-from tests.support.tiny_experiment import CODECS, FITTED, command, runs, start, tiny_experiment
+from tests.support.tiny_experiment import (
+    CODECS,
+    ENTROPY,
+    FITTED,
+    command,
+    runs,
+    start,
+    tiny_experiment,
+)
 
 ARMS = ("benchmark", "proposed")
 POINTS = [*CODECS, *FITTED]
@@ -41,8 +49,8 @@ def status(folder: Path) -> str:
 
 def test_tables_figures_page_and_metrics(repository: Path) -> None:
     points = pd.read_csv(repository / "reports/points.csv")
-    assert len(points) == 2 * len(POINTS)
-    assert list(points["codec"].unique()) == POINTS
+    assert len(points) == 2 * len(POINTS) + len(ENTROPY)
+    assert list(points["codec"].unique()) == [*POINTS, *ENTROPY]
     assert {"encoder", "arm", "seed", "bpfe", "kilobytes", "miou", "irmse", "psnr"} <= set(points)
     assert "proposed" in (repository / "reports/tables/table.md").read_text()
     assert "What to send" in (repository / "reports/index.html").read_text()

@@ -158,11 +158,11 @@ class TestBdRate:
         final = results(models).final
         percent = final.groupby("kind", sort=False)["percent"].agg(list)
         assert list(percent.index) == [
-            *(HULL, CUBIC, f"{HULL}_klt", "entropy_png+jpeg", "entropy_klt", "entropy_jpeg")
+            *(HULL, CUBIC, f"{HULL}_klt", "entropy_png_jpeg", "entropy_klt", "entropy_jpeg")
         ]
         for kind, value in ((HULL, -20), (CUBIC, -20), (f"{HULL}_klt", 25)):
             assert percent[kind] == pytest.approx([value] * 3, abs=0.4), kind
-        for coder in ("png+jpeg", "klt"):
+        for coder in ("png_jpeg", "klt"):
             assert percent[f"entropy_{coder}"] == pytest.approx([-75] * 3, abs=0.4)
         of = final.drop_duplicates("kind").set_index("kind")
         assert of.loc["entropy_jpeg", ["anchor", "test"]].tolist() == [JPEG, "entropy model"]

@@ -116,7 +116,7 @@ def _by_coder(arm: str, evaluation: Evaluation) -> dict[Sender, dict[str, Coded]
     found: dict[Sender, dict[str, Coded]] = {}
     for point, coded in evaluation.points.items():
         coder = family(point)
-        sender = Sender(arm, PAPER if coder in PAPER.split("+") else coder)
+        sender = Sender(arm, PAPER if coder in PAPER.split("_") else coder)
         found.setdefault(sender, {})[point] = coded
     found = dict(sorted(found.items(), key=lambda x: x[0].coder != PAPER))
     for codec, coded in evaluation.pictures.items():

@@ -27,7 +27,7 @@ from pipeline.params import Params, flat
 from pipeline.report.charts import for_print, rate_charts, write_figure
 from pipeline.report.colours import numbered
 from pipeline.report.comparisons import HULL
-from pipeline.report.names import PAPER, encoder_title, family, percent, printed, signed
+from pipeline.report.names import PAPER_FAMILIES, encoder_title, family, percent, printed, signed
 from pipeline.report.tables import Table, to_latex, to_markdown
 from pipeline.scoring.bdrate import hull_rate
 from pipeline.scoring.bootstrap import mean_percent
@@ -126,7 +126,7 @@ def points_of(name: str) -> pd.DataFrame:
             f"{name} has no {path}: {error}; `uv run dvc exp list` names the experiments"
         ) from error
     points = pd.read_csv(io.StringIO(text))
-    return points[points["codec"].map(family).isin(PAPER.split("+"))]
+    return points[points["codec"].map(family).isin(PAPER_FAMILIES)]
 
 
 def compare(experiments: Mapping[str, pd.DataFrame], params: Params) -> None:

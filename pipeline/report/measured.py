@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts import ARMS, Coded, Diagnostics, Evaluation, ModelName
-from pipeline.report.names import PAPER, UNCOMPRESSED, Sender, family
+from pipeline.report.names import PAPER, PAPER_FAMILIES, UNCOMPRESSED, Sender, family
 from pipeline.scoring.bootstrap import Curve, image_counts, resampled_curve, resampled_scores
 from pipeline.scoring.metrics import SCORES, bits_per_element
 
@@ -116,7 +116,7 @@ def _by_coder(arm: str, evaluation: Evaluation) -> dict[Sender, dict[str, Coded]
     found: dict[Sender, dict[str, Coded]] = {}
     for point, coded in evaluation.points.items():
         coder = family(point)
-        sender = Sender(arm, PAPER if coder in PAPER.split("_") else coder)
+        sender = Sender(arm, PAPER if coder in PAPER_FAMILIES else coder)
         found.setdefault(sender, {})[point] = coded
     found = dict(sorted(found.items(), key=lambda x: x[0].coder != PAPER))
     for codec, coded in evaluation.pictures.items():

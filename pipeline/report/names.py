@@ -24,7 +24,8 @@ def encoder_title(encoder: str) -> str:
     return encoder[:1].upper() + encoder[1:]
 
 
-PAPER = "png_jpeg"
+PAPER_FAMILIES = ("png", "jpeg")
+PAPER = "_".join(PAPER_FAMILIES)
 """The coders of the paper, whose points make one curve."""
 CODER_TITLES = {PAPER: "PNG or JPEG", "klt": "KLT", "table": "range coder", "webp": "WebP"}
 """Of coders whose name in print is not their name in capitals."""

@@ -19,12 +19,12 @@ from pipeline.artifacts import (
     prepared_folder,
     times_file,
 )
-from pipeline.coding.bitstream import decode_features, encode_features, encode_fitted
-from pipeline.coding.fitted import Fitted, read_fitted
+from pipeline.coding.bitstream import decode_features
+from pipeline.coding.fitted import read_fitted
 from pipeline.coding.pictures import decode_picture, encode_picture
-from pipeline.coding.points import Point
 from pipeline.data.frames import open_frames
 from pipeline.files import write_json
+from pipeline.inference import edge
 from pipeline.nets.stored import load_model
 from stages.settings import Text, load, points, run
 
@@ -53,7 +53,14 @@ def main(encoder: Text, arm: Text) -> None:
     fitted = read_fitted(fitted_file(name), wanted)
     times["points"] = {
         title: coder_times(
-            *feature_coder(point, fitted[title], params.quantizer.range_percent), features
+            partial(
+                edge.encode_one,
+                point=point,
+                fitted=fitted[title],
+                range_percent=params.quantizer.range_percent,
+            ),
+            partial(decode_features, fitted=fitted[title]),
+            features,
         )
         for title, point in wanted.items()
     }
@@ -64,20 +71,6 @@ def main(encoder: Text, arm: Text) -> None:
         }
     write_json(times_file(encoder, arm), times)
     print(f"{name}: edge {times['edge']:.1f} ms, cloud {times['cloud']:.1f} ms a frame")
-
-
-def feature_coder(
-    point: Point, fitted: Fitted | None, range_percent: float
-) -> tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]:
-    """Return how the features of one frame become a bitstream at a point, and come back."""
-
-    def encode(features_Chw: np.ndarray) -> bytes:
-        if fitted is not None:
-            return encode_fitted(features_Chw, fitted, range_percent)
-        assert point.bits is not None
-        return encode_features(features_Chw, point.bits, point.codec, range_percent)
-
-    return encode, lambda stream: decode_features(stream, fitted)
 
 
 def coder_times(

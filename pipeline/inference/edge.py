@@ -57,13 +57,21 @@ def encode(
     Raises CodecError if there is no such codec or it cannot hold so many bits, and ValueError if
     features are not finite.
     """
-
-    def encoded(features_Chw: NDArray[np.floating]) -> bytes:
-        if fitted is not None:
-            return encode_fitted(features_Chw, fitted, range_percent)
-        assert point.bits is not None
-        return encode_features(features_Chw, point.bits, point.codec, range_percent)
-
     # Pillow's encoders release the interpreter lock: threads use every core.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(encoded, features_NChw))
+        return list(
+            threads.map(lambda x: encode_one(x, point, fitted, range_percent), features_NChw)
+        )
+
+
+def encode_one(
+    features_Chw: NDArray[np.floating],
+    point: Point,
+    fitted: Fitted | None = None,
+    range_percent: float = 100.0,
+) -> bytes:
+    """Return the bitstream of one image; see `encode`."""
+    if fitted is not None:
+        return encode_fitted(features_Chw, fitted, range_percent)
+    assert point.bits is not None
+    return encode_features(features_Chw, point.bits, point.codec, range_percent)

@@ -30,8 +30,12 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     params = load()
     name, tasks = ModelName(encoder, arm, seed), list(params.tasks)
     net, _ = load_model(model_folder(name), **name._asdict(), tasks=tasks)
+    wanted = {title: point for title, point in points(params, arm).items() if point.fitted}
+    if not wanted:
+        write_fitted(fitted_file(name), {})
+        return
     if net.bottleneck is not None:
-        fitted = prior_tables(net, points(params, arm), params)
+        fitted = prior_tables(net, wanted, params)
         write_fitted(fitted_file(name), fitted)
         print(f"{name}: {len(fitted)} points from the learned prior")
         return
@@ -39,7 +43,7 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
     batches = Batches(open_frames(prepared_folder("train")), device=device, resident=False)
     some = np.unique(np.linspace(0, len(batches) - 1, FRAMES).round().astype(int))
     features = [x.cpu().numpy() for x in edge.features(net.to(device), batches, some)]
-    fitted = fit_points(features, points(params, arm), params.quantizer.range_percent)
+    fitted = fit_points(features, wanted, params.quantizer.range_percent)
     write_fitted(fitted_file(name), fitted)
     print(f"{name}: {len(fitted)} points fitted on {len(some)} training frames")
 

@@ -148,12 +148,12 @@ def encode_fitted(features_Chw: ArrayLike, fitted: Fitted, range_percent: float 
     another shape than the tables were fitted to.
     """
     values = np.asarray(features_Chw)
-    check_features(values)
     if values.shape != fitted.features_shape:
         raise BitstreamError(
             f"features of shape {values.shape}; the tables were fitted to {fitted.features_shape}"
         )
     if fitted.bits is None:
+        check_features(values)
         return _guarded(fitted.fingerprint, fitted.coder.encode(fitted.symbols(values)))
     levels = quantize(values, fitted.bits, range_percent)
     symbols_KN = levels.levels_Chw.reshape(len(values), -1).astype(np.int32)

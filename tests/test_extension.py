@@ -13,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from pipeline.artifacts import ARMS
+from pipeline.artifacts import ARMS, PICTURE_ARM
 from pipeline.coding.codecs import CODECS, Codec, CodecError
 from pipeline.inference.pictures import PICTURES, Picture
 from pipeline.nets.decoder import DECODERS, decoder
@@ -112,10 +112,12 @@ def test_what_is_added_runs_from_the_settings_to_the_page(
         export.main("stem", arm, 0)
         encode.main("stem", arm, 0)
         evaluate.main("stem", arm, 0)
+    train.main("stem", PICTURE_ARM, 0)
+    evaluate.main("stem", PICTURE_ARM, 0)
     report.main()
 
     points = pd.read_csv("reports/points.csv")
-    assert list(points["codec"].unique()) == POINTS
+    assert list(points["codec"].unique()) == [*POINTS, *params["entropy"]["codecs"]]
     assert np.isfinite(points[["bpfe", "closeness", "psnr"]].to_numpy()).all()
     at = points.set_index(["arm", "codec"])
     # Both are lossless, so they serve the same features.

@@ -38,6 +38,8 @@ PREPARED_FOLDER = Path("data/prepared")
 SPLITS = ("train", "val")
 REPORT_FOLDER = Path("reports")
 LOCK_FILE = Path("dvc.lock")
+PICTURES_FOLDER = Path("streams/pictures")
+"""The validation set's pictures themselves, coded: a file for each codec of pictures."""
 STREAM_SUFFIX = ".cfs"
 SUMS, FACTS, EXAMPLES = "sums.npz", "evaluation.json", "examples.npz"
 """The files of an evaluation."""
@@ -105,6 +107,11 @@ def streams_folder(name: ModelName) -> Path:
 def streams_file(name: ModelName, point: str) -> Path:
     """Return the file of the bitstreams at one point of a curve, `table_1.2.zip` of `table/1.2`."""
     return streams_folder(name) / f"{point.replace('/', '_')}.zip"
+
+
+def pictures_file(codec: str) -> Path:
+    """Return the file of the validation set's pictures, coded by such as `jpeg-90`."""
+    return PICTURES_FOLDER / f"{codec}.zip"
 
 
 def evaluation_folder(name: ModelName) -> Path:
@@ -235,30 +242,38 @@ def read_diagnostics(path: Path) -> Diagnostics:
 # Bitstreams
 
 
-def write_streams(path: Path, names: Sequence[str], streams: Iterable[bytes], coder: str) -> int:
+def write_streams(
+    path: Path,
+    names: Sequence[str],
+    streams: Iterable[bytes],
+    coder: str,
+    suffix: str = STREAM_SUFFIX,
+) -> int:
     """Write a bitstream for each frame into a stored zip file; return their bytes in all.
 
-    coder: name and version of the program that made them; it is the zip file's comment.
+    coder: name and version of the program that made them; it is the zip file's comment. suffix: of
+    the files in it; another, such as `.jpeg`, for coded pictures.
     """
     size = 0
     with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         archive.comment = coder.encode()
         for name, stream in zip(names, streams, strict=True):
             # By a ZipInfo, whose date is always the same.
-            archive.writestr(zipfile.ZipInfo(name + STREAM_SUFFIX), stream)
+            archive.writestr(zipfile.ZipInfo(name + suffix), stream)
             size += len(stream)
     return size
 
 
 @dataclass(frozen=True, eq=False)
 class Streams(Sequence[bytes]):
-    """The bitstreams of one model at one point of a curve; each is read when it is asked for."""
+    """The bitstreams of all frames at one point; each is read when it is asked for."""
 
     archive: zipfile.ZipFile
     names: tuple[str, ...]
     """Of the frames."""
     coder: str
     """Name and version of the program that wrote them."""
+    suffix: str
 
     def __len__(self) -> int:
         """Return the number of bitstreams."""
@@ -274,22 +289,22 @@ class Streams(Sequence[bytes]):
             return [self[i] for i in range(*index.indices(len(self)))]
         name = self.names[index]
         with _reading(Path(str(self.archive.filename))):
-            return self.archive.read(name + STREAM_SUFFIX)
+            return self.archive.read(name + self.suffix)
 
 
 @contextmanager
-def open_streams(path: Path) -> Iterator[Streams]:
-    """Open the bitstreams of one model at one point. Raises ArtifactError if they are damaged."""
+def open_streams(path: Path, suffix: str = STREAM_SUFFIX) -> Iterator[Streams]:
+    """Open what `write_streams` wrote. Raises ArtifactError if it is damaged."""
     with ExitStack() as stack:
         with _reading(path):
             archive = stack.enter_context(zipfile.ZipFile(path))
             coder = archive.comment.decode()
             for member in archive.infolist():
                 stored = member.compress_type == zipfile.ZIP_STORED  # a deflated one has any size
-                if not stored or not member.filename.endswith(STREAM_SUFFIX):
+                if not stored or not member.filename.endswith(suffix):
                     raise ValueError(f"{member.filename} in it is no bitstream")
-        names = tuple(name.removesuffix(STREAM_SUFFIX) for name in archive.namelist())
-        yield Streams(archive, names, coder)
+        names = tuple(name.removesuffix(suffix) for name in archive.namelist())
+        yield Streams(archive, names, coder, suffix)
 
 
 # Evaluations

@@ -185,6 +185,11 @@ def parse(values: object) -> Params:
     _check_once("data.tuning_cities", params.data.tuning_cities)
     _check_once("pictures.codecs", params.pictures.codecs)
     _check_once("pictures.seeds", params.pictures.seeds)
+    if others := sorted(set(params.pictures.seeds) - set(params.seeds)):
+        raise ParamsError(
+            f"pictures.seeds names {others[0]}; allowed: seeds that every arm has, which are "
+            f"{', '.join(map(str, params.seeds))} (seeds)"
+        )
     lowest, highest = params.pictures.qualities
     if lowest > highest:
         raise ParamsError(

@@ -50,3 +50,11 @@ def in_order(frames: int, batch: int, *, rank: int = 0, world: int = 1) -> list[
     """
     mine = np.arange(rank, frames, world)
     return [mine[i : i + batch] for i in range(0, len(mine), batch)]
+
+
+def evenly(frames: int, wanted: int) -> np.ndarray:
+    """Return the indices of `wanted` frames, spread evenly over `frames`; of all if that is fewer.
+
+    So many stand for a whole training set where only a mean or a histogram is wanted.
+    """
+    return np.arange(min(frames, wanted)) * frames // min(frames, wanted)

@@ -30,6 +30,7 @@ from pipeline.artifacts import (
     history_file,
     model_folder,
     open_streams,
+    pictures_file,
     prepared_folder,
     streams_file,
     sums_file,
@@ -38,6 +39,7 @@ from pipeline.artifacts import (
 )
 from pipeline.coding.bitstream import BitstreamError, decode_features
 from pipeline.coding.fitted import Fitted, read_fitted
+from pipeline.coding.pictures import PictureError, read_picture_codec
 from pipeline.coding.points import Point
 from pipeline.coding.quantizer import quantize
 from pipeline.coding.tiling import tile
@@ -57,7 +59,7 @@ from pipeline.scoring.floor import constant_predictors
 from pipeline.scoring.hull import pareto_front
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.sums import collect, sums_of
-from pipeline.source import in_order
+from pipeline.source import evenly, in_order
 from pipeline.tracking import api as tracking
 from stages.settings import Number, Text, load, points, run
 
@@ -140,7 +142,7 @@ def evaluate(
         # The rival of a trained split is a network that was trained without the rate term.
         pictures = params.pictures.codecs if name.arm in (ARMS[0], PICTURE_ARM) else ()
         for codec in pictures:
-            add_coded(add, f"pictures/{codec}", serve_pictures(net, batches, codec))
+            add_coded(add, f"pictures/{codec}", serve_codec(codec, net, batches))
     first = batches.take(np.arange(shown))
     truths = {task: PICTURES[task].of_truth(first) for task in params.tasks}
     if wanted:
@@ -171,12 +173,10 @@ def evaluate(
 def floor_scores(tasks: Sequence[str], batches: Batches) -> dict[str, float]:
     """Return task -> score of a prediction that knows the training set alone."""
     train = open_frames(prepared_folder("train"))
-    step = math.ceil(len(train.names) / FLOOR_FRAMES)
+    some = evenly(len(train.names), FLOOR_FRAMES)
     encoded_NHW = train.disparity_NHW
-    disparity_NHW = None if encoded_NHW is None else disparity_px(encoded_NHW[::step])
-    predictor_of = constant_predictors(
-        train.image_NHW3[::step], train.label_NHW[::step], disparity_NHW
-    )
+    disparity_NHW = None if encoded_NHW is None else disparity_px(encoded_NHW[some])
+    predictor_of = constant_predictors(train.image_NHW3[some], train.label_NHW[some], disparity_NHW)
     served = (
         sums_of({task: predictor_of[task](truth) for task in tasks if task in predictor_of}, truth)
         for truth in batches.over(in_order(len(batches), edge.BATCH))
@@ -217,6 +217,18 @@ def serve_point(
         except BitstreamError as error:
             raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
         return Served(*served, streams.coder, streams[0])
+
+
+def serve_codec(codec: str, net: SplitNet, batches: Batches) -> Coded:
+    """Serve the pictures of one codec. Raises ArtifactError for those that cannot be used."""
+    path = pictures_file(codec)
+    with open_streams(path, f".{read_picture_codec(codec)[0]}") as coded:
+        if coded.names != batches.frames.names:
+            raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
+        try:
+            return serve_pictures(net, batches, coded)
+        except PictureError as error:
+            raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
 
 
 def track(

@@ -11,6 +11,7 @@ import torch
 from pipeline.artifacts import ModelName, fitted_file, model_folder, prepared_folder
 from pipeline.coding.fit import fit_points, fit_prior
 from pipeline.coding.fitted import Fitted, write_fitted
+from pipeline.coding.klt import FITTED_FRAMES
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
@@ -19,10 +20,8 @@ from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
 from pipeline.nets.stored import load_model
 from pipeline.params import Params
+from pipeline.source import evenly
 from stages.settings import Number, Text, load, points, run
-
-FRAMES = 240
-"""So many training frames are enough. Their features are 126 MB for Encoder2 at 512x256."""
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
@@ -41,7 +40,7 @@ def main(encoder: Text, arm: Text, seed: Number) -> None:
         return
     device = open_device(params.machine.device)
     batches = Batches(open_frames(prepared_folder("train")), device=device, resident=False)
-    some = np.unique(np.linspace(0, len(batches) - 1, FRAMES).round().astype(int))
+    some = evenly(len(batches), FITTED_FRAMES)
     features = [x.cpu().numpy() for x in edge.features(net.to(device), batches, some)]
     fitted = fit_points(features, wanted, params.quantizer.range_percent)
     write_fitted(fitted_file(name), fitted)

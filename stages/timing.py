@@ -28,7 +28,7 @@ from pipeline.inference import edge
 from pipeline.nets.stored import load_model
 from stages.settings import Text, load, points, run
 
-FRAMES, ROUNDS = 16, 3
+FRAMES, ROUNDS = 8, 2
 """A time is the median over so many frames, each of them so often."""
 
 

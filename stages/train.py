@@ -1,6 +1,5 @@
 """Train one model of one arm."""
 
-import math
 import os
 import platform
 import shlex
@@ -10,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision
 from torch import Tensor
@@ -28,6 +26,7 @@ from pipeline.artifacts import (
     prepared_folder,
     weights_file,
 )
+from pipeline.coding.klt import FITTED_FRAMES, klt_of
 from pipeline.coding.quantizer import add_noise, round_straight_through
 from pipeline.data.batches import Batches
 from pipeline.data.frames import open_frames
@@ -37,6 +36,7 @@ from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet, StackedPredictions
 from pipeline.nets.stored import save_model
 from pipeline.params import Params, ParamsError, flat
+from pipeline.source import evenly
 from pipeline.tracking import api as tracking
 from pipeline.training.checkpoint import Checkpoints, checkpoint_key
 from pipeline.training.loop import Schedule, fit
@@ -51,8 +51,6 @@ SECTIONS = ("tasks", "data", "model", "balance", "train")
 """Settings that a model of any arm depends on."""
 OWN_SECTION = {"proposed": "loss", "entropy": "entropy", PICTURE_ARM: "pictures"}
 """Arm -> the section that comes on top."""
-KLT_FRAMES = 240
-"""Training frames, at most, whose features a bottleneck starts from."""
 INITIAL = 2**31
 """A third number of a seed, which keeps it apart from the seeds of the epochs."""
 
@@ -189,11 +187,11 @@ def initial_net(name: ModelName, params: Params, train: Batches) -> SplitNet:
     )
     if net.bottleneck:
         net.eval().to(train.device)
-        some = np.arange(0, len(train), math.ceil(len(train) / KLT_FRAMES))
+        some = evenly(len(train), FITTED_FRAMES)
         batches = train.over([some[i : i + BATCH] for i in range(0, len(some), BATCH)])
         with torch.no_grad():
-            features = (net.features(batch.image_B3HW) for batch in batches)
-            net.bottleneck.start(features, params.entropy.step)
+            features = (net.features(x.image_B3HW).float().cpu().numpy() for x in batches)
+            net.bottleneck.start(klt_of(features), params.entropy.step)
         if params.entropy.freeze_encoder:
             net.freeze_encoder()
     return net

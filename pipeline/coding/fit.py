@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.coding.codecs import CodecError
 from pipeline.coding.fitted import MAX_SYMBOLS, Fitted, project
+from pipeline.coding.klt import klt_of
 from pipeline.coding.points import Point
 from pipeline.coding.quantizer import quantize
 
@@ -33,15 +33,14 @@ def fit_points(
     wanted = {name: point for name, point in points.items() if point.fitted}
     result: dict[str, Fitted] = {}
     if any(point.step is not None for point in wanted.values()):
-        moments = _moments(batches)
+        found = klt_of(batches)
+        mean_C, basis_CK = found.mean_C.astype(np.float32), found.basis_CK.astype(np.float32)
     for klt in sorted({point.klt for point in wanted.values() if point.step is not None}):
-        mean_C, basis_CK = (
-            (moments.mean_C.astype(np.float32), _klt(moments)) if klt else (None,) * 2
-        )
-        lowest_K, highest_K = _extremes(batches, mean_C, basis_CK)
+        transform = (mean_C, np.ascontiguousarray(basis_CK)) if klt else (None, None)
+        lowest_K, highest_K = _extremes(batches, *transform)
         for name, point in wanted.items():
             if point.step is not None and point.klt == klt:
-                step = point.step * (moments.deviation or 1.0)
+                step = point.step * found.deviation
                 start_K = np.rint(lowest_K / step) - MARGIN
                 size_K = np.rint(highest_K / step) + MARGIN + 1 - start_K
                 _check_size(name, size_K.max())
@@ -51,9 +50,9 @@ def fit_points(
                     step=step,
                     lowest_K=start_K.astype(np.int32),
                     counts_KS=_ones(size_K),
-                    mean_C=mean_C,
-                    basis_CK=basis_CK,
-                    floor=0.0 if moments.least >= 0 else None,
+                    mean_C=transform[0],
+                    basis_CK=transform[1],
+                    floor=0.0 if found.least >= 0 else None,
                 )
                 result[name] = _with_counts(empty, batches, empty.symbols)
     for name, point in wanted.items():
@@ -93,36 +92,6 @@ def fit_prior(
         ends_S = np.concatenate([[0], below_S[first + 1 : end], [1]])
         count_S[: end - first] = np.maximum(np.rint(np.diff(ends_S) / TAIL), 1)
     return Fitted(shape, None, step, (first_K - reach).astype(np.int32), counts_KS)
-
-
-class _Moments(NamedTuple):
-    deviation: float
-    least: float
-    mean_C: NDArray[np.float64]
-    covariance_CC: NDArray[np.float64]
-
-
-def _moments(batches: Sequence[NDArray[np.float32]]) -> _Moments:
-    channels = batches[0].shape[1]
-    sum_C, product_CC = np.zeros(channels), np.zeros((channels, channels))
-    count, least = 0, np.inf
-    for features_BChw in batches:
-        values_CN = np.moveaxis(features_BChw, 1, 0).reshape(channels, -1).astype(np.float64)
-        sum_C += values_CN.sum(1)
-        product_CC += values_CN @ values_CN.T
-        count += values_CN.shape[1]
-        least = min(least, values_CN.min())
-    mean_C = sum_C / count
-    square = np.trace(product_CC) / (count * channels)
-    deviation = np.sqrt(max(square - mean_C.mean() ** 2, 0))
-    covariance_CC = product_CC / count - np.outer(mean_C, mean_C)
-    return _Moments(float(deviation), float(least), mean_C, covariance_CC)
-
-
-def _klt(moments: _Moments) -> NDArray[np.float32]:
-    """Return the eigenvectors of the covariance, C x K, of the largest eigenvalue first."""
-    _, vectors_CK = np.linalg.eigh(moments.covariance_CC)
-    return np.ascontiguousarray(vectors_CK[:, ::-1], np.float32)
 
 
 def _extremes(

@@ -13,9 +13,9 @@ from torch import Tensor
 from pipeline.artifacts import Coded, Sums
 from pipeline.coding.bitstream import BitstreamError, read_header
 from pipeline.coding.fitted import Fitted
-from pipeline.coding.pictures import container_bytes, decode_picture, encode_picture
+from pipeline.coding.pictures import container_bytes, decode_picture
 from pipeline.coding.points import Point
-from pipeline.data.batches import Batches, mapped_anew
+from pipeline.data.batches import Batches
 from pipeline.inference import cloud, edge
 from pipeline.nets.split import SplitNet
 from pipeline.scoring.sums import collect, sums_of
@@ -58,17 +58,13 @@ def serve_uncoded(net: SplitNet, batches: Batches) -> Mapping[str, Sums]:
     return cloud.serve(net, batches, edge.features(net, batches)).sums
 
 
-def serve_pictures(net: SplitNet, batches: Batches, codec: str) -> Coded:
-    """Return what the input pictures cost so coded, and how the whole network serves them.
+def serve_pictures(net: SplitNet, batches: Batches, coded: Sequence[bytes]) -> Coded:
+    """Return what coded input pictures cost, and how the whole network serves them.
 
-    codec: such as `jpeg-90`. The header is the container of the file. Nobody reconstructs a picture
-    that has arrived: the decoded picture itself is scored.
+    coded: one for each frame of `batches`, in order. The header is the container of the file.
+    Nobody reconstructs a picture that has arrived: the decoded picture itself is scored.
+    Raises PictureError for one that cannot be decoded.
     """
-    coded = [
-        encode_picture(image_HW3, codec)
-        for indices in in_order(len(batches), edge.BATCH)
-        for image_HW3 in mapped_anew(batches.frames.image_NHW3)[indices]
-    ]
     with torch.no_grad():
         features = map(net.front, _decoded(coded, batches.device))
         sums = dict(cloud.serve(net, batches, features).sums)

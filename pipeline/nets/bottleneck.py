@@ -4,12 +4,12 @@ It starts as the Karhunen-Loève transform of the features that the encoder star
 begins near a network without it.
 """
 
-from collections.abc import Iterable
-
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.coding.entropy import FactorizedPrior
+from pipeline.coding.klt import Klt
 
 
 class Bottleneck(nn.Module):
@@ -42,29 +42,19 @@ class Bottleneck(nn.Module):
             return self.prior.bits(components_BKhw + noise_BKhw)
 
     @torch.no_grad()
-    def start(self, features: Iterable[Tensor], step: float) -> None:
-        """Start as the KLT of the given features, in batches B x C x h x w.
+    def start(self, klt: Klt, step: float) -> None:
+        """Start as the KLT of the encoder's features.
 
         step: of the quantiser, in standard deviations of all features together.
         """
-        count, total_C, products_CC = 0, torch.zeros(()), torch.zeros(())
-        for features_BChw in features:
-            rows_NC = features_BChw.double().permute(0, 2, 3, 1).flatten(0, 2).cpu()
-            count += len(rows_NC)
-            total_C = total_C + rows_NC.sum(0)
-            products_CC = products_CC + rows_NC.T @ rows_NC
-        mean_C = total_C / count
-        covariance_CC = products_CC / count - mean_C[:, None] * mean_C
-        power = products_CC.trace() / (count * len(mean_C)) - mean_C.mean() ** 2
-        size = step * power.sqrt()
-        variances, basis_CC = torch.linalg.eigh(covariance_CC)
-        largest = torch.arange(len(mean_C) - 1, -1, -1)[: self.down.out_channels]
-        basis_CK = basis_CC[:, largest]
+        size = step * klt.deviation
+        basis_CK = klt.basis_CK[:, : self.down.out_channels]
         for layer, weight, bias in (
-            (self.down, basis_CK.T / size, -(basis_CK.T @ mean_C) / size),
-            (self.up, basis_CK * size, mean_C),
+            (self.down, basis_CK.T / size, -(klt.mean_C @ basis_CK) / size),
+            (self.up, basis_CK * size, klt.mean_C),
         ):
             assert layer.bias is not None
-            layer.weight.copy_(weight[:, :, None, None])
-            layer.bias.copy_(bias)
-        self.prior.start((variances[largest].clamp(min=0).sqrt() / size).float())
+            layer.weight.copy_(torch.from_numpy(weight[:, :, None, None]))
+            layer.bias.copy_(torch.from_numpy(bias))
+        deviation_K = np.sqrt(klt.variance_K[: self.down.out_channels]) / size
+        self.prior.start(torch.from_numpy(deviation_K).float())

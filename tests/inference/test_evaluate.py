@@ -70,8 +70,8 @@ def test_a_coded_picture_is_served_by_the_whole_net_and_is_its_own_reconstructio
     net: SplitNet,
     batches: Batches,
 ) -> None:
-    coded = serve_pictures(net, batches, "webp-60")
     pictures = [encode_picture(x, "webp-60") for x in batches.frames.image_NHW3]
+    coded = serve_pictures(net, batches, pictures)
     assert set(coded.header_N) <= {20, 21}
     assert coded.bytes_N.tolist() == [len(x) for x in pictures]
     arrived_NHW3 = torch.from_numpy(np.stack([decode_picture(x) for x in pictures]))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.coding.klt import klt_of
 from pipeline.nets.bottleneck import Bottleneck
 
 
@@ -19,7 +20,7 @@ def features(frames: int = 6, channels: int = 5) -> torch.Tensor:
 def test_it_starts_as_the_klt_in_steps_of_the_quantiser() -> None:
     x_BChw = features()
     made = Bottleneck(5, 3)
-    made.start(x_BChw.split(2), step=0.5)
+    made.start(klt_of(x.numpy() for x in x_BChw.split(2)), step=0.5)
     rows_NC = x_BChw.double().permute(0, 2, 3, 1).reshape(-1, 5).numpy()
     mean_C = rows_NC.mean(0)
     *_, basis_CC = np.linalg.svd(rows_NC - mean_C)
@@ -34,7 +35,7 @@ def test_it_starts_as_the_klt_in_steps_of_the_quantiser() -> None:
 def test_with_all_components_the_features_come_back() -> None:
     x_BChw = features()
     made = Bottleneck(5, 5)
-    made.start([x_BChw], step=1.0)
+    made.start(klt_of([x_BChw.numpy()]), step=1.0)
     np.testing.assert_allclose(made.expand(made.compress(x_BChw)), x_BChw, atol=1e-4)
     assert made.expand(torch.full((1, 5, 1, 1), -1e3)).min() >= 0
 
@@ -44,7 +45,7 @@ def test_with_all_components_the_features_come_back() -> None:
 def test_autocast_rounds_no_component(dtype: torch.dtype) -> None:
     x_BChw = features().to(dtype)
     made = Bottleneck(5, 3)
-    made.start([x_BChw.float()], step=0.01)
+    made.start(klt_of([x_BChw.float().numpy()]), step=0.01)
     expected = made.compress(x_BChw.float())
     back = made.expand(expected)
     with torch.autocast("cpu", torch.bfloat16):

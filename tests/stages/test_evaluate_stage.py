@@ -5,13 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.artifacts import ArtifactError, ModelName, streams_file, write_streams
+from pipeline.artifacts import (
+    ArtifactError,
+    ModelName,
+    pictures_file,
+    streams_file,
+    write_streams,
+)
+from pipeline.coding.pictures import encode_picture
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
 from pipeline.data.frames import Frames
 from pipeline.inference import edge
 from pipeline.nets.split import SplitNet
-from stages.evaluate import curves, serve_point
+from stages.evaluate import curves, serve_codec, serve_point
 
 NAME = ModelName("encoder2", "proposed", 0)
 
@@ -53,6 +60,26 @@ def test_a_stream_is_of_the_point_and_the_frames_its_file_is_named_after(
         serve([streams[0], damaged])
     with pytest.raises(ArtifactError, match="is of other frames than"):
         serve(streams, ("other", "frames"))
+
+
+def test_coded_pictures_are_of_the_frames_their_file_is_opened_for(
+    batches: Batches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    net = SplitNet("encoder2", ["reconstruction"]).eval()
+    coded = [encode_picture(x, "webp-60") for x in batches.frames.image_NHW3]
+
+    def serve(coded: list[bytes], names: tuple[str, ...] = ("a", "b"), suffix: str = ".webp"):
+        write_streams(pictures_file("webp-60"), names, coded, "Pillow", suffix=suffix)
+        return serve_codec("webp-60", net, batches)
+
+    assert serve(coded).bytes_N.tolist() == [len(x) for x in coded]
+    with pytest.raises(ArtifactError, match=r"webp-60\.zip: a picture of 9 bytes cannot be dec"):
+        serve([coded[0], bytes(9)])
+    with pytest.raises(ArtifactError, match="is of other frames than"):
+        serve(coded, ("other", "frames"))
+    with pytest.raises(ArtifactError, match="is no bitstream"):
+        serve(coded, suffix=".jpeg")
 
 
 def test_a_chart_joins_the_points_that_no_other_dominates() -> None:

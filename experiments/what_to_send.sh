@@ -18,6 +18,6 @@ set -euo pipefail
 exec "$(dirname "$0")/paper.sh" "${1:-}" \
     -S 'arms=[benchmark,proposed,entropy]' -S 'pictures.seeds=[0,1,2]' \
     -S loss.rate_unit=deviation -S loss.weight=0.3 -S train.noise_bits=5 \
-    -S 'codecs=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80,png@4,png@3,webp@4,table@4,table/1.2,klt/0.8,klt/1.2,klt/1.8]' \
+    -S 'codecs=[png,jpeg-95,jpeg-90,jpeg-85,jpeg-80,png@4,png@3,webp@4,table@4,table/1.2,klt/0.4,klt/0.8,klt/1.2,klt/1.8]' \
     -S 'pictures.codecs=[jpeg-90,jpeg-60,jpeg-30,jpeg-10,webp-90,webp-60,webp-30,webp-10,avif-75,avif-60,avif-40,avif-25]' \
     "${@:2}"

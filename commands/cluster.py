@@ -23,9 +23,18 @@ import typer
 from filelock import FileLock, Timeout
 from submitit.core.utils import FailedJobError
 
-from commands.cluster_job import FOLDER, ClusterError, Job, call, end_children, output, snapshot
+from commands.cluster_job import (
+    FOLDER,
+    ClusterError,
+    Job,
+    call,
+    end_children,
+    last_stage,
+    output,
+    snapshot,
+)
 from pipeline.params import Params, ParamsError
-from stages.settings import load, run
+from stages.settings import load, models, run
 
 MINUTES = {"slurm": 240, "local": 525_600}
 """How long a job may take. On Slurm it then goes on in the queue, 3 times at most."""
@@ -70,19 +79,19 @@ def update(params: Params, head: Path, executor: submitit.AutoExecutor, workers:
 
     Raises ClusterError if a model has failed, or if a file has changed meanwhile.
     """
-    call("dvc", "repro", "prepare", cwd=head)
-    models = out_of_date(params, head)
+    call("dvc", "repro", "prepare", "encode_pictures", cwd=head)
+    names = out_of_date(params, head)
     commit = snapshot(head)
     cache = head / output("dvc", "cache", "dir", cwd=head)
     if executor.cluster == "slurm":
-        slots: list[dict[str, str]] = [{}] * (workers or len(models))
+        slots: list[dict[str, str]] = [{}] * (workers or len(names))
     else:
         slots = local_slots(workers, gpus() if uses_gpu(params) else [])
 
     def submit(model: str, variables: dict[str, str]) -> submitit.Job[None]:
         return submit_quietly(executor, Job(model, head, commit, cache, variables))
 
-    failed = run_all(models, submit, slots)
+    failed = run_all(names, submit, slots)
     # With files that have changed, `dvc repro` would train all models here, one by one.
     if changed := output("git", "diff", "--name-only", commit, snapshot(head), cwd=head):
         raise ClusterError(
@@ -90,16 +99,16 @@ def update(params: Params, head: Path, executor: submitit.AutoExecutor, workers:
             "the files before, and are in the cache. Undo the change and run `dvc repro`, or run "
             "this command again"
         )
-    done = [model for model in models if model not in failed]
+    done = [model for model in names if model not in failed]
     if failed:
         if done:
-            call("dvc", "repro", *(f"evaluate@{model}" for model in done), cwd=head)
+            call("dvc", "repro", *map(last_stage, done), cwd=head)
         logs = "".join(f"\n  {model}: {log}" for model, log in failed.items())
         raise ClusterError(
-            f"{len(failed)} of {len(models)} models have failed; the other models are done. Read "
+            f"{len(failed)} of {len(names)} models have failed; the other models are done. Read "
             f"the end of these logs, remove the cause and run this command again:{logs}"
         )
-    call("dvc", "repro", cwd=head)
+    call("dvc", "repro", "report", cwd=head)
 
 
 def out_of_date(params: Params, head: Path) -> list[str]:
@@ -107,11 +116,11 @@ def out_of_date(params: Params, head: Path) -> list[str]:
     stale = json.loads(output("dvc", "status", "--json", cwd=head)).keys()
     stale |= {stage.partition("@")[2] for stage in stale}
     return [
-        f"{encoder}-{arm}-{seed}"
-        for encoder in params.encoders
-        for seed in params.seeds
-        for arm in params.arms
-        if not stale.isdisjoint({f"train_{arm}@{encoder}-{seed}", f"{encoder}-{arm}-{seed}"})
+        str(name)
+        for name in models(params)
+        if not stale.isdisjoint(
+            {f"train_{name.arm}@{name.encoder}-{name.seed}", str(name), last_stage(str(name))}
+        )
     ]
 
 

@@ -19,6 +19,8 @@ import psutil
 from filelock import FileLock
 from submitit.helpers import DelayedSubmission
 
+from pipeline.artifacts import PICTURE_ARM
+
 FOLDER = Path(".dvc/tmp/cluster")
 """Where in the repository the copies and the logs lie."""
 LINKS = "reflink,hardlink,symlink,copy"
@@ -31,6 +33,14 @@ GRACE_SECONDS = 60
 
 class ClusterError(RuntimeError):
     """Jobs that cannot be started, or models that have failed; the message says what to do."""
+
+
+def last_stage(model: str) -> str:
+    """Return the stage that ends the work on a model, such as `evaluate@encoder2-proposed-0`."""
+    encoder, arm, seed = model.split("-")
+    if arm == PICTURE_ARM:
+        return f"evaluate_picture@{encoder}-{seed}"
+    return f"evaluate@{model}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class Job:
         # A job that a killed command left behind may still run. Then this one finds its results.
         with FileLock(copy.with_name(f"{self.model}.lock")):
             self._make(copy)
-            call("dvc", "repro", f"evaluate@{self.model}", cwd=copy, variables=self.variables)
+            call("dvc", "repro", last_stage(self.model), cwd=copy, variables=self.variables)
             shutil.rmtree(copy)
 
     def checkpoint(self) -> DelayedSubmission:

@@ -5,7 +5,7 @@
 #
 # Costs: one training for each encoder and seed. Run `uv run dvc repro` first: then the benchmarks are
 #   not trained again.
-# Expect: on a CPU every BD-rate is exactly 0.00 %. Any other value means that the arms differ in
+# Expect: on a CPU every change of the proposed arm is exactly 0.00 %. Any other value means that the arms differ in
 #   more than the rate loss, or were trained with another number of threads (see OMP_NUM_THREADS in
 #   docs/troubleshooting.md).
 set -euo pipefail

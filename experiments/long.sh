@@ -7,7 +7,7 @@
 # Costs: 12 trainings of 6,000 images, four for each seed: benchmark, proposed, entropy, and a network
 #   for coded pictures. At 18 images per second (one thread, bfloat16 products) that is 6 minutes a
 #   model, at 5 (one thread of a slower machine) 20 minutes. A killed training goes on where it was:
-#   give the same command again.
+#   give the same command again. For fewer seeds give `seeds` and `pictures.seeds` both.
 # Expect: benchmarks/RESULTS.md, "The longer run".
 # The weight of the rate loss, 0.3, was chosen on other streets than those that this run reports on.
 set -euo pipefail

@@ -8,8 +8,8 @@
 # Start it again after a kill, with the same words: what is finished is not done again, and a
 # training goes on from its last checkpoint.
 #
-# Needs: Python 3.11 to 3.13 with torch, torchvision, numpy, pillow, safetensors, pydantic,
-#   ruamel.yaml, tqdm and typer. PYTHON names another interpreter than `python`.
+# Needs: Python 3.11 to 3.13 with torch, torchvision, numpy, pillow >= 11.3, safetensors,
+#   pydantic, ruamel.yaml, tqdm, typer and constriction. PYTHON names another interpreter than `python`.
 # Data: a relative data.root is one below FOLDER.
 # Leaves: carry FOLDER home; `data`, `features`, `streams` and `*.safetensors` may stay. At home,
 #   from the root of the repository:
@@ -50,6 +50,7 @@ ln -sfn "$root/weights" weights
 finish() { [ -e "$1" ] || "$python" -m "${@:2}"; }
 finish data/streets stages.streets
 finish data/prepared stages.prepare
+finish streams/pictures stages.encode_pictures
 mapfile -t models < <("$python" -c 'from stages.settings import *; print(*models(load()), sep="\n")')
 for name in "${models[@]}"; do
     IFS=- read -r encoder arm seed <<<"$name"
@@ -61,4 +62,6 @@ for name in "${models[@]}"; do
         finish "streams/$name" stages.encode "${words[@]}"
     fi
     finish "evaluation/$name" stages.evaluate "${words[@]}"
+    # Of the first seed, as that stage does.
+    [ "$arm" = picture ] || finish "times/$encoder-$arm.json" stages.timing "${words[@]:0:4}"
 done

@@ -169,13 +169,19 @@ class Params:
     report: Report
 
 
+NOT_EMPTY = (
+    *("encoders", "arms", "seeds", "codecs", "tasks", "entropy.codecs"),
+    "report.max_task_drops",
+)
+
+
 def parse(values: object) -> Params:
     """Return the settings from a mapping as YAML gives it; raises `ParamsError`."""
     try:
         params = TypeAdapter(Params).validate_python(values)
     except ValidationError as error:
         raise ParamsError(_message(error)) from None
-    for key in ("encoders", "arms", "seeds", "codecs", "tasks", "entropy.codecs"):
+    for key in NOT_EMPTY:
         entries = attrgetter(key)(params)
         if not entries:
             raise ParamsError(f"{key} is empty: name at least one")
@@ -190,6 +196,8 @@ def parse(values: object) -> Params:
             f"pictures.seeds names {others[0]}; allowed: seeds that every arm has, which are "
             f"{', '.join(map(str, params.seeds))} (seeds)"
         )
+    if params.pictures.seeds and not params.pictures.codecs:
+        raise ParamsError("pictures.codecs is empty, but pictures.seeds asks for networks of them")
     lowest, highest = params.pictures.qualities
     if lowest > highest:
         raise ParamsError(

@@ -105,6 +105,7 @@ MISTAKES = [
     ("report.max_score_drop", 0, ["report.max_score_drop is 0", "equal to 0.1"]),
     ("report.max_task_drops", [1, 100], ["report.max_task_drops[1] is 100", "less than 100"]),
     ("pictures.codecs", ["jpeg-9", "jpeg-9"], ["pictures.codecs names jpeg-9 more than once"]),
+    ("report.max_task_drops", [], ["report.max_task_drops is empty"]),
     ("pictures.seeds", [0, 7], ["pictures.seeds names 7", "which are 0"]),
     ("pictures.qualities", [95, 5], ["pictures.qualities", "[95, 5]", "lowest quality first"]),
     ("pictures.qualities", [0, 5], ["pictures.qualities[0]", "0", "greater than or equal to 1"]),

@@ -132,7 +132,7 @@ def _with_counts(
 
 
 def _check_size(name: str, symbols: float) -> None:
-    if symbols > MAX_SYMBOLS:
+    if not symbols <= MAX_SYMBOLS:  # nor may it be NaN
         raise CodecError(
             f"{name} needs a table of {symbols:.0f} symbols; allowed: {MAX_SYMBOLS}; choose a "
             "larger step"

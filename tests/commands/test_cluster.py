@@ -22,7 +22,10 @@ from tests.support.tiny_experiment import command
 
 MODEL = "${item.encoder}-${item.arm}-${item.seed}"
 OF_MODEL = {"encoder": "${encoders}", "arm": ["benchmark", "proposed"], "seed": "${seeds}"}
-ONCE = ["evaluate", "evaluate", "prepare", "report", "train_benchmark", "train_proposed"]
+ONCE = [
+    *("encode_pictures", "evaluate", "evaluate", "evaluate_picture", "prepare", "report"),
+    *("train_benchmark", "train_picture", "train_proposed"),
+]
 
 
 def stage(cmd: str, deps: list[str], out: str, **matrix: Any) -> dict[str, Any]:
@@ -49,9 +52,18 @@ def head(tmp_path: Path, repository: Path, values: dict[str, Any]) -> Path:
         "train_benchmark": train("benchmark"),
         "train_proposed": train("proposed"),
         "evaluate": stage("evaluate", [f"models/{MODEL}"], f"evaluation/{MODEL}", **OF_MODEL),
+        "encode_pictures": stage("encode_pictures", ["data/prepared"], "streams/pictures"),
+        "train_picture": train("picture"),
+        "evaluate_picture": stage(
+            "evaluate_picture",
+            ["models/${item.encoder}-picture-${item.seed}", "streams/pictures"],
+            "evaluation/${item.encoder}-picture-${item.seed}",
+            **{"encoder": "${encoders}", "seed": "${seeds}"},
+        ),
         "report": stage("report", ["evaluation"], "report.txt"),
     }
     values |= {"encoders": ["encoder2"], "seeds": [0]}
+    values["pictures"]["seeds"] = [0]
     values["model"]["weights"], values["machine"]["device"] = "none", "cpu"
     (head / "params.yaml").write_text(yaml.safe_dump(values))
     (head / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
@@ -108,7 +120,7 @@ def test_results_come_home_from_the_cache(head: Path, repository: Path) -> None:
     assert process.returncode == 0, said
     assert ran(head) == ONCE
     at_home = [x.split("'")[1] for x in said.splitlines() if x.startswith("Running stage")]
-    assert at_home == ["prepare", "report"]
+    assert at_home == ["prepare", "encode_pictures", "report"]
     assert json.loads(command(head, "dvc", "status", "--json").stdout) == {}
     for arm in ("benchmark", "proposed"):
         assert (head / f"evaluation/encoder2-{arm}-0").read_text() == "changed new"
@@ -130,7 +142,7 @@ def test_what_is_done_is_kept(head: Path, repository: Path) -> None:
     process = begin(head, repository)
     said = process.communicate()[0]
     assert process.returncode == 1
-    assert "1 of 2 models have failed" in said
+    assert "1 of 3 models have failed" in said
     log = Path(said.split("encoder2-proposed-0: ")[-1].split()[0])
     assert "planted" in (head / log).read_text()
     assert (head / "evaluation/encoder2-benchmark-0").is_file()

@@ -7,7 +7,7 @@ from pipeline.report.comparisons import CUBIC
 from pipeline.report.names import UNCOMPRESSED, encoder_title, listed
 from pipeline.report.rates import ALL
 from pipeline.report.results import Results
-from pipeline.report.tables import change_text, changes_table, middle_drop
+from pipeline.report.tables import change_text, changes_table
 from pipeline.scoring.verdict import DO_NOT_QUOTE, NO_DIFFERENCE, NOT_AVAILABLE, QUOTABLE
 
 
@@ -23,38 +23,27 @@ def in_short(results: Results) -> str:
 
 
 def what_to_send(results: Results, encoder: str) -> str:
-    """Return which sender of the answer needs the lowest rate at which no task loses too much.
-
-    The loss allowed is the middle one of those asked for that some sender reaches. The benchmark
-    as in the paper is named beside it, and the best picture, or beside a picture the best features.
-    """
-    table = results.lowest_rates
+    """Return the sender of the answer that needs the lowest rate, for each loss a task may have."""
     # Nobody can send a picture without its container.
     titles = [title for title, sender in results.answer.items() if not sender.bare]
+    table = results.lowest_rates
     table = table[(table["encoder"] == encoder) & (table["task"] == ALL)]
     table = table[table["sender"].isin(titles)]
-    middle = middle_drop(results)
-    for allowed in sorted(table["max_task_drop"].unique(), key=lambda x: abs(x - middle)):
-        of_drop = table[table["max_task_drop"] == allowed]
+    found, changed = [], False
+    for allowed, of_drop in table.groupby("max_task_drop"):
         means = of_drop.groupby("sender", sort=False)["kilobytes"].agg("mean", skipna=False)
-        reached = means.dropna().sort_values()
-        if len(reached):
-            best = str(reached.index[0])
-            text = (
-                f"Where no task may lose more than {allowed:g} %, send the {best}: "
-                f"{reached.iloc[0]:.2f} kB a frame"
-            )
-            if best != titles[0] and titles[0] in reached:
-                text += f". The benchmark as in the paper needs {reached[titles[0]]:.2f} kB"
-                change = _against_first(of_drop[of_drop["sender"] == best])
-                text += f" (the change is {change})" if change else ""
-            # Of pictures and features the best of the other kind.
-            kind = results.senders[best].picture
-            others = [str(x) for x in reached.index if results.senders[str(x)].picture != kind]
-            if others and others[0] != titles[0]:
-                text += f". The {others[0]} needs {reached[others[0]]:.2f} kB"
-            return f"{text}."
-    return ""
+        reached = means.dropna()
+        if reached.empty:
+            continue
+        best = str(reached.idxmin())
+        change = _against_first(of_drop[of_drop["sender"] == best]) if best != titles[0] else ""
+        changed |= bool(change)
+        behind = f" ({change})" if change else ""
+        found.append(f"{allowed:g} %: {best}, {reached[best]:.2f} kB{behind}")
+    if not found:
+        return ""
+    text = f"The fewest bytes a frame, if no task may lose more than {'; '.join(found)}."
+    return f"{text} Changes are against the benchmark as in the paper." if changed else text
 
 
 def _against_first(of_seeds: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ from pipeline.scoring.metrics import SCORES, Print, Score, Sums
 from pipeline.scoring.sums import SUMS
 from pipeline.source import Truth
 from pipeline.training.losses import LOSSES, LossSum, TaskLoss
-from stages import encode, evaluate, export, fit, prepare, report, streets, train
+from stages import encode, encode_pictures, evaluate, export, fit, prepare, report, streets, train
 from tests.support.tiny_experiment import small_params
 
 POINTS = ["png", "deflate", "deflate@4", "jpeg-60", "jpeg-20"]
@@ -106,6 +106,7 @@ def test_what_is_added_runs_from_the_settings_to_the_page(
     monkeypatch.chdir(tmp_path)
     streets.main()
     prepare.main()
+    encode_pictures.main()
     for arm in ARMS:
         train.main("stem", arm, 0)
         fit.main("stem", arm, 0)

@@ -146,7 +146,10 @@ def test_what_is_done_is_kept(head: Path, repository: Path) -> None:
     log = Path(said.split("encoder2-proposed-0: ")[-1].split()[0])
     assert "planted" in (head / log).read_text()
     assert (head / "evaluation/encoder2-benchmark-0").is_file()
-    assert ran(head) == ["evaluate", "prepare", "train_benchmark"]
+    assert ran(head) == [
+        *("encode_pictures", "evaluate", "evaluate_picture", "prepare"),
+        *("train_benchmark", "train_picture"),
+    ]
 
 
 def test_a_preempted_job_goes_on(head: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ import numpy as np
 
 from pipeline.artifacts import (
     ModelName,
-    array_rows,
     features_file,
     fitted_file,
     model_folder,
@@ -48,7 +47,7 @@ def main() -> None:
     for text in sys.argv[1:] or MODELS:
         encoder, arm, seed = text.split("-")
         name = ModelName(encoder, arm, int(seed))
-        features_NChw = np.concatenate(list(array_rows(features_file(name))))
+        features_NChw = np.load(features_file(name))
         for title, fitted in tables(name).items():
             ideal = np.mean([ideal_bytes(x, fitted) for x in features_NChw])
             coders = {"table": payload(features_NChw, Point("table", fitted.bits), fitted)}

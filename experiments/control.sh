@@ -5,9 +5,9 @@
 #
 # Costs: one training for each encoder and seed. Run `uv run dvc repro` first: then the benchmarks are
 #   not trained again.
-# Expect: on a CPU every change of the proposed arm is exactly 0.00 %. Any other value means that the arms differ in
-#   more than the rate loss, or were trained with another number of threads (see OMP_NUM_THREADS in
-#   docs/troubleshooting.md).
+# Expect: on a CPU every change of the proposed arm is exactly 0.00 %. Any other value means that the
+#   arms differ in more than the rate loss, or were trained with another number of threads (see
+#   OMP_NUM_THREADS in docs/troubleshooting.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "Trains the proposed arm of every encoder and seed without the rate term." >&2

@@ -9,7 +9,8 @@
 # training goes on from its last checkpoint.
 #
 # Needs: Python 3.11 to 3.13 with torch, torchvision, numpy, pillow >= 11.3, safetensors,
-#   pydantic, ruamel.yaml, tqdm, typer and constriction. PYTHON names another interpreter than `python`.
+#   pydantic, ruamel.yaml, tqdm, typer and constriction. PYTHON names another interpreter than
+#   `python`.
 # Data: a relative data.root is one below FOLDER.
 # Leaves: carry FOLDER home; `data`, `features`, `streams` and `*.safetensors` may stay. At home,
 #   from the root of the repository:

@@ -10,7 +10,7 @@
 #   the change of bits.
 #
 # Costs: four trainings of the proposed arm for each encoder and seed, and what comes after them,
-#   and one training of each benchmark on the frames that are left.
+#   and one training of each benchmark and entropy model on the frames that are left.
 #   The first weight runs alone and trains the benchmarks if they are not there; the others reuse
 #   them. Each job holds its own copy of the prepared frames while it runs.
 # Expect: a larger weight sends fewer bits at the same codec setting. At some weight the scores

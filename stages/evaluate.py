@@ -2,7 +2,8 @@
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,11 +16,13 @@ from pipeline.artifacts import (
     FACTS,
     LOCK_FILE,
     PICTURE_ARM,
+    STREAM_SUFFIX,
     SUMS,
     ArtifactError,
     Coded,
     Examples,
     ModelName,
+    Streams,
     Sums,
     add_coded,
     add_sums,
@@ -206,28 +209,32 @@ def serve_point(
     shown: int,
 ) -> Served:
     """Serve the bitstreams of one point. Raises ArtifactError for those that cannot be used."""
-    path = streams_file(name, title)
     height, width = batches.frames.image_NHW3.shape[1:3]
     shape_Chw = net.shape(height, width)
-    with open_streams(path) as streams:
-        if streams.names != batches.frames.names:
-            raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
-        try:
-            served = serve_streams(net, batches, streams, point, shape_Chw, fitted, shown=shown)
-        except BitstreamError as error:
-            raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
+    with open_coded(streams_file(name, title), batches) as streams:
+        served = serve_streams(net, batches, streams, point, shape_Chw, fitted, shown=shown)
         return Served(*served, streams.coder, streams[0])
 
 
 def serve_codec(codec: str, net: SplitNet, batches: Batches) -> Coded:
     """Serve the pictures of one codec. Raises ArtifactError for those that cannot be used."""
-    path = pictures_file(codec)
-    with open_streams(path, f".{read_picture_codec(codec)[0]}") as coded:
+    suffix = f".{read_picture_codec(codec)[0]}"
+    with open_coded(pictures_file(codec), batches, suffix) as coded:
+        return serve_pictures(net, batches, coded)
+
+
+@contextmanager
+def open_coded(path: Path, batches: Batches, suffix: str = STREAM_SUFFIX) -> Iterator[Streams]:
+    """Open what was coded of the frames of `batches`.
+
+    Raises ArtifactError if it is of others, or if one of them turns out to be unusable.
+    """
+    with open_streams(path, suffix) as coded:
         if coded.names != batches.frames.names:
             raise ArtifactError(f"{path} is of other frames than {prepared_folder('val')}")
         try:
-            return serve_pictures(net, batches, coded)
-        except PictureError as error:
+            yield coded
+        except (BitstreamError, PictureError) as error:
             raise ArtifactError(f"{path}: {error}; run `dvc repro` to make it again") from error
 
 

@@ -29,21 +29,21 @@ def what_to_send(results: Results, encoder: str) -> str:
     table = results.lowest_rates
     table = table[(table["encoder"] == encoder) & (table["task"] == ALL)]
     table = table[table["sender"].isin(titles)]
-    found, changed = [], False
+    found, changes = [], []
     for allowed, of_drop in table.groupby("max_task_drop"):
         means = of_drop.groupby("sender", sort=False)["kilobytes"].agg("mean", skipna=False)
         reached = means.dropna()
         if reached.empty:
             continue
         best = str(reached.idxmin())
-        change = _against_first(of_drop[of_drop["sender"] == best]) if best != titles[0] else ""
-        changed |= bool(change)
+        change = _against_first(of_drop[of_drop["sender"] == best])
+        changes.append(change)
         behind = f" ({change})" if change else ""
         found.append(f"{allowed:g} %: {best}, {reached[best]:.2f} kB{behind}")
     if not found:
         return ""
     text = f"The fewest bytes a frame, if no task may lose more than {'; '.join(found)}."
-    return f"{text} Changes are against the benchmark as in the paper." if changed else text
+    return f"{text} Changes are against the benchmark as in the paper." if any(changes) else text
 
 
 def _against_first(of_seeds: pd.DataFrame) -> str:

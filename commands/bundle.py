@@ -1,6 +1,6 @@
 """Write a bundle: what one copies to an edge device and to the cloud to run a trained model.
 
-    python -m commands.bundle encoder2-entropy-0 --point table/1
+python -m commands.bundle encoder2-entropy-0 --point table/1
 """
 
 from pathlib import Path

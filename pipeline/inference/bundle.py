@@ -168,7 +168,9 @@ def read_bundle(folder: Path) -> Bundle:
         if (folder / name).exists() and digest(folder / name) != expected:
             raise BundleError(f"{folder / name} is not what the bundle was written with; copy it")
     point = read_point(about.point, about.bits)
-    fitted = read_fitted(folder / TABLES, {about.point: point})[about.point] if point.fitted else None
+    fitted = (
+        read_fitted(folder / TABLES, {about.point: point})[about.point] if point.fitted else None
+    )
     return Bundle(folder, about, point, fitted)
 
 

@@ -61,9 +61,7 @@ class Edge:
                         "are allowed"
                     )
                 about = self.bundle.about
-                return reduce_image(
-                    image.convert("RGB"), width=about.width, height=about.height
-                )
+                return reduce_image(image.convert("RGB"), width=about.width, height=about.height)
         except Exception as error:  # Pillow has no common type for what broken files make it raise
             name = "the picture" if isinstance(picture, bytes) else str(picture)
             raise PictureError(f"{name} cannot be read: {error}") from error

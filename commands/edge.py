@@ -57,17 +57,17 @@ def main(
         raise EdgeError(f"--to is {to!r}; it must begin with http:// or https://")
     named = dict(sources(pictures))
     edge = Edge(read_bundle(bundle))
-    failed = []
+    done = 0
     for name, path in named.items():
         answer = out / f"{name}.zip" if out and to else None
         if answer and answer.exists():
             print(f"{name}: answered before")
+            done += 1
             continue
         started = time.perf_counter()
         try:
             image_HW3 = edge.read(path or sys.stdin.buffer.read())
         except PictureError as error:
-            failed.append(name)
             typer.secho(f"{name}: {error}", fg="red", err=True)
             continue
         stream = edge.encode(image_HW3)
@@ -79,8 +79,7 @@ def main(
             try:
                 received = send(to, stream, tries)
             except (EdgeError, OSError, HTTPException) as error:
-                failed.append(name)
-                typer.secho(f"{name}: {error}", fg="red", err=True)
+                    typer.secho(f"{name}: {error}", fg="red", err=True)
                 if isinstance(error, RefusedError):
                     continue
                 break  # no cloud: the next picture would wait as long
@@ -88,10 +87,11 @@ def main(
                 keep(answer, received)
             line += f", answered after {1000 * (time.perf_counter() - coded):.0f} ms"
         print(line)
-    if failed:
+        done += 1
+    if done < len(named):
         raise EdgeError(
-            f"not done: {', '.join(failed[:5])}{' ...' if len(failed) > 5 else ''}; remove the "
-            "cause and run the same command again: what was answered into --out is not sent again"
+            f"{len(named) - done} of {len(named)} pictures are not done; remove the cause and run "
+            "the same command again: what was answered into --out is not sent again"
         )
 
 

@@ -67,6 +67,10 @@ class BitstreamError(ValueError):
     """Bytes that are no whole bitstream of this format, or features too large for one."""
 
 
+class TablesError(BitstreamError):
+    """A bitstream of other tables than those that the decoder has."""
+
+
 class Header(NamedTuple):
     """What a bitstream says of itself, or its `Fitted` of it."""
 
@@ -247,12 +251,12 @@ def _check_length(stream: bytes, least: int) -> None:
 
 def _check_fingerprint(fingerprint: int, fitted: Fitted | None) -> None:
     if fitted is None and fingerprint:
-        raise BitstreamError(
+        raise TablesError(
             f"a bitstream of the tables {fingerprint:08x}; give the decoder the same tables"
         )
     if fitted is not None and fingerprint != fitted.fingerprint:
         coded = f"of the tables {fingerprint:08x}" if fingerprint else "without tables"
-        raise BitstreamError(
+        raise TablesError(
             f"a bitstream {coded}, not of the tables {fitted.fingerprint:08x} that the decoder "
             "has; decode it with the tables it was coded with, or encode it again"
         )

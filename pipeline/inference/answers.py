@@ -16,10 +16,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
 
 from pipeline.inference.pictures import disparity_colours
 from pipeline.labels import LABELS, PALETTE, VOID
+from pipeline.nets.split import SplitNet
 
 
 class Prediction(NamedTuple):
@@ -31,6 +33,26 @@ class Prediction(NamedTuple):
     """float32, pixels of the original width."""
     picture_HW3: np.ndarray | None
     """float32, RGB, about 0 to 1."""
+
+
+def predict(
+    net: SplitNet, device: torch.device, features_NChw: Sequence[np.ndarray]
+) -> list[Prediction]:
+    """Return what the cloud half makes of the features of some frames, as one batch."""
+    with torch.no_grad():
+        found = net.back(torch.from_numpy(np.stack(features_NChw)).to(device))
+        logits_BKHW, disparity_B1HW = found.get("segmentation"), found.get("disparity")
+        image_B3HW = found.get("reconstruction")
+        columns = (
+            None if logits_BKHW is None else logits_BKHW.argmax(1).to(torch.uint8),
+            None if disparity_B1HW is None else disparity_B1HW[:, 0].float(),
+            None if image_B3HW is None else image_B3HW.permute(0, 2, 3, 1).float(),
+        )
+        arrays = [None if x is None else x.cpu().numpy() for x in columns]
+    return [
+        Prediction(*(None if x is None else x[i] for x in arrays))
+        for i in range(len(features_NChw))
+    ]
 
 
 ID_OF_TRAIN_ID = np.zeros(256, np.uint8)

@@ -116,8 +116,12 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         given = {"registry": self.registry}
-        self.requests = Counter("requests", "Requests by path and status.", ["path", "status"], **given)
-        self.seconds = Histogram("request_seconds", "From the head of a request to its answer.", **given)
+        self.requests = Counter(
+            "requests", "Requests by path and status.", ["path", "status"], **given
+        )
+        self.seconds = Histogram(
+            "request_seconds", "From the head of a request to its answer.", **given
+        )
         self.frames = Counter("frames", "Frames predicted.", **given)
         self.batches = Histogram(
             "batch_frames", "Frames of a batch.", buckets=range(1, BATCH + 1), **given
@@ -231,7 +235,12 @@ def application(
     @app.get("/health")
     async def health() -> Mapping[str, object]:
         about = bundle.about
-        return {"status": "ok", "model": about.model, "point": about.point, "weights": about.weights}
+        return {
+            "status": "ok",
+            "model": about.model,
+            "point": about.point,
+            "weights": about.weights,
+        }
 
     @app.get("/metrics")
     async def measured() -> Response:

@@ -34,7 +34,7 @@ SENDING = 60.0
 
 
 class EdgeError(ValueError):
-    """Pictures that cannot be told apart, or that were not all answered."""
+    """Pictures that cannot be told apart, a cloud that does not answer, or work left undone."""
 
 
 class RefusedError(EdgeError):
@@ -78,11 +78,9 @@ def main(
         if to:
             try:
                 received = send(to, stream, tries)
-            except (EdgeError, OSError, HTTPException) as error:
-                    typer.secho(f"{name}: {error}", fg="red", err=True)
-                if isinstance(error, RefusedError):
-                    continue
-                break  # no cloud: the next picture would wait as long
+            except RefusedError as error:
+                typer.secho(f"{name}: {error}", fg="red", err=True)
+                continue
             if answer:
                 keep(answer, received)
             line += f", answered after {1000 * (time.perf_counter() - coded):.0f} ms"
@@ -148,7 +146,10 @@ def send(url: str, stream: bytes, tries: int) -> bytes:
             wait = min(wait, LONGEST_WAIT)
             print(f"try {tried} of {tries}: {reason}; again in {wait:.1f} s", file=sys.stderr)
             time.sleep(wait)
-    raise EdgeError(f"{url} did not answer in {tries} tries; the last: {reason}")
+    raise EdgeError(
+        f"{url} did not answer in {tries} tries; the last: {reason}. Run the same command again: "
+        "what was answered into --out is not sent again"
+    )
 
 
 def keep(path: Path, content: bytes) -> None:

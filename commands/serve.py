@@ -69,7 +69,7 @@ def decode(bundle: Bundle, stream: bytes) -> np.ndarray:
     """Return the features of a bitstream. Raises BitstreamError unless it is of the bundle."""
     header = read_header(stream, bundle.fitted)
     expected = (bundle.point.codec, bundle.point.bits, bundle.about.shape)
-    if bundle.fitted is None and header[:1] + (header.bits, header.shape) != expected:
+    if bundle.fitted is None and (header.codec, header.bits, header.shape) != expected:
         raise BitstreamError(
             f"a bitstream of {header.shape} features by {header.codec} at {header.bits} bits; this "
             f"model's are {bundle.about.shape} by {bundle.point.codec} at {bundle.point.bits} bits"

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.artifacts import digest, fitted_file, model_folder, weights_file
+from pipeline.artifacts import ModelName, digest, fitted_file, model_folder, weights_file
 from pipeline.coding.fitted import read_fitted
-from pipeline.inference.bundle import write_bundle
+from pipeline.inference.bundle import Bundle, write_bundle
 from pipeline.nets.stored import load_model
 from pipeline.params import ParamsError
 from pipeline.tracking import api as tracking
@@ -26,6 +26,19 @@ def main(
 ) -> None:
     """Write a trained model, at one point of its curve, as a bundle."""
     params = load()
+    name, bundle = make(model, point, out or Path("bundles") / model)
+    for file in sorted(bundle.folder.iterdir()):
+        print(f"{file}: {file.stat().st_size:,} bytes")
+    if params.tracking.enabled:
+        track(params.tracking.experiment, bundle)
+
+
+def make(model: str, point: str | None, folder: Path) -> tuple[ModelName, Bundle]:
+    """Write the bundle of a model of params.yaml at one point of its curve, the first if None.
+
+    Raises ParamsError for a model or a point that the settings do not name.
+    """
+    params = load()
     known = {str(name): name for name in models(params)}
     if model not in known:
         raise ParamsError(f"there is no model {model!r} in params.yaml; it has {', '.join(known)}")
@@ -36,9 +49,8 @@ def main(
         raise ParamsError(f"{model} has no point {point!r}; allowed: {', '.join(wanted) or 'none'}")
     fitted = read_fitted(fitted_file(name), {point: wanted[point]})
     net, _ = load_model(model_folder(name), **name._asdict(), tasks=list(params.tasks))
-    weights = digest(weights_file(name))
     bundle = write_bundle(
-        out or Path("bundles") / model,
+        folder,
         net,
         name=name,
         point=point,
@@ -46,25 +58,23 @@ def main(
         range_percent=params.quantizer.range_percent,
         fitted=fitted[point],
         size=(params.data.height, params.data.width),
-        weights=weights,
+        weights=digest(weights_file(name)),
     )
-    for file in sorted(bundle.folder.iterdir()):
-        print(f"{file}: {file.stat().st_size:,} bytes")
-    if params.tracking.enabled:
-        track(params.tracking.experiment, bundle.folder, str(name), weights)
+    return name, bundle
 
 
-def track(experiment: str, folder: Path, model: str, weights: str) -> None:
+def track(experiment: str, bundle: Bundle) -> None:
     """Keep a bundle in MLflow, in a run under the one that trained its model."""
+    model = bundle.about.model
     with tracking.start(
         enabled=True,
         experiment=experiment,
         name=f"bundle {model}",
-        params={},
+        params={"point": bundle.about.point},
         tags={"stage": "bundle", "model": model},
     ) as tracked:
-        tracked.under(tracked.find("train", model, weights))
-        for file in folder.iterdir():
+        tracked.under(tracked.find("train", model, bundle.about.weights))
+        for file in bundle.folder.iterdir():
             tracked.file(file, "bundle")
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from pipeline.coding.bitstream import BitstreamError, TablesError
@@ -114,19 +114,15 @@ class Metrics:
     """What Prometheus is told."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        given = {"registry": self.registry}
+        self.registry = own = CollectorRegistry()
         self.requests = Counter(
-            "requests", "Requests by path and status.", ["path", "status"], **given
+            "requests", "Requests by path and status.", ["path", "status"], registry=own
         )
-        self.seconds = Histogram(
-            "request_seconds", "From the head of a request to its answer.", **given
-        )
-        self.frames = Counter("frames", "Frames predicted.", **given)
-        self.batches = Histogram(
-            "batch_frames", "Frames of a batch.", buckets=range(1, BATCH + 1), **given
-        )
-        self.waiting = Gauge("waiting_requests", "Requests being worked on.", **given)
+        self.seconds = Histogram("request_seconds", "From head to answer of a POST.", registry=own)
+        self.frames = Counter("frames", "Frames predicted.", registry=own)
+        sizes = [*range(1, BATCH + 1)]
+        self.batches = Histogram("batch_frames", "Frames of a batch.", buckets=sizes, registry=own)
+        self.waiting = Gauge("waiting_requests", "Requests being worked on.", registry=own)
 
 
 def application(
@@ -258,8 +254,6 @@ def application(
 
 def error(status: int, detail: str, headers: dict[str, str]) -> Response:
     """Return an error in the form of all others."""
-    from fastapi.responses import JSONResponse
-
     return JSONResponse({"detail": detail}, status, headers)
 
 

@@ -26,7 +26,7 @@ def main(
 ) -> None:
     """Write a trained model, at one point of its curve, as a bundle."""
     params = load()
-    name, bundle = make(model, point, out or Path("bundles") / model)
+    _, bundle = make(model, point, out or Path("bundles") / model)
     for file in sorted(bundle.folder.iterdir()):
         print(f"{file}: {file.stat().st_size:,} bytes")
     if params.tracking.enabled:

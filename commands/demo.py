@@ -38,7 +38,7 @@ from pipeline.nets.stored import load_model
 from pipeline.scoring.metrics import SCORES
 from pipeline.scoring.sums import collect, sums_of
 from pipeline.source import in_order
-from stages.settings import load, run
+from stages.settings import run
 
 STARTING = 120.0
 """Seconds that the cloud may take to start."""
@@ -156,8 +156,9 @@ def over_link(
         headers = {"Content-Type": "application/octet-stream", "Accept": "application/x-npz"}
         request = urllib.request.Request(f"{url}/predict", stream, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
-            with np.load(io.BytesIO(response.read())) as file:
-                answer = {key: file[key][0] for key in file.files}
+            received = response.read()
+        with np.load(io.BytesIO(received)) as file:
+            answer = {key: file[key][0] for key in file.files}
         cloud_ms = 1000 * (time.perf_counter() - start)
         yield Sent(answer, len(stream), edge_ms, 1000 * link, cloud_ms)
 

@@ -17,6 +17,7 @@ import vl_convert
 from pipeline.artifacts import ARM_COLOURS
 from pipeline.files import whole_file
 from pipeline.report.colours import Style, styles
+from pipeline.report.delays import faster_ranges, rivals, sendings
 from pipeline.report.measured import RATES
 from pipeline.report.names import MISSING, UNCOMPRESSED, codec_title, encoder_title, score_title
 from pipeline.report.results import Results
@@ -31,6 +32,10 @@ VALUES = ("value", "value_low", "value_high")
 """Columns of a score and its interval."""
 UNIT = "unit"
 """Signal that chooses the unit of the rate: a column of `RATES`."""
+LINK_RATES = np.geomspace(0.1, 100, 61)
+"""Mbit/s of a link, of which every tenth gets a mark."""
+TICKS = [digit * 10.0**power for power in range(-1, 6) for digit in (1, 2, 5)]
+"""Of the axes of a chart over the link's rate: Vega itself leaves out a 100 beside a 90."""
 
 alt.data_transformers.disable_max_rows()
 
@@ -100,12 +105,17 @@ def rate_chart(
     return alt.layer(*layers).add_params(unit).properties(height=HEIGHT, title=heading)
 
 
-def _channels(looks: Mapping[str, Style], legend: bool) -> list[Any]:
+def _channels(looks: Mapping[str, Style], legend: bool, columns: int = 4) -> list[Any]:
     """Return colour, dash and shape by sender, with one legend for the three of them."""
     key = None
     if legend:
         key = alt.Legend(
-            title=None, orient="bottom", symbolOpacity=1, columns=4, labelLimit=300, symbolSize=100
+            title=None,
+            orient="bottom",
+            symbolOpacity=1,
+            columns=columns,
+            labelLimit=300,
+            symbolSize=100,
         )
     shown = list(looks)
     return [
@@ -149,6 +159,53 @@ def charts_of(results: Results, encoder: str, *, legend: bool = False) -> dict[s
     looks = styles(results.answer)
     sent = sent[(sent["codec"] != UNCOMPRESSED) | (sent["sender"] == next(iter(looks)))]
     return rate_charts(sent, results.scores, looks, confidence=results.confidence, legend=legend)
+
+
+def delay_chart(results: Results, encoder: str, *, legend: bool = False) -> Any:
+    """Return the time from picture to prediction over the rate of the link, or None.
+
+    A curve for each of `delays.sendings`, a level rule for the fastest of their networks on the
+    device alone, an upright one at each break-even. None if no sender has times.
+    """
+    sent = sendings(results, encoder)
+    if not sent:
+        return None
+    looks = {title: look for title, look in styles(results.answer).items() if title in sent}
+    table = pd.DataFrame(
+        {"sender": title, "rate": x, "value": of.delay(x), "mark": i % 10 == 0}
+        for title, of in sent.items()
+        for i, x in enumerate(LINK_RATES.tolist())
+    )
+    device = min(of.times.network for of in sent.values())
+    words = f"all on the device, {device:.1f} ms"
+    alone = pd.DataFrame([{"value": device, "rate": LINK_RATES[0], "text": words}])
+    ends = [end for both in faster_ranges(*rivals(results, encoder)) for end in both]
+    even = [end for end in ends if LINK_RATES[0] <= end <= LINK_RATES[-1]]
+    colour, dash, mark = _channels(looks, legend, columns=2)
+    axis = alt.Axis(format="~g", labelOverlap="greedy", values=TICKS)
+    rate, time = "Rate of the link (Mbit/s)", "Picture to prediction (ms)"
+    # Below the level rule there is room for its words.
+    scale_x, scale_y = (alt.Scale(type="log", nice=False, padding=pixels) for pixels in (8, 18))
+    x = alt.X("rate:Q", title=rate, scale=scale_x, axis=axis)
+    y = alt.Y("value:Q", title=time, scale=scale_y, axis=axis)
+    numbers = {"rate:Q": rate, "value:Q": time}
+    shown = [alt.Tooltip(field, title=title, format=".3~g") for field, title in numbers.items()]
+    shown.insert(0, alt.Tooltip("sender:N", title="send"))
+    rule: dict[str, Any] = {"strokeDash": [1, 3], "strokeWidth": 1.5, "color": "#777"}
+    text: dict[str, Any] = {"align": "left", "baseline": "top", "color": "#555"}
+    level, curves = alt.Chart(alone), alt.Chart(table)
+    layers: list[Any] = [
+        level.mark_rule(**rule).encode(y=y),
+        level.mark_text(**text, dy=4).encode(x, y, text="text:N"),
+    ]
+    if even:  # Vega warns of a layer without rows
+        upright = alt.Chart(pd.DataFrame({"rate": even, "text": "break-even"}))
+        layers.append(upright.mark_rule(**rule).encode(x=x))
+        layers.append(upright.mark_text(**text, dx=4).encode(x, y=alt.value(0), text="text:N"))
+    layers.append(curves.mark_line(strokeWidth=2).encode(x, y, color=colour, strokeDash=dash))
+    marks = curves.transform_filter("datum.mark").mark_point(filled=True, opacity=1, size=60)
+    layers.append(marks.encode(x, y, color=colour, shape=mark, tooltip=shown))
+    return alt.layer(*layers).properties(height=HEIGHT)
 
 
 def training_charts(histories: Mapping[str, pd.DataFrame]) -> dict[str, alt.Chart]:
@@ -219,7 +276,7 @@ def for_page(chart: Any) -> dict[str, Any]:
 def for_print(
     charts: Mapping[str, Any], title: str, *, unit: str = next(iter(RATES))
 ) -> dict[str, Any]:
-    """Return charts over rate side by side as one figure; unit: of the rate, one of `RATES`."""
+    """Return charts side by side as one figure; unit: of the rate, one of `RATES`."""
     panels = [chart.properties(width=PRINT_WIDTH) for chart in charts.values()]
     heading = alt.Title(title, anchor="start", fontSize=13)
     spec = alt.hconcat(*panels, title=heading).to_dict(validate=False)
@@ -229,13 +286,17 @@ def for_print(
 
 
 def figures(results: Results, encoder: str) -> dict[str, dict[str, Any]]:
-    """Return the figures of score over rate for print, by the name of their files."""
+    """Return the figures for print, by the name of their files."""
     charts = charts_of(results, encoder, legend=True)
     title = f"{encoder_title(encoder)}: score over rate"
-    return {
+    found = {
         f"rate-accuracy-{encoder}": for_print(charts, title),
         f"rate-accuracy-{encoder}-bpfe": for_print(charts, title, unit="bpfe"),
     }
+    if delay := delay_chart(results, encoder, legend=True):
+        title = f"{encoder_title(encoder)}: time over the rate of the link"
+        found[f"break-even-{encoder}"] = for_print({"delay": delay}, title)
+    return found
 
 
 def write_figure(spec: Mapping[str, Any], stem: Path) -> None:

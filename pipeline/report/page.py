@@ -12,13 +12,13 @@ import vl_convert
 from markupsafe import Markup
 
 from pipeline.artifacts import Examples
-from pipeline.report.charts import charts_of, for_page, training_charts
+from pipeline.report.charts import charts_of, delay_chart, for_page, training_charts
 from pipeline.report.colours import styles
 from pipeline.report.measured import RATES
 from pipeline.report.names import encoder_title
 from pipeline.report.pictures import viewer
 from pipeline.report.results import Results
-from pipeline.report.summary import reconstruction, what_to_send
+from pipeline.report.summary import break_even, reconstruction, what_to_send
 from pipeline.report.tables import as_html, classes_html, print_tables, runs_table, to_html
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -57,6 +57,7 @@ def render(results: Results, shown: Shown) -> str:
         runs=Markup(to_html(runs_table(shown.digests))),
         legend=styles(results.answer),
         rates=RATES,
+        machine=", ".join(dict.fromkeys(x["processor"] for x in results.times.values())),
         bundle=Markup(vl_convert.javascript_bundle()),  # type: ignore[call-arg]
     )
 
@@ -65,6 +66,7 @@ def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
     """Return what the page says of one encoder."""
     of_encoder = results.points[results.points["encoder"] == encoder]
     means = of_encoder.groupby(["arm", "codec"])["kilobytes"].mean()
+    delay = delay_chart(results, encoder)
     return {
         "title": encoder_title(encoder),
         "found": what_to_send(results, encoder),
@@ -73,6 +75,8 @@ def _encoder(results: Results, shown: Shown, encoder: str) -> dict[str, Any]:
             results.scores[task].title: for_page(chart)
             for task, chart in charts_of(results, encoder).items()
         },
+        "delay": for_page(delay) if delay else None,
+        "break_even": break_even(results, encoder),
         "viewer": viewer(shown.examples[encoder], means),
         "classes": {what: Markup(table) for what, table in classes_html(results, encoder).items()},
         "training": {

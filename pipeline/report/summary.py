@@ -1,9 +1,13 @@
 """What the numbers say, in sentences. Only what nothing speaks against is said to be found."""
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from pipeline.report.comparisons import CUBIC
+from pipeline.report.delays import Sending, faster_ranges, fastest, rivals
 from pipeline.report.names import UNCOMPRESSED, encoder_title, listed
 from pipeline.report.rates import ALL
 from pipeline.report.results import Results
@@ -17,7 +21,8 @@ def in_short(results: Results) -> str:
     texts = []
     for encoder in results.encoders:
         name = f"{encoder_title(encoder)}: " if several else ""
-        sentences = [what_to_send(results, encoder), *at_equal_score(results, encoder)]
+        sentences = [what_to_send(results, encoder), break_even(results, encoder)]
+        sentences += at_equal_score(results, encoder)
         texts.append(name + "\n".join(filter(None, [*sentences, at_first_point(results, encoder)])))
     return "\n".join(text.strip() for text in texts)
 
@@ -55,6 +60,40 @@ def _against_first(of_seeds: pd.DataFrame) -> str:
     if len(of_seeds) == 1:
         return f"{change} (one seed)"
     return f"{change} (no difference shown)" if low <= 0 <= high else change
+
+
+def break_even(results: Results, encoder: str) -> str:
+    """Return the rates of the link at which a split network is faster than a picture."""
+    splits, pictures = rivals(results, encoder)
+    if not splits or not pictures:
+        return ""
+    networks = [x.times.network for x in [*splits.values(), *pictures.values()]]
+    low, high = min(networks), max(networks)
+    noise = f" The networks, nearly alike, took {low:.1f} to {high:.1f} ms: differences as small "
+    return (
+        "From picture to prediction, a split network is faster than a sent picture "
+        f"{_link_rates(splits, pictures, cloud=1)}, if the cloud is as fast as the device. If the "
+        f"cloud needs no time, it is faster {_link_rates(splits, pictures, cloud=0)}."
+    ) + (f"{noise}say nothing." if low < high else "")
+
+
+def _link_rates(
+    splits: Mapping[str, Sending], pictures: Mapping[str, Sending], *, cloud: float
+) -> str:
+    """Return where splits are faster in words, and the two that meet at each break-even."""
+
+    def end(rate: float) -> str:
+        pair = [fastest(x, rate, cloud=cloud) for x in (splits, pictures)]
+        return f"{float(f'{rate:.2g}'):g} Mbit/s ({pair[0]} against {pair[1]})"
+
+    ranges = faster_ranges(splits, pictures, cloud=cloud)
+    if ranges == [(0, math.inf)]:
+        return "at every link rate"
+    parts = []
+    for low, high in ranges:
+        above = [f"above {end(low)}"] if low else []
+        parts.append(" and ".join(above + ([f"below {end(high)}"] if high < math.inf else [])))
+    return " or ".join(parts) or "at no link rate"
 
 
 def reconstruction(results: Results, encoder: str) -> str:

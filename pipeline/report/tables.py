@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.artifacts import ARMS
 from pipeline.report.comparisons import CUBIC, NEAR_BEST
+from pipeline.report.delays import frame_times
 from pipeline.report.measured import RATES
 from pipeline.report.names import (
     MISSING,
@@ -98,16 +99,11 @@ def send_table(results: Results) -> Table:
 
 def _times(results: Results, encoder: str, title: str, point: str) -> tuple[str, str]:
     """Return the milliseconds of a frame on the edge and in the cloud, in words."""
-    sender = results.senders[title]
-    known = results.times.get((encoder, sender.arm), {})
-    coder = known.get("pictures" if sender.picture else "points", {}).get(point)
-    if coder is None:
+    times = frame_times(results, encoder, title, point)
+    if times is None:
         return MISSING, MISSING
-    encode, decode = (f"{coder[x]:.1f}" for x in ("encode", "decode"))
-    edge, cloud = known["edge"], known["cloud"]
-    if sender.picture:  # the whole network runs in the cloud
-        edge, cloud = 0.0, edge + cloud
-    return f"{edge:.1f} + {encode}", f"{decode} + {cloud:.1f}"
+    edge, encode, decode, cloud = (f"{x:.1f}" for x in times)
+    return f"{edge} + {encode}", f"{decode} + {cloud}"
 
 
 def rates_table(results: Results) -> Table:

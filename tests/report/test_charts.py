@@ -12,8 +12,10 @@ from PIL import Image
 
 from pipeline.artifacts import ARM_COLOURS, ARMS
 from pipeline.report.charts import (
+    LINK_RATES,
     UNIT,
     charts_of,
+    delay_chart,
     figures,
     for_page,
     rate_table,
@@ -21,10 +23,11 @@ from pipeline.report.charts import (
     write_figure,
 )
 from pipeline.report.colours import OTHERS, numbered, styles
+from pipeline.report.delays import sendings
 from pipeline.report.measured import RATES
 from pipeline.report.names import PAPER, Sender
 from pipeline.report.results import Results
-from tests.support.report_models import CODECS, arms, model, results, shown
+from tests.support.report_models import CODECS, arms, model, results, shown, times_of
 
 BENCHMARK, PROPOSED = (f"{arm} features, PNG or JPEG" for arm in ARMS[:2])
 
@@ -142,6 +145,34 @@ def test_a_figure_is_written_in_three_formats_and_always_the_same(
     for sender in found.senders:
         hexadecimal = styles(found.senders)[sender].colour.removeprefix("#")
         assert tuple(bytes.fromhex(hexadecimal)) in colours
+
+
+class TestDelays:
+    MODELS = arms(seeds=2)
+
+    def test_a_curve_for_each_sender_and_a_rule_for_the_device_alone(self, tmp_path: Path) -> None:
+        found = results(self.MODELS, times=times_of(self.MODELS))
+        rows = data_of(for_page(delay_chart(found, "encoder2")))
+        sent = sendings(found, "encoder2")
+        assert list(sent) == list(found.answer)
+        for title, sending in sent.items():
+            curve = {row["rate"]: row["value"] for row in rows if row.get("sender") == title}
+            assert curve == {rate: sending.delay(rate) for rate in LINK_RATES}
+        texts = [row["text"] for row in rows if "text" in row]
+        assert texts == ["all on the device, 70.0 ms"]  # a picture is faster at every rate here
+        assert list(figures(found, "encoder2"))[2:] == ["break-even-encoder2"]
+
+    def test_each_break_even_in_sight_has_a_rule(self) -> None:
+        times = times_of(self.MODELS)
+        times["encoder2", "benchmark"]["pictures"]["jpeg-90"] = {"encode": 12.0, "decode": 0.0}
+        found = results(self.MODELS, times=times)
+        sent = sendings(found, "encoder2")
+        rows = data_of(for_page(delay_chart(found, "encoder2")))
+        (even,) = [row["rate"] for row in rows if row.get("text") == "break-even"]
+        assert sent[PROPOSED].delay(even) == pytest.approx(sent["picture as JPEG"].delay(even))
+
+    def test_without_times_there_is_none(self, found: Results) -> None:
+        assert delay_chart(found, "encoder2") is None
 
 
 def test_training_has_a_chart_for_each_column(found: Results) -> None:

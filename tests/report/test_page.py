@@ -9,13 +9,15 @@ import pytest
 
 from pipeline.report.page import render, setting
 from pipeline.report.results import Results
+from pipeline.report.summary import break_even
 from tests.support.browser import PATIENCE_MS, chromium_or_skip
-from tests.support.report_models import arms, results, shown
+from tests.support.report_models import arms, results, shown, times_of
 
 
 @pytest.fixture(scope="module")
 def found() -> Results:
-    return results([*arms(seeds=2), *arms(encoder="encoder1")])
+    models = [*arms(seeds=2), *arms(encoder="encoder1")]
+    return results(models, times=times_of(models))
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +44,8 @@ def test_what_others_wrote_cannot_become_markup(page: str) -> None:
 def test_says_first_what_was_found_and_then_the_rest(page: str) -> None:
     body = page[page.index("<body>") : page.index("</main>")]
     heads = re.findall(r"<(?:h2|summary)>([^<]+)<", body)
-    assert heads[:4] == ["What to send", "At equal score", "Pictures", "Details"]
-    assert heads[4:8] == [
+    assert heads[:5] == ["What to send", "Break-even", "At equal score", "Pictures", "Details"]
+    assert heads[5:9] == [
         "Change of bits at equal score",
         "Lowest rate of every sender",
         "All points",
@@ -54,6 +56,13 @@ def test_says_first_what_was_found_and_then_the_rest(page: str) -> None:
     assert "0123456789abcdef" in body
 
 
+def test_the_break_even_is_said_with_its_machine(found: Results, page: str) -> None:
+    part = page.split("<h2>Break-even</h2>")[1].split("<h2>")[0]
+    assert f'<p class="wider">{break_even(found, "encoder1")}</p>' in part
+    assert "one thread of a made-up processor" in part
+    assert part.count('class="chart"') == len(found.encoders)
+
+
 def test_tasks_may_be_few_and_no_picture_sent() -> None:
     few = results(arms(tasks=("disparity",), pictures=()))
     page = render(few, shown(few))
@@ -61,6 +70,7 @@ def test_tasks_may_be_few_and_no_picture_sent() -> None:
     assert "Semantic segmentation" not in page
     assert "picture as" not in page.split("</main>")[0]
     assert "<summary>Classes" not in page
+    assert "Break-even" not in page  # nothing was timed
 
 
 def test_settings_read_as_in_params() -> None:

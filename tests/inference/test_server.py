@@ -154,7 +154,8 @@ def test_a_picture_becomes_the_edge_s_bitstream(url: str, bundle: Bundle) -> Non
     Image.fromarray(image_HW3).save(buffer, "PNG")
     assert post(f"{url}/encode", buffer.getvalue()) == Edge(bundle).encode(image_HW3)
     code, detail, _ = refusal(f"{url}/encode", b"no picture")
-    assert code == 400 and "cannot be read" in detail
+    assert code == 400
+    assert "cannot be read" in detail
 
 
 def test_what_is_wrong_is_said(url: str, streams: list[bytes], tmp_path: Path) -> None:
@@ -238,5 +239,6 @@ def test_it_says_where_it_listens_and_that_it_has_no_login(bundle: Bundle) -> No
         reader.start()
         process.terminate()
         reader.join(20)
-    assert url in "".join(lines) and "no login" in "".join(lines)
-    assert SIZE == (bundle.about.height, bundle.about.width)
+    assert url in "".join(lines)
+    assert "no login" in "".join(lines)
+    assert (bundle.about.height, bundle.about.width) == SIZE

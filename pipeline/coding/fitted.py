@@ -97,8 +97,11 @@ class Fitted:
         from_lowest_KN = np.rint(y_KN / np.float64(self.step)) - self.lowest_K[:, None]
         return np.clip(from_lowest_KN, 0, last_K[:, None]).astype(np.int32)
 
-    def features(self, symbols_KN: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the features C x h x w that symbols at the fixed step, from 0, stand for."""
+    def features(self, symbols_KN: NDArray[np.number]) -> NDArray[np.float32]:
+        """Return the features C x h x w that symbols at the fixed step, from 0, stand for.
+
+        They need not be whole: the mean of a table stands for a channel that was lost.
+        """
         assert self.step is not None
         y_KN = ((symbols_KN + self.lowest_K[:, None]) * self.step).astype(np.float32)
         if self.basis_CK is not None and self.mean_C is not None:

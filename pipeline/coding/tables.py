@@ -17,6 +17,7 @@ from pipeline.coding.codecs import CodecError
 CODER = f"constriction {version('constriction')}"
 """Name and version of the program: other versions may write other bytes."""
 _WORD = np.dtype("<u4")
+ALL = slice(None)
 
 
 class TableCoder:
@@ -32,23 +33,27 @@ class TableCoder:
             for count_S in counts_CS
         ]
 
-    def encode(self, symbols_CN: NDArray[np.int32]) -> bytes:
-        """Return the code of N symbols of each channel, each inside its channel's table."""
+    def encode(self, symbols_CN: NDArray[np.int32], channels: slice = ALL) -> bytes:
+        """Return the code of N symbols of each channel, each inside its channel's table.
+
+        channels: those that the symbols are of.
+        """
         encoder = stream.queue.RangeEncoder()
-        for symbol_N, model in zip(symbols_CN, self._models, strict=True):
+        for symbol_N, model in zip(symbols_CN, self._models[channels], strict=True):
             encoder.encode(symbol_N, model)
         return encoder.get_compressed().astype(_WORD).tobytes()
 
-    def decode(self, payload: bytes, count: int) -> NDArray[np.int32]:
+    def decode(self, payload: bytes, count: int, channels: slice = ALL) -> NDArray[np.int32]:
         """Return the symbols, C x count. Raises CodecError for what `encode` cannot have made."""
         if len(payload) % _WORD.itemsize:
             raise CodecError(
                 f"{len(payload)} bytes of a range coder; it writes words of {_WORD.itemsize} bytes"
             )
         decoder = stream.queue.RangeDecoder(np.frombuffer(payload, _WORD).astype(np.uint32))
-        symbols_CN = np.empty((len(self._models), count), np.int32)
+        models = self._models[channels]
+        symbols_CN = np.empty((len(models), count), np.int32)
         try:
-            for symbol_N, model in zip(symbols_CN, self._models, strict=True):
+            for symbol_N, model in zip(symbols_CN, models, strict=True):
                 symbol_N[:] = decoder.decode(model, count)
         except AssertionError as error:  # what constriction raises on impossible words
             raise CodecError(f"not a code of these tables: {error}") from error

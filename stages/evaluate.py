@@ -47,22 +47,18 @@ from pipeline.coding.points import Point
 from pipeline.coding.quantizer import quantize
 from pipeline.coding.tiling import tile
 from pipeline.data.batches import Batches
-from pipeline.data.frames import disparity_px, frame_names, open_frames
+from pipeline.data.frames import frame_names, open_frames
 from pipeline.device import open_device
 from pipeline.files import whole_folder, write_json
-from pipeline.inference import edge
-from pipeline.inference.evaluate import serve_pictures, serve_streams, serve_uncoded
+from pipeline.inference.evaluate import serve_nothing, serve_pictures, serve_streams, serve_uncoded
 from pipeline.inference.pictures import PICTURES, legend
 from pipeline.nets.encoder import ENCODERS
 from pipeline.nets.split import SplitNet
 from pipeline.nets.stored import load_model
 from pipeline.params import Params, flat
 from pipeline.scoring.coded import per_image, rates_and_scores
-from pipeline.scoring.floor import constant_predictors
 from pipeline.scoring.hull import pareto_front
 from pipeline.scoring.metrics import SCORES
-from pipeline.scoring.sums import collect, sums_of
-from pipeline.source import evenly, in_order
 from pipeline.tracking import api as tracking
 from stages.settings import Number, Text, load, points, run
 
@@ -71,8 +67,6 @@ if TYPE_CHECKING:
 
 SECTIONS = ("codecs", "quantizer", "pictures", "evaluate")
 """Settings that an evaluation depends on, beside those of its model."""
-FLOOR_FRAMES = 256
-"""So many training frames are enough for the three constants of a trivial prediction."""
 
 
 def main(encoder: Text, arm: Text, seed: Number) -> None:
@@ -151,13 +145,14 @@ def evaluate(
     if wanted:
         image_BHW3 = np.array(frames.image_NHW3[:shown])
         write_examples(folder / EXAMPLES, Examples(image_BHW3, truths, predictions, tile_HW))
+    floor = serve_nothing(open_frames(prepared_folder("train")), params.tasks, batches)
     facts = {
         "tasks": list(params.tasks),
         "names": list(frames.names),
         "elements": elements,
         "pixels": params.data.height * params.data.width,
         "trained": len(frame_names(prepared_folder("train"))),
-        "floor": floor_scores(params.tasks, batches),
+        "floor": {task: SCORES[task].compute(sums) for task, sums in floor.items()},
         "coders": coders,
         "pictures": list(pictures),
         "legends": {task: legend(task, truths, predictions) for task in params.tasks},
@@ -171,21 +166,6 @@ def evaluate(
     if tracked.id and images:
         tracked.table(image_table(frames.names, images), "images")
     return values
-
-
-def floor_scores(tasks: Sequence[str], batches: Batches) -> dict[str, float]:
-    """Return task -> score of a prediction that knows the training set alone."""
-    train = open_frames(prepared_folder("train"))
-    some = evenly(len(train.names), FLOOR_FRAMES)
-    encoded_NHW = train.disparity_NHW
-    disparity_NHW = None if encoded_NHW is None else disparity_px(encoded_NHW[some])
-    predictor_of = constant_predictors(train.image_NHW3[some], train.label_NHW[some], disparity_NHW)
-    served = (
-        sums_of({task: predictor_of[task](truth) for task in tasks if task in predictor_of}, truth)
-        for truth in batches.over(in_order(len(batches), edge.BATCH))
-    )
-    found = collect(served, len(batches))
-    return {task: SCORES[task].compute(sums) for task, sums in found.items()}
 
 
 class Served(NamedTuple):

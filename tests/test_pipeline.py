@@ -252,3 +252,64 @@ def test_a_result_travels_without_its_data(repository: Path, tmp_path: Path) -> 
     # A report there finds the runs of the models that it has got.
     done = command(clone, sys.executable, "-m", "stages.report", MLFLOW_TRACKING_URI=uri)
     assert "not in MLflow" not in done.stdout + done.stderr
+
+
+# What a person runs on a finished experiment
+
+
+@pytest.mark.parametrize("network", ["torch", "onnx"])
+def test_both_halves_as_programs_give_the_scores_of_the_pipeline(
+    repository: Path, network: str
+) -> None:
+    words = ("encoder2-entropy-0", "--network", network, "--mbit", "10")
+    told = command(repository, sys.executable, "-m", "commands.demo", *words).stdout
+    found = re.findall(r"(\w+): ([\d.]+); dvc repro: ([\d.]+), (equal|differs)", told)
+    assert [task for task, *_ in found] == ["segmentation", "disparity", "reconstruction"]
+    row = pd.read_csv(repository / "reports/points.csv").set_index(["arm", "codec"])
+    for (_, score, of_pipeline, word), name in zip(found, ("miou", "irmse", "psnr"), strict=True):
+        expected = row.loc[("entropy", ENTROPY[0]), name]
+        assert float(of_pipeline) == pytest.approx(expected, abs=1e-6)
+        assert float(score) == pytest.approx(expected, rel=1e-3)
+        assert network == "onnx" or word == "equal"
+    assert network == "onnx" or "as many as in dvc repro: 4 of 4" in told
+    assert re.search(r"link: median \d+\.\d ms", told)
+
+
+def test_a_bundle_is_kept_in_mlflow_under_the_run_that_trained_its_model(
+    repository: Path,
+) -> None:
+    command(repository, sys.executable, "-m", "commands.bundle", "encoder2-entropy-0")
+    by_name = runs(repository).set_index("name")
+    kept = by_name.loc["bundle encoder2-entropy-0"]
+    assert kept["parent"] == by_name.loc["train encoder2-entropy-0", "id"]
+    client = MlflowClient(f"sqlite:///{repository}/mlflow.db")
+    names = {Path(x.path).name for x in client.list_artifacts(kept["id"], "bundle")}
+    assert names == {x.name for x in (repository / "bundles/encoder2-entropy-0").iterdir()}
+    assert status(repository) == ""
+    done = start(repository, sys.executable, "-m", "commands.bundle", "encoder2-entropy-7")
+    assert done.returncode == 1
+    assert "there is no model 'encoder2-entropy-7' in params.yaml; it has enc" in done.stderr
+    words = ("encoder2-entropy-0", "--point", "png")
+    done = start(repository, sys.executable, "-m", "commands.bundle", *words)
+    assert "has no point 'png'; allowed: table/1, table/2" in done.stderr
+
+
+def test_packets_that_are_lost_cost_score_and_none_cost_nothing(repository: Path) -> None:
+    command(repository, sys.executable, "-m", "commands.packet_loss")
+    table = pd.read_csv(repository / "reports/packet_loss/packet_loss.csv")
+    at = pd.read_csv(repository / "reports/points.csv").set_index(["arm", "codec"])
+    whole = table[table["loss"] == 0].set_index(["sender", "burst"])
+    for sender, arm, codec in (
+        ("entropy model, range coder 1, slices", "entropy", "table/1"),
+        ("entropy model, range coder 1", "entropy", "table/1"),
+        ("benchmark features, KLT 0.5, slices", "benchmark", "klt/0.5"),
+        ("proposed features, PNG 5-bit", "proposed", "png@5"),
+    ):
+        for name in ("miou", "irmse", "psnr"):
+            assert whole.loc[(sender, 5), name] == pytest.approx(at.loc[(arm, codec), name])
+    assert (whole["touched_frames"] == 0).all()
+    assert (table[table["loss"] == 0.2]["touched_frames"] > 0.05).all()
+    assert {"picture, JPEG-90", "picture, WebP-20"} <= set(table["sender"])
+    folder = repository / "reports/packet_loss"
+    assert {x.name for x in folder.glob("*.png")} == {"burst-1.png", "burst-5.png"}
+    assert "| entropy model, range coder 1, slices" in (folder / "packet_loss.md").read_text()

@@ -16,10 +16,15 @@ from pipeline.coding.fitted import Fitted
 from pipeline.coding.pictures import container_bytes, decode_picture
 from pipeline.coding.points import Point
 from pipeline.data.batches import Batches
+from pipeline.data.frames import Frames, disparity_px
 from pipeline.inference import cloud, edge
 from pipeline.nets.split import SplitNet
+from pipeline.scoring.floor import constant_predictors
 from pipeline.scoring.sums import collect, sums_of
-from pipeline.source import in_order
+from pipeline.source import evenly, in_order
+
+FLOOR_FRAMES = 256
+"""So many training frames say what a constant prediction needs to know."""
 
 
 def serve_streams(
@@ -75,6 +80,19 @@ def serve_pictures(net: SplitNet, batches: Batches, coded: Sequence[bytes]) -> C
     size_N = np.array([len(data) for data in coded], np.int64)
     header_N = np.array([container_bytes(data) for data in coded], np.int64)
     return Coded(header_N, size_N - header_N, sums)
+
+
+def serve_nothing(train: Frames, tasks: Sequence[str], batches: Batches) -> Mapping[str, Sums]:
+    """Return how all frames are served by a prediction that knows the training set alone."""
+    some = evenly(len(train.names), FLOOR_FRAMES)
+    encoded_NHW = train.disparity_NHW
+    disparity_NHW = None if encoded_NHW is None else disparity_px(encoded_NHW[some])
+    predictor_of = constant_predictors(train.image_NHW3[some], train.label_NHW[some], disparity_NHW)
+    served = (
+        sums_of({task: predictor_of[task](truth) for task in tasks if task in predictor_of}, truth)
+        for truth in batches.over(in_order(len(batches), edge.BATCH))
+    )
+    return collect(served, len(batches))
 
 
 def _decoded(coded: Sequence[bytes], device: torch.device) -> Iterator[Tensor]:

@@ -72,7 +72,7 @@ def rate_chart(
     if not table["value"].notna().any():
         empty = alt.Chart(pd.DataFrame({"text": [f"{score.label}: {MISSING}"]}))
         return empty.mark_text(fontSize=13).encode(text="text:N")
-    colour, dash, mark = _channels(looks, legend)
+    colour, dash, mark = channels(looks, legend)
     title = score_title(score)
     axis = alt.Axis(format="~g", labelOverlap="greedy")
     x = alt.X("rate:Q", title=None, scale=alt.Scale(type="log", nice=False, padding=8), axis=axis)
@@ -105,7 +105,7 @@ def rate_chart(
     return alt.layer(*layers).add_params(unit).properties(height=HEIGHT, title=heading)
 
 
-def _channels(looks: Mapping[str, Style], legend: bool, columns: int = 4) -> list[Any]:
+def channels(looks: Mapping[str, Style], legend: bool, columns: int = 4) -> list[Any]:
     """Return colour, dash and shape by sender, with one legend for the three of them."""
     key = None
     if legend:
@@ -181,7 +181,7 @@ def delay_chart(results: Results, encoder: str, *, legend: bool = False) -> Any:
     alone = pd.DataFrame([{"value": device, "rate": LINK_RATES[0], "text": words}])
     ends = [end for both in faster_ranges(*rivals(results, encoder)) for end in both]
     even = [end for end in ends if LINK_RATES[0] <= end <= LINK_RATES[-1]]
-    colour, dash, mark = _channels(looks, legend, columns=2)
+    colour, dash, mark = channels(looks, legend, columns=2)
     axis = alt.Axis(format="~g", labelOverlap="greedy", values=TICKS)
     rate, time = "Rate of the link (Mbit/s)", "Picture to prediction (ms)"
     # Below the level rule there is room for its words.

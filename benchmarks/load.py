@@ -68,7 +68,7 @@ class Cloud:
     def connections(self) -> int:
         """Return how many sockets are open, its listening one among them."""
         folder = Path(f"/proc/{self.process.pid}/fd")
-        return sum(os.readlink(x).startswith("socket") for x in folder.iterdir())
+        return sum(str(x.readlink()).startswith("socket") for x in folder.iterdir())
 
     def post(self, stream: bytes) -> bytes:
         """Return the answer as arrays."""

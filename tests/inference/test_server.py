@@ -1,5 +1,6 @@
 """The cloud as a web service, over real connections."""
 
+import base64
 import io
 import json
 import socket
@@ -12,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -24,7 +26,8 @@ from pipeline.inference.edge import BATCH
 from pipeline.inference.onnx import Edge
 from pipeline.inference.server import split_streams
 from pipeline.labels import PALETTE, TRAIN_ID_OF_ID
-from tests.support.tiny_bundle import SIZE, pictures, served, tiny_bundle, tiny_split
+from tests.support.browser import PATIENCE_MS, chromium_or_skip
+from tests.support.tiny_bundle import SIZE, TASKS, pictures, served, tiny_bundle, tiny_split
 
 TIMEOUT = 1.5
 WAITING = 4
@@ -124,6 +127,49 @@ def test_the_page_gets_pictures_to_look_at(url: str, streams: list[bytes]) -> No
     (frame,) = json.loads(post(f"{url}/predict", streams[0], accept="application/json"))["frames"]
     assert list(frame) == ["segmentation", "disparity", "reconstruction"]
     assert all(x.startswith("data:image/png;base64,") for x in frame.values())
+
+
+DROP = """([text, name]) => {
+  const bytes = Uint8Array.from(atob(text), x => x.charCodeAt(0)), drop = new DataTransfer();
+  drop.items.add(new File([bytes], name));
+  return drop;
+}"""
+
+
+def test_the_page_shows_what_is_dropped_on_it(url: str, streams: list[bytes]) -> None:
+    """In a browser: a picture, a bitstream, a broken one; it asks nobody but the cloud."""
+    buffer, asked, wrong = io.BytesIO(), set(), []
+    Image.fromarray(pictures(1)[0]).save(buffer, "PNG")
+    with chromium_or_skip() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", lambda x: asked.add(urlsplit(x.url)[:2]))
+        page.on("pageerror", lambda x: wrong.append(str(x)))
+        page.goto(url)
+        for content, name, titles in (
+            (
+                buffer.getvalue(),
+                "a.png",
+                ["picture", "segmentation", "disparity", "reconstruction"],
+            ),
+            (streams[0], "a.cfs", [*TASKS]),
+        ):
+            drop = page.evaluate_handle(DROP, [base64.b64encode(content).decode(), name])
+            page.dispatch_event("#drop", "drop", {"dataTransfer": drop})
+            loaded = "x => x.length && [...x].every(x => x.complete && x.naturalWidth)"
+            page.wait_for_function(
+                f"(({loaded})(document.images)) && document.images.length == {len(titles)}"
+            )
+            shown = page.locator("figcaption").all_inner_texts()
+            assert [x.split(",")[0] for x in shown] == titles
+            assert "the predictions came after" in page.inner_text("#said")
+        broken = base64.b64encode(streams[0][:-1]).decode()
+        drop = page.evaluate_handle(DROP, [broken, "b.cfs"])
+        page.dispatch_event("#drop", "drop", {"dataTransfer": drop})
+        page.wait_for_selector("#said.wrong")
+        assert "400: a damaged bitstream" in page.inner_text("#said")
+    assert asked <= {("http", urlsplit(url).netloc), ("data", ""), ("blob", "")}
+    assert wrong == []
 
 
 def test_many_clients_get_each_their_own_answer(

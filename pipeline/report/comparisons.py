@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts import ARMS
+from pipeline.artifacts import ARMS, PICTURE_ARM
 from pipeline.report.measured import Measured, Sent, by_sender
 from pipeline.report.names import MEAN, PAPER, Sender, preferred
 from pipeline.scoring.bdrate import BDRate, bd_rate, hull_rate
@@ -62,7 +62,8 @@ def contrasts(
     Proposed against benchmark: with the paper's coders between the hulls and by the paper's cubic
     fit (over points fixed in advance; it exists only if each curve's score rises with its rate),
     then with the best coder between the hulls. The entropy model against the benchmark as in the
-    paper, against the benchmark with the best coder, and against the best picture.
+    paper, against the benchmark with the best coder, and against the best picture: served by the
+    benchmark, and by a network of its own if there is one.
     """
     known, benchmark, proposed = list(senders), *(Sender(arm, PAPER) for arm in ARMS[:2])
     of_arm: dict[tuple[str, bool], list[Sender]] = {}
@@ -76,10 +77,11 @@ def contrasts(
         rivals[coder] = Sender(ARMS[0], coder)
         if coder != PAPER:
             wanted.append((f"{HULL}_{coder}", rivals[coder], Sender(ARMS[1], coder)))
-    if (ARMS[0], True) in best:
-        picture = best[ARMS[0], True]
-        bare = picture._replace(bare=True)
-        rivals[picture.coder] = bare if bare in known else picture
+    for arm, mark in ((ARMS[0], ""), (PICTURE_ARM, "_own")):
+        if (arm, True) in best:
+            picture = best[arm, True]
+            bare = picture._replace(bare=True)
+            rivals[picture.coder + mark] = bare if bare in known else picture
     if ("entropy", False) in best:
         entropy = best["entropy", False]
         wanted += [(f"entropy_{coder}", rival, entropy) for coder, rival in rivals.items()]

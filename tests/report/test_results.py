@@ -155,17 +155,20 @@ class TestBdRate:
                 models.append(replace(one, name=name, evaluation=evaluation))
             # Half the bytes of each picture, which has no container here.
             models.append(model("entropy", seed=seed, rate=0.25, codecs=("table/1", "table/2")))
+            models.append(model(PICTURE_ARM, seed=seed, codecs=()))
         final = results(models).final
         percent = final.groupby("kind", sort=False)["percent"].agg(list)
         assert list(percent.index) == [
-            *(HULL, CUBIC, f"{HULL}_klt", "entropy_png_jpeg", "entropy_klt", "entropy_jpeg")
+            *(HULL, CUBIC, f"{HULL}_klt"),
+            *("entropy_png_jpeg", "entropy_klt", "entropy_jpeg", "entropy_jpeg_own"),
         ]
         for kind, value in ((HULL, -20), (CUBIC, -20), (f"{HULL}_klt", 25)):
             assert percent[kind] == pytest.approx([value] * 3, abs=0.4), kind
         for coder in ("png_jpeg", "klt"):
             assert percent[f"entropy_{coder}"] == pytest.approx([-75] * 3, abs=0.4)
         of = final.drop_duplicates("kind").set_index("kind")
-        assert of.loc["entropy_jpeg", ["anchor", "test"]].tolist() == [JPEG, "entropy model"]
+        for kind, anchor in (("entropy_jpeg", JPEG), ("entropy_jpeg_own", f"{JPEG}, own network")):
+            assert of.loc[kind, ["anchor", "test"]].tolist() == [anchor, "entropy model"]
 
     def test_identical_arms_show_no_difference(self) -> None:
         found = results(arms(seeds=2, rate=1.0))

@@ -60,8 +60,8 @@ class Sent(NamedTuple):
 def main(
     model: Annotated[str, typer.Argument(help="a model of params.yaml: encoder2-entropy-0")],
     point: Annotated[str | None, typer.Option(help="of its curve; the first if not given")] = None,
-    rate: Annotated[float, typer.Option(help="frames a second; 0: as fast as it goes")] = 0.0,
-    mbit: Annotated[float, typer.Option(help="of the link, in Mbit/s; 0: no limit")] = 0.0,
+    rate: Annotated[float, typer.Option(min=0, help="frames a second; 0: no limit")] = 0.0,
+    mbit: Annotated[float, typer.Option(min=0, help="of the link, in Mbit/s; 0: no limit")] = 0.0,
     network: Annotated[str, typer.Option(help="of the edge: onnx | torch")] = "onnx",
 ) -> None:
     """Send the validation frames from an edge to a cloud, and score what comes back."""

@@ -3,10 +3,12 @@
     python -m commands.edge --bundle bundle picture.png ... --to http://cloud:8080 --out answers
 
 It needs no torch: `uv sync --only-group edge`. Each picture gives `<name>.cfs`, and each answer
-`<name>.zip`, in the folder of `--out`. A picture whose answer lies there is not sent again, so the
-same command goes on after it was stopped.
+`<name>.zip`, in the folder of `--out`. A bitstream whose answer lies there is not sent again, so
+the same command goes on after it was stopped.
 """
 
+import os
+import re
 import sys
 import time
 import urllib.error
@@ -19,14 +21,17 @@ from typing import Annotated
 import typer
 
 from pipeline.files import whole_file
-from pipeline.inference.bundle import read_bundle
+from pipeline.inference.bundle import WEIGHTS, read_bundle
 from pipeline.inference.onnx import Edge, PictureError
 from stages.command_line import run
 
+ZIP = "application/zip"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif"}
 """Of the pictures that are taken from a folder."""
-TRY_AGAIN = {408, 429, 500, 502, 503, 504}
+TRY_AGAIN = {408, 429, *range(500, 600)}
 """Answers after which the same bitstream may be sent once more."""
+AUTHORIZATION = "EDGE_AUTHORIZATION"
+"""Variable of the environment: the header Authorization for a proxy before the cloud."""
 LONGEST_WAIT = 30.0
 """Seconds between two tries, at most."""
 SENDING = 60.0
@@ -35,6 +40,13 @@ SENDING = 60.0
 
 class EdgeError(ValueError):
     """Pictures that cannot be told apart, a cloud that does not answer, or work left undone."""
+
+
+class Unmoved(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect as an answer: urllib would ask the other address without the bitstream."""
+
+    def redirect_request(self, *args: object) -> None:
+        """Return no new request."""
 
 
 class RefusedError(EdgeError):
@@ -53,17 +65,13 @@ def main(
     """Code pictures by a bundle's edge half; keep the bitstreams or send them."""
     if not to and out is None:
         raise EdgeError("nothing would become of the bitstreams; give --to, --out or both")
-    if to and not to.startswith(("http://", "https://")):
-        raise EdgeError(f"--to is {to!r}; it must begin with http:// or https://")
+    if to and not re.fullmatch(r"https?://[^/\s@]+/*", to):
+        raise EdgeError(f"--to is {to!r}; it must be such as http://host:8080")
     named = dict(sources(pictures))
     edge = Edge(read_bundle(bundle))
     done = 0
     for name, path in named.items():
-        answer = out / f"{name}.zip" if out and to else None
-        if answer and answer.exists():
-            print(f"{name}: answered before")
-            done += 1
-            continue
+        answer, kept = (out and out / f"{name}{x}" for x in (".zip", ".cfs"))
         started = time.perf_counter()
         try:
             image_HW3 = edge.read(path or sys.stdin.buffer.read())
@@ -72,12 +80,19 @@ def main(
             continue
         stream = edge.encode(image_HW3)
         coded = time.perf_counter()
-        if out:
-            keep(out / f"{name}.cfs", stream)
+        if kept and answer:
+            same = kept.exists() and kept.read_bytes() == stream
+            if to and same and answer.exists():
+                print(f"{name}: answered before")
+                done += 1
+                continue
+            if not same:
+                answer.unlink(missing_ok=True)  # it is of another picture
+                keep(kept, stream)
         line = f"{name}: {len(stream):,} bytes, coded in {1000 * (coded - started):.0f} ms"
         if to:
             try:
-                received = send(to, stream, tries)
+                received = send(to, stream, tries, edge.bundle.about.weights)
             except RefusedError as error:
                 typer.secho(f"{name}: {error}", fg="red", err=True)
                 continue
@@ -112,27 +127,29 @@ def sources(pictures: list[Path]) -> Iterator[tuple[str, Path | None]]:
             name = "stdin" if str(path) == "-" else path.stem
             if name in seen:
                 raise EdgeError(f"{seen[name]} and {path} would both be {name}; rename one of them")
-            if str(path) != "-" and not path.is_file():
+            if str(path) != "-" and not path.exists():
                 raise EdgeError(f"there is no picture {path}")
             seen[name] = path
             yield name, None if str(path) == "-" else path
 
 
-def send(url: str, stream: bytes, tries: int) -> bytes:
+def send(url: str, stream: bytes, tries: int, weights: str) -> bytes:
     """Return the cloud's answer to a bitstream, a zip file.
 
-    It waits between tries, twice as long each time or as long as the cloud asks for. Raises
-    RefusedError for an answer that another try would not change, EdgeError after the last try.
+    weights: digest of the model's weights, of which the cloud must have the other half. It waits
+    between tries, twice as long each time or as long as the cloud asks for. Raises RefusedError for
+    an answer that another try would not change, EdgeError after the last try.
     """
-    request = urllib.request.Request(
-        f"{url.rstrip('/')}/predict",
-        stream,
-        {"Content-Type": "application/octet-stream", "Accept": "application/zip"},
-    )
+    headers = {"Content-Type": "application/octet-stream", "Accept": ZIP, WEIGHTS: weights}
+    if AUTHORIZATION in os.environ:
+        headers["Authorization"] = os.environ[AUTHORIZATION]
+    request = urllib.request.Request(f"{url.rstrip('/')}/predict", stream, headers)
     for tried in range(1, tries + 1):
         wait = 2.0 ** (tried - 1) / 2
         try:
-            with urllib.request.urlopen(request, timeout=SENDING) as response:
+            with urllib.request.build_opener(Unmoved).open(request, timeout=SENDING) as response:
+                if response.headers.get_content_type() != ZIP:
+                    raise RefusedError(f"{url} answers something else than a zip file")
                 return bytes(response.read())
         except urllib.error.HTTPError as error:
             reason = f"{error.code}: {error.read(500).decode(errors='replace')}"

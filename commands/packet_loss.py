@@ -138,7 +138,7 @@ def of_model(
     """Yield the senders of one model's features."""
     wanted = points(params, name.arm)
     fitted_of = read_fitted(fitted_file(name), wanted)
-    net, _ = load_model(model_folder(name))
+    net, _ = load_model(model_folder(name), **name._asdict(), tasks=list(params.tasks))
     net = net.to(batches.device)
     for codec, fitted in fitted_of.items():
         arm = "entropy model" if name.arm == "entropy" else f"{name.arm} features"

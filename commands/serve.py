@@ -50,12 +50,7 @@ def main(
         most_waiting=waiting,
         timeout=timeout,
     )
-    print(
-        f"serving {opened.about.model} at {opened.about.point} on {where}: http://{host}:{port}\n"
-        "It has no login of its own: whoever reaches this address may use it.",
-        flush=True,
-    )
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -63,6 +58,15 @@ def main(
         http=type("Protocol", (PatientProtocol,), {"patience": timeout}),
         limit_concurrency=CONNECTIONS,
     )
+    listening = config.bind_socket()
+    name, number, *_ = listening.getsockname()
+    address = f"[{name}]:{number}" if ":" in name else f"{name}:{number}"
+    print(
+        f"serving {opened.about.model} at {opened.about.point} on {where}: http://{address}\n"
+        "It has no login of its own: whoever reaches this address may use it.",
+        flush=True,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def decode(bundle: Bundle, stream: bytes) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+DEVICES = ("auto", "cpu", "cuda")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """In a container: microseconds of processor time, in so many microseconds; or `max`."""
 
@@ -16,9 +17,11 @@ class DeviceError(ValueError):
 def open_device(device: str, index: int = 0) -> torch.device:
     """Return the device to run on, set up for it.
 
-    device: auto (a GPU if there is one) | cpu | cuda. index: of the GPU. Raises DeviceError if
-    there is no GPU.
+    device: one of `DEVICES`; auto is a GPU if there is one. index: of the GPU. Raises DeviceError
+    if there is no such device.
     """
+    if device not in DEVICES:
+        raise DeviceError(f"there is no device {device!r}; allowed: {', '.join(DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("machine.device is cuda, but torch sees no GPU; use auto or cpu")
     if device == "cpu" or not torch.cuda.is_available():

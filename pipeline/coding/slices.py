@@ -52,11 +52,13 @@ def encode_slices(features_Chw: NDArray, fitted: Fitted, size: int = PACKET) -> 
     check_features(features_Chw)
     symbols_KN = fitted.symbols(features_Chw)
     channels = len(symbols_KN)
+    room = size - _HEAD.size
     whole = len(fitted.coder.encode(symbols_KN))
-    for count in range(max(1, math.ceil(whole / (size - _HEAD.size))), channels + 1):
-        slices = [_slice(symbols_KN, fitted, i, count) for i in range(count)]
-        if max(map(len, slices)) <= size:
-            return slices
+    if room > 0:
+        for count in range(max(1, math.ceil(whole / room)), channels + 1):
+            slices = [_slice(symbols_KN, fitted, i, count) for i in range(count)]
+            if max(map(len, slices)) <= size:
+                return slices
     raise BitstreamError(
         f"a channel of {symbols_KN.shape[1]} symbols does not fit into {size} bytes; choose a "
         "larger step or larger packets"

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 DESCRIPTION, EDGE, CLOUD, TABLES = "bundle.json", "edge.onnx", "cloud.safetensors", "fitted.npz"
+WEIGHTS = "X-Weights"
+"""Header of a request: the digest of the weights that its bitstreams are of."""
+FILES = {DESCRIPTION, EDGE, CLOUD, TABLES}
 LICENCE = (
     "Weights carry the terms of the data that they were trained on and started from. Cityscapes "
     "allows use that is not commercial, and forbids passing its pictures on; a bundle holds none."
@@ -93,11 +96,16 @@ def write_bundle(
     """Write a bundle of a trained net, in place of one that is there; return it as read again.
 
     size: height and width of the pictures, in pixels. The other values: see `Description`.
+    Raises BundleError if anything else is there.
     """
     from importlib.metadata import version
 
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
+
+    folder = folder.resolve()
+    if folder.exists() and not (folder.is_dir() and not {x.name for x in folder.iterdir()} - FILES):
+        raise BundleError(f"{folder} holds something else than a bundle; choose another folder")
 
     class Edge(torch.nn.Module):
         def __init__(self) -> None:
@@ -121,7 +129,7 @@ def write_bundle(
         assert program is not None
         program.save(str(draft / EDGE))
         state = {k: x.contiguous() for k, x in net.state_dict().items() if _of_cloud(k)}
-        save_file(state, draft / CLOUD)
+        (draft / CLOUD).write_bytes(save(state))  # save_file leaves it readable for its owner alone
         if fitted is not None:
             write_fitted(draft / TABLES, {point: fitted})
         about = Description(
@@ -168,6 +176,8 @@ def read_bundle(folder: Path) -> Bundle:
         if (folder / name).exists() and digest(folder / name) != expected:
             raise BundleError(f"{folder / name} is not what the bundle was written with; copy it")
     point = read_point(about.point, about.bits)
+    if point.fitted and not (folder / TABLES).exists():
+        raise BundleError(f"{folder} lacks {TABLES}, which edge and cloud both need; copy it")
     fitted = (
         read_fitted(folder / TABLES, {about.point: point})[about.point] if point.fitted else None
     )

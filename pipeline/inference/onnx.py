@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.data.prepare import reduce_image
 from pipeline.inference.bundle import EDGE, Bundle, BundleError
@@ -49,19 +49,24 @@ class Edge:
     def read(self, picture: Path | bytes) -> np.ndarray:
         """Return a picture as H x W x 3, uint8, of the model's size.
 
-        It is stretched, not cropped, as the frames of the training set are (`reduce_image`).
-        Raises PictureError for what is not a JPEG, PNG, WebP or AVIF picture.
+        It is turned as its EXIF data say, then stretched, not cropped, as the frames of the
+        training set are (`reduce_image`). Raises PictureError for what is not a JPEG, PNG, WebP or
+        AVIF picture of 8 bits.
         """
         try:
             source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
             with Image.open(source, formats=FORMATS) as image:
+                if image.mode[0] in "IF":
+                    raise ValueError("it has more than 8 bits a value")
                 if image.width * image.height > MOST_PIXELS:
                     raise ValueError(
                         f"it has {image.height} x {image.width} pixels, of which {MOST_PIXELS:,} "
                         "are allowed"
                     )
                 about = self.bundle.about
-                return reduce_image(image.convert("RGB"), width=about.width, height=about.height)
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+                return reduce_image(upright, width=about.width, height=about.height)
+        except UnidentifiedImageError as error:
+            raise PictureError(f"it is no whole picture; taken are {', '.join(FORMATS)}") from error
         except Exception as error:  # Pillow has no common type for what broken files make it raise
-            name = "the picture" if isinstance(picture, bytes) else str(picture)
-            raise PictureError(f"{name} cannot be read: {error}") from error
+            raise PictureError(f"the picture cannot be read: {error}") from error

@@ -26,10 +26,11 @@ import numpy as np
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.requests import ClientDisconnect
 
 from pipeline.coding.bitstream import BitstreamError, TablesError
 from pipeline.inference.answers import ANSWERS, Prediction
-from pipeline.inference.bundle import Bundle
+from pipeline.inference.bundle import WEIGHTS, Bundle
 from pipeline.inference.edge import BATCH
 from pipeline.inference.onnx import Edge, PictureError
 
@@ -143,6 +144,8 @@ def application(
     metrics = Metrics()
     batcher = Batcher(predict, metrics.batches)
     working = 0
+    one_picture = asyncio.Lock()
+    about = bundle.about
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -168,6 +171,8 @@ def application(
             started = time.perf_counter()
             try:
                 response = await call_next(request)
+            except ClientDisconnect:  # nobody is there to be told
+                response = error(499, "the client closed the connection", {})
             finally:
                 working -= heavy
                 metrics.waiting.set(working)
@@ -196,12 +201,16 @@ def application(
     @app.post("/predict")
     async def predictions(request: Request) -> Response:
         media_type = _accepted(request.headers.get("accept", "*/*"))
-        kind = request.headers.get("content-type", "application/octet-stream").split(";")[0]
+        kind = request.headers.get("content-type", "application/octet-stream")
+        kind = kind.split(";")[0].strip().lower()
         if kind not in ("application/octet-stream", MANY):
             raise HTTPException(
                 415, f"bitstreams come as application/octet-stream or {MANY}, not as {kind}"
             )
         body = await body_of(request)
+
+        if (weights := request.headers.get(WEIGHTS, about.weights)) != about.weights:
+            raise HTTPException(409, f"bitstreams of the weights {weights}, not {about.weights}")
 
         def decoded() -> list[np.ndarray]:
             return [decode(x) for x in (split_streams(body) if kind == MANY else [body])]
@@ -213,6 +222,8 @@ def application(
         except BitstreamError as wrong:
             raise HTTPException(400, str(wrong)) from wrong
         found = await batcher.predictions(features_NChw)
+        if not all(np.isfinite(x).all() for frame in found for x in frame if x is not None):
+            raise HTTPException(400, "the features lead to no finite prediction")
         metrics.frames.inc(len(found))
         content = await asyncio.to_thread(ANSWERS[media_type], found)
         return Response(content, media_type=media_type)
@@ -223,14 +234,14 @@ def application(
             raise HTTPException(404, "this cloud has no edge half; send bitstreams to /predict")
         body = await body_of(request)
         try:
-            stream = await asyncio.to_thread(lambda: edge.encode(edge.read(body)))
+            async with one_picture:  # a few bytes can stand for many pixels
+                stream = await asyncio.to_thread(lambda: edge.encode(edge.read(body)))
         except PictureError as wrong:
             raise HTTPException(400, str(wrong)) from wrong
         return Response(stream, media_type="application/octet-stream")
 
-    @app.get("/health")
+    @app.api_route("/health", methods=["GET", "HEAD"])
     async def health() -> Mapping[str, object]:
-        about = bundle.about
         return {
             "status": "ok",
             "model": about.model,
@@ -243,9 +254,9 @@ def application(
         return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
 
     page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    page = page.replace("{{model}}", bundle.about.model).replace("{{point}}", bundle.about.point)
+    page = page.replace("{{model}}", about.model).replace("{{point}}", about.point)
 
-    @app.get("/", response_class=HTMLResponse)
+    @app.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse)
     async def home() -> str:
         return page
 
@@ -258,8 +269,8 @@ def error(status: int, detail: str, headers: dict[str, str]) -> Response:
 
 
 def _accepted(accept: str) -> str:
-    """Return the first media type of an Accept header that there is an answer of."""
-    for entry in accept.split(","):
+    """Return the first media type of an Accept header that there is an answer of; it knows no q."""
+    for entry in accept.lower().split(","):
         wanted = entry.split(";")[0].strip()
         if wanted in ("*/*", "application/*"):
             return next(iter(ANSWERS))

@@ -1,5 +1,6 @@
 """The edge device as a program: what it keeps, what it sends, and what it does without a cloud."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -44,8 +45,14 @@ def edge(bundle: Bundle, *words: object, **options: object) -> subprocess.Comple
 
 
 @contextmanager
-def cloud(answers: list[int], port: int = 0) -> Iterator[tuple[str, Counter[int]]]:
-    """Serve one status after the other, 200 in the end; yield the address and what came."""
+def cloud(
+    answers: list[int], kind: str = "application/zip", told: list[tuple[str, str]] | None = None
+) -> Iterator[tuple[str, Counter[int]]]:
+    """Serve one status after the other, 200 in the end; yield the address and what came.
+
+    told: is given what the requests say of weights and authorization.
+    """
+    told = [] if told is None else told
     came: Counter[int] = Counter()
     statuses = iter(answers)
 
@@ -58,6 +65,9 @@ def cloud(answers: list[int], port: int = 0) -> Iterator[tuple[str, Counter[int]
                 self.connection.close()
                 return
             self.send_response(status)
+            told.append((self.headers["X-Weights"], self.headers["Authorization"]))
+            self.send_header("Location", "/login")
+            self.send_header("Content-Type", kind)
             self.send_header("Retry-After", "0")
             self.end_headers()
             self.wfile.write(b"answer to %d" % crc32(stream))
@@ -65,7 +75,7 @@ def cloud(answers: list[int], port: int = 0) -> Iterator[tuple[str, Counter[int]
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -134,6 +144,51 @@ def test_a_refused_bitstream_does_not_stop_the_others(
     assert len(list(tmp_path.glob("*.zip"))) == COUNT - 1
 
 
+def test_a_picture_that_changed_is_sent_again(bundle: Bundle, tmp_path: Path) -> None:
+    out, shot = tmp_path / "out", tmp_path / "shot.png"
+    with cloud([]) as (url, came):
+        for image_HW3 in pictures(2):
+            Image.fromarray(image_HW3).save(shot)
+            done = edge(bundle, shot, "--out", out, "--to", url)
+            assert "answered before" not in done.stdout
+            stream = Edge(bundle).encode(image_HW3)
+            assert (out / "shot.zip").read_bytes() == b"answer to %d" % crc32(stream)
+        Image.fromarray(image_HW3).save(shot)
+        assert edge(bundle, shot, "--out", out).returncode == 0
+        assert "answered before" in edge(bundle, shot, "--out", out, "--to", url).stdout
+        Image.fromarray(pictures(1)[0]).save(shot)
+        done = edge(
+            bundle, shot, "--out", out, "--to", f"http://127.0.0.1:{free_port()}", "--tries", 1
+        )
+        assert done.returncode == 1
+        assert not (out / "shot.zip").exists(), "the answer of another picture stayed"
+    assert came.total() == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [(200, "text/html", "answers something else than a zip file"), (302, "application/zip", "302")],
+)
+def test_what_a_login_page_says_is_no_answer(
+    bundle: Bundle, shots: Path, tmp_path: Path, status: int, kind: str, words: str
+) -> None:
+    with cloud([status] * 9, kind) as (url, came):
+        done = edge(bundle, shots / "0.png", "--out", tmp_path, "--to", url)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert came.total() == 1
+    assert [x.name for x in tmp_path.iterdir()] == ["0.cfs"]
+
+
+def test_the_cloud_is_told_of_the_weights_and_a_proxy_who_asks(bundle: Bundle, shots: Path) -> None:
+    told: list[tuple[str, str]] = []
+    with cloud([], told=told) as (url, _):
+        edge(bundle, shots / "0.png", "--to", url)
+        variables = {**os.environ, "EDGE_AUTHORIZATION": "Bearer me"}
+        edge(bundle, shots / "0.png", "--to", url, env=variables)
+    assert told == [(bundle.about.weights, None), (bundle.about.weights, "Bearer me")]
+
+
 def test_without_a_cloud_it_ends_after_its_tries(
     bundle: Bundle, shots: Path, tmp_path: Path
 ) -> None:
@@ -167,7 +222,8 @@ def test_a_cloud_that_is_killed_and_started_again_answers_all(
     ("words", "message"),
     [
         (["SHOTS"], "nothing would become of the bitstreams"),
-        (["SHOTS", "--to", "cloud:8080"], "must begin with http"),
+        (["SHOTS", "--to", "http://me:secret@cloud"], "must be such as http://host:8080"),
+        (["SHOTS", "--to", "cloud:8080"], "must be such as http://host:8080"),
         (["nowhere.png", "--out", "OUT"], "there is no picture nowhere.png"),
         (["SHOTS", "SHOTS/0.png", "--out", "OUT"], "would both be 0"),
         (["OUT", "--out", "OUT"], "holds no picture"),

@@ -1,5 +1,6 @@
 """Bundles: whole, checked, and as exact as they say."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pipeline.coding.bitstream import decode_features
 from pipeline.inference.bundle import BundleError, load_cloud, read_bundle
@@ -94,8 +95,43 @@ def test_pictures_of_other_sizes_are_stretched(folder: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"GIF89a" + bytes(100)])
 def test_what_is_no_picture_is_refused(folder: Path, content: bytes) -> None:
-    with pytest.raises(PictureError, match="cannot be read"):
+    with pytest.raises(PictureError, match="no whole picture; taken are JPEG, PNG, WEBP, AVIF"):
         Edge(read_bundle(folder)).read(content)
+
+
+def test_a_picture_of_a_phone_stands_upright(folder: Path) -> None:
+    upright = Image.fromarray(pictures(1)[0])
+    lying, exif, buffer = upright.transpose(Image.Transpose.ROTATE_90), Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = 6  # to be seen, turn it by 90 degrees clockwise
+    lying.save(buffer, "PNG", exif=exif)
+    found_HW3 = Edge(read_bundle(folder)).read(buffer.getvalue())
+    np.testing.assert_array_equal(found_HW3, np.asarray(upright))
+
+
+def test_a_picture_of_16_bits_is_not_made_white(folder: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((32, 64), 40_000, np.uint16)).save(buffer, "PNG")
+    with pytest.raises(PictureError, match="more than 8 bits a value"):
+        Edge(read_bundle(folder)).read(buffer.getvalue())
+
+
+def test_nothing_but_a_bundle_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(BundleError, match="holds something else than a bundle"):
+        tiny_bundle(tmp_path)
+    assert [x.name for x in tmp_path.iterdir()] == ["thesis.txt"]
+    (tmp_path / "thesis.txt").unlink()
+    for point in ("table/1", "png@4"):
+        tiny_bundle(tmp_path, point)
+    assert "fitted.npz" not in {x.name for x in tmp_path.iterdir()}
+    assert len({x.stat().st_mode for x in tmp_path.iterdir()}) == 1, "some cannot read all files"
+
+
+def test_missing_tables_are_missed(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy/fitted.npz").unlink()
+    with pytest.raises(BundleError, match=r"lacks fitted\.npz, which edge and cloud both need"):
+        read_bundle(tmp_path / "copy")
 
 
 def test_a_changed_file_is_found(folder: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.coding.bitstream import BitstreamError, decode_features
+from pipeline.coding.bitstream import BitstreamError, decode_features, encode_features
 from pipeline.inference.bundle import Bundle
 from pipeline.inference.edge import BATCH
 from pipeline.inference.onnx import Edge
@@ -64,9 +64,15 @@ def expected(bundle: Bundle, streams: list[bytes]) -> dict[str, np.ndarray]:
 
 
 def post(
-    url: str, body: bytes, accept: str = "application/x-npz", kind: str = "application/octet-stream"
+    url: str,
+    body: bytes,
+    accept: str = "application/x-npz",
+    kind: str = "application/octet-stream",
+    weights: str | None = None,
 ) -> bytes:
     headers = {"Content-Type": kind, "Accept": accept}
+    if weights is not None:
+        headers["X-Weights"] = weights
     with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
         return answer.read()
 
@@ -202,7 +208,7 @@ def test_a_picture_becomes_the_edge_s_bitstream(url: str, bundle: Bundle) -> Non
     assert post(f"{url}/encode", buffer.getvalue()) == Edge(bundle).encode(image_HW3)
     code, detail, _ = refusal(f"{url}/encode", b"no picture")
     assert code == 400
-    assert "cannot be read" in detail
+    assert "no whole picture" in detail
 
 
 def test_what_is_wrong_is_said(url: str, streams: list[bytes], tmp_path: Path) -> None:
@@ -249,6 +255,22 @@ def test_a_client_that_leaves_takes_no_place(url: str, streams: list[bytes]) -> 
             leaving.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nCFS")
     time.sleep(0.3)
     assert post(f"{url}/predict", streams[0])
+
+
+def test_another_model_of_the_same_form_is_noticed_and_so_are_features_out_of_range(
+    tmp_path: Path,
+) -> None:
+    """Without tables a bitstream does not say what model it is of."""
+    bundle = tiny_bundle(tmp_path / "it", "png@4")
+    signs_Chw = np.random.default_rng(0).choice([-1, 1], bundle.about.shape)
+    features_Chw = (3e38 * signs_Chw).astype(np.float32)
+    with served(bundle) as (url, _):
+        stream = Edge(bundle).encode(pictures(1)[0])
+        post(f"{url}/predict", stream, weights=bundle.about.weights)
+        code, detail, _ = refusal(f"{url}/predict", stream, weights="f" * 32)
+        assert (code, f"of the weights {'f' * 32}" in detail) == (409, True)
+        code, detail, _ = refusal(f"{url}/predict", encode_features(features_Chw, 4, "png"))
+        assert (code, detail) == (400, "the features lead to no finite prediction")
 
 
 def test_too_many_requests_are_asked_to_come_again(url: str, streams: list[bytes]) -> None:

@@ -65,7 +65,7 @@ def main(
     """Code pictures by a bundle's edge half; keep the bitstreams or send them."""
     if not to and out is None:
         raise EdgeError("nothing would become of the bitstreams; give --to, --out or both")
-    if to and not re.fullmatch(r"https?://[^/\s@]+/*", to):
+    if to and not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", to):
         raise EdgeError(f"--to is {to!r}; it must be such as http://host:8080")
     named = dict(sources(pictures))
     edge = Edge(read_bundle(bundle))

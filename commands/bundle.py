@@ -64,7 +64,10 @@ def make(model: str, point: str | None, folder: Path) -> tuple[ModelName, Bundle
 
 
 def track(experiment: str, bundle: Bundle) -> None:
-    """Keep a bundle in MLflow, in a run under the one that trained its model."""
+    """Keep a bundle in MLflow, in a run under the one that trained its model.
+
+    The registry's version of the model gets a tag, `bundle <point>`, that says where the bundle is.
+    """
     model = bundle.about.model
     with tracking.start(
         enabled=True,
@@ -73,9 +76,13 @@ def track(experiment: str, bundle: Bundle) -> None:
         params={"point": bundle.about.point},
         tags={"stage": "bundle", "model": model},
     ) as tracked:
-        tracked.under(tracked.find("train", model, bundle.about.weights))
         for file in bundle.folder.iterdir():
             tracked.file(file, "bundle")
+        if trained := tracked.find("train", model, bundle.about.weights):
+            tracked.under(trained)
+            registered = tracking.registered_name(experiment, bundle.about.encoder)
+            key = f"bundle {bundle.about.point}"
+            tracked.tag_model(registered, trained, key, f"runs:/{tracked.id}/bundle")
 
 
 if __name__ == "__main__":

@@ -285,6 +285,10 @@ def test_a_bundle_is_kept_in_mlflow_under_the_run_that_trained_its_model(
     client = MlflowClient(f"sqlite:///{repository}/mlflow.db")
     names = {Path(x.path).name for x in client.list_artifacts(kept["id"], "bundle")}
     assert names == {x.name for x in (repository / "bundles/encoder2-entropy-0").iterdir()}
+    versions = client.search_model_versions("name = 'compressible-features-encoder2'")
+    where = {x.run_id: x.tags.get("bundle table/1") for x in versions}
+    assert where[kept["parent"]] == f"runs:/{kept['id']}/bundle"
+    assert sum(x is not None for x in where.values()) == 1
     assert status(repository) == ""
     done = start(repository, sys.executable, "-m", "commands.bundle", "encoder2-entropy-7")
     assert done.returncode == 1

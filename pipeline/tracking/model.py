@@ -77,7 +77,16 @@ def register_model(client: "MlflowClient", registered: str, model_id: str, run_i
 
 def point_alias(client: "MlflowClient", registered: str, alias: str, run_id: str) -> None:
     """Let an alias of the registry name the model of a run; a run without one changes nothing."""
+    if version := _version_of(client, registered, run_id):
+        client.set_registered_model_alias(registered, alias, version)
+
+
+def tag_version(client: "MlflowClient", registered: str, run_id: str, key: str, value: str) -> None:
+    """Tag the registry's version of the model of a run; a run without one changes nothing."""
+    if version := _version_of(client, registered, run_id):
+        client.set_model_version_tag(registered, version, key, value)
+
+
+def _version_of(client: "MlflowClient", registered: str, run_id: str) -> str | None:
     found = client.search_model_versions(f"name = '{registered}' and run_id = '{run_id}'")
-    if found:
-        newest = max(found, key=lambda version: int(version.version))
-        client.set_registered_model_alias(registered, alias, newest.version)
+    return max((x.version for x in found), key=int, default=None)

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.tracking.lineage import lineage
-from pipeline.tracking.model import log_model, point_alias, register_model
+from pipeline.tracking.model import log_model, point_alias, register_model, tag_version
 from pipeline.tracking.store import (
     CALL_SECONDS,
     SQLITE,
@@ -158,6 +158,10 @@ class Run:
     def alias(self, registered: str, alias: str, run_id: str) -> None:
         """Let `alias` of a registered model name the version that another run has made."""
         self._calls.make(partial(point_alias, self._client, registered, alias, run_id))
+
+    def tag_model(self, registered: str, run_id: str, key: str, value: str) -> None:
+        """Tag the version of a registered model that another run has made."""
+        self._calls.make(partial(tag_version, self._client, registered, run_id, key, value))
 
     def view(self, view: SavedView) -> None:
         """Store a way to look at the experiment, which MLflow's page then offers."""

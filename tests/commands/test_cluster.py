@@ -152,7 +152,9 @@ def test_what_is_done_is_kept(head: Path, repository: Path) -> None:
         *("encode_pictures", "evaluate", "evaluate_picture", "prepare"),
         *("train_benchmark", "train_picture"),
     ]
-    assert begin(head, repository).wait() == 1
+    process = begin(head, repository)
+    process.communicate()
+    assert process.returncode == 1
     assert ran(head) == done
 
 

@@ -71,7 +71,6 @@ def main(
     edge = Edge(read_bundle(bundle))
     done = 0
     for name, path in named.items():
-        answer, kept = (out and out / f"{name}{x}" for x in (".zip", ".cfs"))
         started = time.perf_counter()
         try:
             image_HW3 = edge.read(path or sys.stdin.buffer.read())
@@ -80,15 +79,15 @@ def main(
             continue
         stream = edge.encode(image_HW3)
         coded = time.perf_counter()
-        if kept and answer:
-            same = kept.exists() and kept.read_bytes() == stream
-            if to and same and answer.exists():
+        if out:
+            answer, kept = out / f"{name}.zip", out / f"{name}.cfs"
+            if not (kept.exists() and kept.read_bytes() == stream):
+                answer.unlink(missing_ok=True)  # it is of another picture
+                keep(kept, stream)
+            elif to and answer.exists():
                 print(f"{name}: answered before")
                 done += 1
                 continue
-            if not same:
-                answer.unlink(missing_ok=True)  # it is of another picture
-                keep(kept, stream)
         line = f"{name}: {len(stream):,} bytes, coded in {1000 * (coded - started):.0f} ms"
         if to:
             try:
@@ -96,7 +95,7 @@ def main(
             except RefusedError as error:
                 typer.secho(f"{name}: {error}", fg="red", err=True)
                 continue
-            if answer:
+            if out:
                 keep(answer, received)
             line += f", answered after {1000 * (time.perf_counter() - coded):.0f} ms"
         print(line)

@@ -81,7 +81,7 @@ def main() -> None:
     device = open_device(params.machine.device)
     batches = Batches(open_frames(prepared_folder("val")), device=device)
     senders = [*senders_of(params, batches)]
-    table = losses_table(senders, [SCORES[task].name for task in params.tasks])
+    table = losses_table(senders, params.tasks)
     OUT.mkdir(parents=True, exist_ok=True)
     write_text(OUT / "packet_loss.csv", table.to_csv(index=False))
     shown = printed(table, params)
@@ -118,7 +118,7 @@ def senders_of(params: Params, batches: Batches) -> Iterator[Sender]:
     floor = serve_nothing(open_frames(prepared_folder("train")), params.tasks, batches)
     first = models(params)[0]
     for name in models(params):
-        if name[::2] != first[::2] or name.arm == PICTURE_ARM:
+        if (name.encoder, name.seed) != (first.encoder, first.seed) or name.arm == PICTURE_ARM:
             continue
         evaluation = read_evaluation(name)
         yield from of_model(name, params, evaluation, floor, batches)
@@ -229,30 +229,32 @@ def _where(lost_N: np.ndarray, floor_N: np.ndarray, value_N: np.ndarray) -> np.n
 # Scores
 
 
-def losses_table(senders: Sequence[Sender], scores: Sequence[str]) -> pd.DataFrame:
-    """Return one row for each sender, burst and loss: means over the traces, least, largest."""
+def losses_table(senders: Sequence[Sender], tasks: Sequence[str]) -> pd.DataFrame:
+    """Return one row for each sender, burst and loss: means over the traces, least, largest.
+
+    The column `touched_frames` is the share of frames that lose a packet or more.
+    """
     frames = len(senders[0].packets_N)
     most = max(int(sender.packets_N.max()) for sender in senders)
-    name_of = {task: score.name for task, score in SCORES.items() if score.name in scores}
     rows = []
     for place, sender in enumerate(senders, 1):
         print(f"sender {place} of {len(senders)}: {sender.title}", flush=True)
         for burst in BURSTS:
             for loss in LOSSES:
-                found = defaultdict(list)
+                found, touched = defaultdict(list), []
                 for seed in range(TRACES if loss else 1):
                     lost_NP = lost_packets(frames * most, loss, burst, seed).reshape(frames, most)
                     sums = sender.serve(lost_NP)
-                    for task, name in name_of.items():
-                        found[name].append(SCORES[task].compute(sums[task]))
-                    found["lost_frames"].append(_any_lost(lost_NP, sender.packets_N).mean())
+                    for task in tasks:
+                        found[SCORES[task].name].append(SCORES[task].compute(sums[task]))
+                    touched.append(_any_lost(lost_NP, sender.packets_N).mean())
                 row = {
                     "sender": sender.title,
                     "kilobytes": sender.bytes_N.mean() / 1000,
                     "packets": sender.packets_N.mean(),
                     "burst": burst,
                     "loss": loss,
-                    "touched_frames": np.mean(found.pop("lost_frames")),
+                    "touched_frames": np.mean(touched),
                 }
                 for name, values in found.items():
                     row |= {name: np.mean(values)}
